@@ -1,0 +1,234 @@
+"""What `make demo` shows. It does nothing that a person could not do with the same commands, and says which."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from example_project.scan import agent, history, report, transcript
+from example_project.scan.colours import painter
+from example_project.scan.files import list_files
+from obsku_checkpoint.records import CheckpointRecord, MessageRecord, SessionRecord
+from obsku_checkpoint.store import DjangoCheckpointStore
+
+#: the scan to be killed is slowed down to about so many seconds, and saves about so many batches
+SCAN_SECONDS = 1.6
+BATCHES = 12
+PATIENCE_SECONDS = 30.0
+TOP = 4
+WIDTH = 90
+
+
+class Command(BaseCommand):
+    help = "Scan this repository, kill the scan in the middle, resume it, look at it, and fork it."
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        self.paint = painter(self.stdout, no_color=options["no_color"])
+        self.colour = ["--no-color"] if options["no_color"] else []
+        self.directory = str(settings.BASE_DIR)
+        self.store = DjangoCheckpointStore()
+
+        self.title("An agent that survives", "a security scan of this repository, kept by obsku_checkpoint")
+        call_command("migrate", verbosity=0)
+
+        self.title("1. Start the scan, and kill it in the middle")
+        session = self.start_and_kill()
+        before = list(self.store.iter_messages(session.id))
+        last = self.store.get_latest_checkpoint(session.id)
+
+        self.title("2. Resume it: another process goes on from the last checkpoint")
+        self.run("scan", "--resume", session.id, "--top", str(TOP))
+        self.prove_nothing_was_repeated(session, before)
+
+        self.title("3. The run, as the database has it")
+        self.show_run(session, before, last)
+
+        self.title("4. Fork it from the middle, with another ruleset")
+        forked = self.fork(session)
+
+        self.title("What to type next")
+        self.next_steps(session, forked)
+
+    # -- the steps
+
+    def start_and_kill(self) -> SessionRecord:
+        files = len(list_files(self.directory).files)
+        known = {session.id for session in self.store.list_sessions(agent.WORKSPACE)}
+        command = ["scan", ".", "--title", "Demo", "--batch", str(math.ceil(files / BATCHES))]
+        command += ["--delay", f"{SCAN_SECONDS / files:.3f}"]
+        self.announce(command)
+        child = subprocess.Popen(
+            self.command_line(command), cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            session = self.wait_until_half_done(child, known)
+        finally:
+            child.kill()
+            _, errors = child.communicate()
+        if session is None:
+            raise CommandError(f"The scan ended before it could be killed (exit code {child.returncode}).\n{errors}")
+        done = transcript.read(self.store.iter_messages(session.id)).done
+        self.say(f"{self.paint('Killed', 'bad')} with SIGKILL: {len(done)} of {files} files were finished by then.")
+        return session
+
+    def wait_until_half_done(self, child: subprocess.Popen[str], known: set[str]) -> SessionRecord | None:
+        """Watch the scan through the store, as any other process can. None if it ended too early."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while child.poll() is None and time.monotonic() < deadline:
+            for session in self.store.list_sessions(agent.WORKSPACE, limit=1):
+                if session.id not in known and self.half_done(session):
+                    return session
+            time.sleep(0.02)
+        return None
+
+    def half_done(self, session: SessionRecord) -> bool:
+        checkpoint = self.store.get_latest_checkpoint(session.id)
+        progress = files_counted(checkpoint) if checkpoint else None
+        return progress is not None and progress["done"] * 2 >= progress["of"]
+
+    def prove_nothing_was_repeated(self, session: SessionRecord, before: list[MessageRecord]) -> None:
+        after = [message for message in self.store.iter_messages(session.id) if message.id > before[-1].id]
+        first, second = files_searched(before), files_searched(after)
+        repeated = first.keys() & second.keys() | {file for file, times in (first + second).items() if times > 1}
+        if repeated:
+            raise CommandError(f"Searched twice: {', '.join(sorted(repeated))}")
+        self.say()
+        self.say(
+            f"{self.paint('Nothing was repeated:', 'good')} by the messages in the database {len(first)} files were "
+            f"searched\nbefore the kill, {len(second)} after it, and none twice."
+        )
+
+    def show_run(self, session: SessionRecord, before: list[MessageRecord], last: CheckpointRecord | None) -> None:
+        messages = list(self.store.iter_messages(session.id))
+        checkpoints = self.store.list_checkpoints(session.id)[::-1]
+        mark = self.paint("  " + "- " * 15 + "killed here, and resumed", "bad")
+
+        self.announce(["scan", "--show", session.id], "shows all of it; here in short")
+        at = len(before)
+        lines = [history.message_line(message) for message in messages]
+        self.say(self.paint(f"{len(messages)} messages", "title"))
+        self.say("\n".join([*shortened(lines[:at], 5, 2), mark, *shortened(lines[at:], 2, 5)]))
+
+        at = last.version if last else 0
+        lines = [history.checkpoint_line(checkpoint) for checkpoint in checkpoints]
+        self.say()
+        self.say(self.paint(f"{len(checkpoints)} checkpoints", "title"))
+        self.say("\n".join([*shortened(lines[:at], 3, 2), mark, *shortened(lines[at:], 1, 4)]))
+
+    def fork(self, session: SessionRecord) -> SessionRecord:
+        middle = self.last_before_the_first_finding(session)
+        done = set(transcript.read(self.messages_up_to(session, middle)).done)
+        command = ["scan", "--fork", middle.id, "--title", "Demo, strict", "--ruleset", "strict", "--json"]
+        strict = json.loads(self.run(*command, capture=True))
+        known = agent.Run(self.store, session).to_the_end()
+
+        rest = [finding for finding in known.findings if finding.file not in done]
+        rest_strict = [finding for finding in strict["findings"] if finding["file"] not in done]
+        old = {(finding.rule, report.printable(finding.file), finding.line) for finding in rest}
+        extra = Counter(
+            finding["rule"] for finding in rest_strict if (finding["rule"], finding["file"], finding["line"]) not in old
+        )
+        more = ", ".join(f"{number} {rule}" for rule, number in extra.most_common()) or "nothing"
+        self.say(f"The fork has the {report.count(len(done), 'file')} finished by then; the others were searched anew:")
+        self.say(f"  ruleset default  {report.count(len(rest), 'finding'):>12}")
+        self.say(f"  ruleset strict   {report.count(len(rest_strict), 'finding'):>12}, with {more} more")
+        forked = self.store.get_session(strict["session"])
+        if forked is None:
+            raise CommandError(f"The fork is not in the database: {strict['session']}")
+        self.say()
+        self.say("\n".join(history.family_tree(self.store, forked, self.store.list_checkpoints(forked.id)[::-1])))
+        return forked
+
+    def last_before_the_first_finding(self, session: SessionRecord) -> CheckpointRecord:
+        """From there on, two rulesets have something to differ about."""
+        counted = [(each, files_counted(each)) for each in self.store.list_checkpoints(session.id)]
+        searching = [(each, progress) for each, progress in counted if progress]
+        return next((each for each, progress in searching if not progress["findings"]), searching[-1][0])
+
+    def messages_up_to(self, session: SessionRecord, checkpoint: CheckpointRecord) -> list[MessageRecord]:
+        return [each for each in self.store.iter_messages(session.id) if each.created_at <= checkpoint.created_at]
+
+    def next_steps(self, session: SessionRecord, forked: SessionRecord) -> None:
+        steps = [
+            ("scan ~/your/project", "scan something of yours; stop it with Ctrl-C if you like"),
+            ("scan --resume", "go on with the latest scan, or print its report"),
+            ("runs", "all scans so far"),
+            (f"scan --show {forked.id}", "the fork: transcript, checkpoints, family"),
+            (f"scan --resume {session.id}", "the whole report of the demo"),
+            ("createsuperuser", "and then"),
+            ("runserver", "http://127.0.0.1:8000/admin/"),
+        ]
+        for command, purpose in steps:
+            self.say(f"  {self.paint(f'{python()} manage.py {command}', 'command')}")
+            self.say(f"      {purpose}")
+
+    # -- running and printing
+
+    def command_line(self, command: list[str]) -> list[str]:
+        return [sys.executable, str(Path(self.directory, "manage.py")), *command, *self.colour]
+
+    def run(self, *command: str, capture: bool = False) -> str:
+        """Run a command of this project in a process of its own; with ``capture`` its output is returned."""
+        self.announce(list(command))
+        done = subprocess.run(
+            self.command_line(list(command)),
+            cwd=self.directory,
+            stdout=subprocess.PIPE if capture else None,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise CommandError(f"manage.py {' '.join(command)} ended with exit code {done.returncode}")
+        return done.stdout or ""
+
+    def title(self, text: str, more: str = "") -> None:
+        self.say()
+        self.say(self.paint(text, "title") + (f": {more}" if more else ""))
+        self.say("─" * WIDTH)
+
+    def announce(self, command: list[str], purpose: str = "") -> None:
+        words = " ".join(f'"{word}"' if " " in word else word for word in command)
+        self.say(self.paint(f"$ {python()} manage.py {words}", "command"))
+        if purpose:
+            self.say(f"  ({purpose})")
+
+    def say(self, text: str = "") -> None:
+        self.stdout.write(text)
+        # The children write to the same terminal.
+        self.stdout.flush()
+
+
+def files_counted(checkpoint: CheckpointRecord) -> dict[str, Any] | None:
+    """How far the search was at this checkpoint; None where it was not searching."""
+    result = checkpoint.node_results.get("search")
+    return result["output"] if result and result["status"] == "running" else None
+
+
+def files_searched(messages: list[MessageRecord]) -> Counter[str]:
+    """File -> how often the messages say that it was searched."""
+    results = [result for message in messages for result in message.tool_results or ()]
+    searched = [result["content"]["files"] for result in results if result["toolUseId"].startswith("search-")]
+    return Counter(file for files in searched for file in files)
+
+
+def shortened(lines: list[str], first: int, last: int) -> list[str]:
+    left_out = len(lines) - first - last
+    if left_out <= 1:
+        return lines
+    return [*lines[:first], f"  … {left_out} more", *lines[-last:]]
+
+
+def python() -> str:
+    """How a person in the repository calls this Python."""
+    executable = Path(sys.executable)
+    return str(executable.relative_to(settings.BASE_DIR)) if executable.is_relative_to(settings.BASE_DIR) else "python"

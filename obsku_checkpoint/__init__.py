@@ -1,0 +1,62 @@
+"""A checkpoint store for AI agents on Django. What is offered here needs no database and no Django settings."""
+
+from __future__ import annotations
+
+from obsku_checkpoint import codec
+from obsku_checkpoint.errors import (
+    CheckpointCorruptionError,
+    CheckpointNotFoundError,
+    CheckpointStoreError,
+    ConfigurationError,
+    EntityNotFoundError,
+    IdConflictError,
+    InvalidRecordError,
+    NotFoundError,
+    SerializationError,
+    SessionNotFoundError,
+    StoreUnavailableError,
+    VersionConflictError,
+)
+from obsku_checkpoint.protocols import UNSET, CheckpointStore
+from obsku_checkpoint.records import (
+    CheckpointRecord,
+    CorruptValue,
+    CycleState,
+    MessageRecord,
+    NodeResult,
+    Resumption,
+    SessionRecord,
+    SessionSummary,
+    ToolCall,
+    ToolResult,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "UNSET",
+    "CheckpointCorruptionError",
+    "CheckpointNotFoundError",
+    "CheckpointRecord",
+    "CheckpointStore",
+    "CheckpointStoreError",
+    "ConfigurationError",
+    "CorruptValue",
+    "CycleState",
+    "EntityNotFoundError",
+    "IdConflictError",
+    "InvalidRecordError",
+    "MessageRecord",
+    "NodeResult",
+    "NotFoundError",
+    "Resumption",
+    "SerializationError",
+    "SessionNotFoundError",
+    "SessionRecord",
+    "SessionSummary",
+    "StoreUnavailableError",
+    "ToolCall",
+    "ToolResult",
+    "VersionConflictError",
+    "codec",
+]

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+from obsku_checkpoint import checks  # noqa: F401 - importing it registers the system checks
+
+
+class ObskuCheckpointConfig(AppConfig):
+    name = "obsku_checkpoint"
+    verbose_name = "Agent checkpoints"

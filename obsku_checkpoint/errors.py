@@ -1,0 +1,149 @@
+"""Every exception a caller may catch. Knows no Django.
+
+The constructor arguments are the exception's ``args``, so that each error survives pickling (process pools,
+task queues) with its attributes.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointCorruptionError",
+    "CheckpointNotFoundError",
+    "CheckpointStoreError",
+    "ConfigurationError",
+    "EntityNotFoundError",
+    "IdConflictError",
+    "InvalidRecordError",
+    "NotFoundError",
+    "SerializationError",
+    "SessionNotFoundError",
+    "StoreUnavailableError",
+    "VersionConflictError",
+]
+
+PREVIEW_CHARACTERS = 100
+
+
+class CheckpointStoreError(Exception):
+    """Base of all errors raised by this package."""
+
+
+class NotFoundError(CheckpointStoreError):
+    """A record that a call needs does not exist. ``kind`` names its sort, ``id`` the record."""
+
+    kind: str = "Record"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"{self.kind} not found: {self.id}"
+
+
+class SessionNotFoundError(NotFoundError):
+    """The session to write to, or to change, does not exist."""
+
+    kind = "Session"
+
+
+class CheckpointNotFoundError(NotFoundError):
+    """The checkpoint to fork does not exist."""
+
+    kind = "Checkpoint"
+
+
+class EntityNotFoundError(NotFoundError):
+    """The entity to change does not exist."""
+
+    kind = "Entity"
+
+
+class VersionConflictError(CheckpointStoreError):
+    """The given version of (session, namespace) is taken: somebody else saved it first."""
+
+    def __init__(self, session_id: str, namespace: str, version: int) -> None:
+        super().__init__(session_id, namespace, version)
+        self.session_id = session_id
+        self.namespace = namespace
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"Version {self.version} of namespace {self.namespace!r} exists in session {self.session_id}"
+
+
+class IdConflictError(CheckpointStoreError):
+    """A record with this id exists and its content differs. ``kind`` is ``Session``, ``Checkpoint``, …"""
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(kind, id)
+        self.kind = kind
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id} exists with other content"
+
+
+class InvalidRecordError(CheckpointStoreError, ValueError):
+    """A value that a record cannot hold. ``field`` is its path, such as ``tool_calls[0].toolUseId``."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class SerializationError(CheckpointStoreError, ValueError):
+    """A value that JSON-plus cannot write without loss. ``path`` leads to it: ``$.when[2]``."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class CheckpointCorruptionError(CheckpointStoreError):
+    """Stored text that is not valid JSON-plus.
+
+    ``path`` leads to the bad value inside the text and ``preview`` shows at most 100 characters of it;
+    ``table``, ``id`` and ``column`` name the stored value where a store read it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        reason: str,
+        preview: str = "",
+        table: str | None = None,
+        id: str | None = None,
+        column: str | None = None,
+    ) -> None:
+        preview = preview[:PREVIEW_CHARACTERS]
+        super().__init__(path, reason, preview, table, id, column)
+        self.path = path
+        self.reason = reason
+        self.preview = preview
+        self.table = table
+        self.id = id
+        self.column = column
+
+    def __str__(self) -> str:
+        where = f"{self.table}[{self.id}].{self.column} at {self.path}" if self.table else self.path
+        return f"{where}: {self.reason}" + (f" in {self.preview!r}" if self.preview else "")
+
+
+class StoreUnavailableError(CheckpointStoreError):
+    """The database did not answer, or gave the call up (connection lost, deadlock, lock timeout): try again.
+
+    The driver's error is the ``__cause__``.
+    """
+
+
+class ConfigurationError(CheckpointStoreError):
+    """The store cannot be built as it is configured; the message says what to change."""

@@ -1,0 +1,110 @@
+"""The questions asked of the tables, by name. Store, admin and API share them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from django.db import connections, models
+from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
+from django.db.models.functions import Coalesce
+
+if TYPE_CHECKING:
+    from obsku_checkpoint.models import Checkpoint, Message, Session
+
+
+class SessionQuerySet(QuerySet["Session"]):
+    def in_workspace(self, workspace_id: str | None) -> Self:
+        """Those of one workspace, all of them for None; "" is a workspace like any other."""
+        return self if workspace_id is None else self.filter(workspace_id=workspace_id)
+
+    def active_before(self, moment: datetime | None) -> Self:
+        return self if moment is None else self.filter(updated_at__lt=moment)
+
+    def matching(self, query: str) -> Self:
+        """Those whose title, directory or id contains the text, in any case."""
+        lookup = "icontains"
+        if connections[self.db].vendor == "sqlite" and not query.isascii():
+            # SQLite's LIKE knows the case of ASCII letters only; Django's REGEXP there is Python's.
+            lookup, query = "iregex", re.escape(query)
+        columns = ("title", "directory", "id")
+        return self.filter(Q(*((f"{column}__{lookup}", query) for column in columns), _connector=Q.OR))
+
+    def newest_first(self) -> Self:
+        return self.order_by("-updated_at", "-id")
+
+    def last_message_ids(self, messages: MessageQuerySet) -> QuerySet[Session, int | None]:
+        """The id of each session's last message, found by one index look-up a session."""
+        last = messages.filter(session_id=OuterRef("pk")).newest_first().values("id")[:1]
+        return self.annotate(last_message_id=Subquery(last)).values_list("last_message_id", flat=True)
+
+
+class MessageQuerySet(QuerySet["Message"]):
+    def in_session(self, session_id: str) -> Self:
+        return self.filter(session_id=session_id)
+
+    def written_before(self, moment: datetime | None) -> Self:
+        return self if moment is None else self.filter(created_at__lt=moment)
+
+    # The first condition of each is implied by the second; it lets the index on (session_id, created_at) find the
+    # place, which no database does for the OR.
+    def standing_before(self, moment: datetime, id: int) -> Self:
+        return self.filter(Q(created_at__lte=moment), Q(created_at__lt=moment) | Q(id__lt=id))
+
+    def standing_after(self, moment: datetime, id: int) -> Self:
+        return self.filter(Q(created_at__gte=moment), Q(created_at__gt=moment) | Q(id__gt=id))
+
+    def oldest_first(self) -> Self:
+        return self.order_by("created_at", "id")
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+    def figures(self, session_ids: Sequence[str]) -> QuerySet[Message, tuple[str, int, int, int]]:
+        """(session_id, messages, tokens in, tokens out) of each session that has messages."""
+        return (
+            self.filter(session_id__in=session_ids)
+            .order_by()
+            .values_list("session_id")
+            .annotate(
+                _messages=Count("id"),
+                _tokens_in=Coalesce(Sum("tokens_in"), 0),
+                _tokens_out=Coalesce(Sum("tokens_out"), 0),
+            )
+        )
+
+
+class CheckpointQuerySet(QuerySet["Checkpoint"]):
+    def in_session(self, session_id: str) -> Self:
+        return self.filter(session_id=session_id)
+
+    def in_namespace(self, namespace: str) -> Self:
+        return self.filter(namespace=namespace)
+
+    def newest_version_first(self) -> Self:
+        """The order within a namespace."""
+        return self.order_by("-version")
+
+    def newest_first(self) -> Self:
+        """The order across namespaces: by time, but within each namespace by version.
+
+        A checkpoint counts as no newer than any later version of its namespace, so that writers whose clocks differ
+        cannot break the order of versions. Equal milliseconds are told apart by the (time-ordered) ids.
+        """
+
+        def least_of_later_versions(column: str) -> Window:
+            return Window(Min(column), partition_by=[F("session_id"), F("namespace")], order_by=F("version").desc())
+
+        ranked = self.annotate(_moment=least_of_later_versions("created_at"), _rank=least_of_later_versions("id"))
+        return ranked.order_by("-_moment", "-_rank", "-version")
+
+    def counts(self, session_ids: Sequence[str]) -> QuerySet[Checkpoint, tuple[str, int]]:
+        """(session_id, checkpoints) of each session that has checkpoints."""
+        return self.filter(session_id__in=session_ids).order_by().values_list("session_id").annotate(_count=Count("id"))
+
+
+SessionManager = models.Manager.from_queryset(SessionQuerySet)
+MessageManager = models.Manager.from_queryset(MessageQuerySet)
+CheckpointManager = models.Manager.from_queryset(CheckpointQuerySet)

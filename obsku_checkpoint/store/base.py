@@ -1,0 +1,141 @@
+"""How the store meets the database: one call, one transaction, errors in our own words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import EmptyResultSet
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db.models import QuerySet
+
+from obsku_checkpoint import conf
+from obsku_checkpoint.errors import (
+    CheckpointStoreError,
+    ConfigurationError,
+    InvalidRecordError,
+    SessionNotFoundError,
+    StoreUnavailableError,
+)
+from obsku_checkpoint.store.rows import Row
+from obsku_checkpoint.store.statements import Statements, statements_for
+
+R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
+
+#: threads, and so connections, that the async twins of a process use at most
+ASYNC_THREADS = 32
+_threads = ThreadPoolExecutor(ASYNC_THREADS, thread_name_prefix="obsku-checkpoint")
+
+FOREIGN_KEY_VIOLATION = "23503"
+UNDEFINED_TABLE = "42P01"
+PROGRAM_LIMIT_EXCEEDED = "54000"
+
+
+class DatabaseStore:
+    """The part of the store that is the same for every subject."""
+
+    def __init__(self, using: str | None = None) -> None:
+        """``using`` is an alias of ``DATABASES``; the setting ``OBSKU_CHECKPOINT["DATABASE"]`` by default."""
+        self.using = using or conf.current().DATABASE
+        if self.using not in connections.settings:
+            raise ConfigurationError(f"DATABASES has no alias {self.using!r}")
+        self._statements: Statements = statements_for(self.using)
+        #: whether async calls of an event loop belong to a transaction that its caller's thread holds
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = WeakKeyDictionary()
+
+    def close(self) -> None:
+        """Close this thread's connection, unless the caller is inside a transaction."""
+        if not connections[self.using].in_atomic_block:
+            connections[self.using].close()
+
+    # -- calls
+
+    @contextmanager
+    def _call(self, session_id: str = "", *, atomic: bool = False) -> Iterator[None]:
+        """One call of the store.
+
+        Within a caller's transaction a write is a savepoint (``atomic``), so that its failure leaves the transaction
+        usable; outside, a call of one statement is its own transaction. ``session_id`` is the session that the rows
+        to write refer to.
+        """
+        connection = connections[self.using]
+        try:
+            with self._savepoint() if atomic and connection.in_atomic_block else nullcontext():
+                yield
+        except DatabaseError as error:
+            raise self._translated(error, session_id) from error
+        except InterfaceError as error:
+            raise self._unavailable(error) from error
+        finally:
+            self._release()
+
+    def _savepoint(self) -> AbstractContextManager[None]:
+        return transaction.atomic(using=self.using)
+
+    def _release(self) -> None:
+        """Called after every call; Django ends a thread's connection with its request."""
+
+    def _rows(self, queryset: QuerySet[Any, Any]) -> Sequence[Row]:
+        """The queryset's raw rows: no model instances, and nothing decoded yet."""
+        try:
+            sql, parameters = queryset.query.get_compiler(self.using).as_sql()
+        except EmptyResultSet:
+            return []
+        return self._statements.rows(sql, parameters)
+
+    # -- errors
+
+    def _translated(self, error: DatabaseError, session_id: str) -> CheckpointStoreError:
+        state = getattr(error.__cause__, "sqlstate", None)
+        message = str(error)
+        if state == FOREIGN_KEY_VIOLATION or "FOREIGN KEY constraint failed" in message:
+            return SessionNotFoundError(session_id)
+        if state == UNDEFINED_TABLE or message.startswith("no such table"):
+            return ConfigurationError(f"the tables are missing in {self.using!r}: run `manage.py migrate`")
+        if state == PROGRAM_LIMIT_EXCEEDED or not isinstance(error, OperationalError):
+            return InvalidRecordError("record", f"is refused by the database ({type(error.__cause__).__name__})")
+        return self._unavailable(error)
+
+    def _unavailable(self, error: Exception) -> StoreUnavailableError:
+        """Drop what is broken of this thread's connection (and its pool's), so that the next call can succeed."""
+        connection = connections[self.using]
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+            if pool := getattr(connection, "pool", None):
+                pool.check()
+        logger.warning("The database %r is unavailable: %s", self.using, type(error.__cause__ or error).__name__)
+        return StoreUnavailableError(f"the database {self.using!r} is unavailable: {error}")
+
+    # -- async
+
+    async def _run_async(self, call: Callable[[], R]) -> R:
+        """Where the async twins do their work: in threads of their own, several at a time.
+
+        Where an event loop runs on behalf of a thread that is inside a transaction (Django's ``TestCase``, or
+        ``async_to_sync`` within ``atomic()``), the work is done in that thread, as part of the transaction.
+        """
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            self._loops[loop] = await sync_to_async(self._in_transaction)()
+        if self._loops[loop]:
+            return await sync_to_async(call)()
+        context = contextvars.copy_context()
+        return await loop.run_in_executor(_threads, context.run, self._in_own_thread, call)
+
+    def _in_transaction(self) -> bool:
+        return connections[self.using].in_atomic_block
+
+    def _in_own_thread(self, call: Callable[[], R]) -> R:
+        try:
+            return call()
+        finally:
+            connections[self.using].close_if_unusable_or_obsolete()

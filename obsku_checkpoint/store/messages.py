@@ -1,0 +1,141 @@
+"""Messages: append to a session's transcript, and read it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from obsku_checkpoint import signals, validation
+from obsku_checkpoint.clock import clock
+from obsku_checkpoint.errors import InvalidRecordError, SessionNotFoundError
+from obsku_checkpoint.fields import from_milliseconds
+from obsku_checkpoint.models import Message, Session
+from obsku_checkpoint.protocols import OnCorrupt
+from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
+from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.rows import Row, message_record
+
+if TYPE_CHECKING:
+    from obsku_checkpoint.querysets import MessageQuerySet
+
+
+class Messages(DatabaseStore):
+    def add_message(
+        self,
+        session_id: str,
+        role: Role,
+        content: str | None = None,
+        *,
+        tool_calls: Sequence[ToolCall] | None = None,
+        tool_results: Sequence[ToolResult] | None = None,
+        tokens_in: int | None = None,
+        tokens_out: int | None = None,
+    ) -> MessageRecord:
+        message = _columns("", role, content, tool_calls, tool_results, tokens_in, tokens_out)
+        return self._append(session_id, [message])[0]
+
+    def add_messages(self, session_id: str, messages: Iterable[Mapping[str, Any]]) -> list[MessageRecord]:
+        rows = [_columns_of(f"messages[{index}]", message) for index, message in enumerate(messages)]
+        return self._append(session_id, rows)
+
+    def get_messages(
+        self,
+        session_id: str,
+        *,
+        before: datetime | None = None,
+        before_id: int | None = None,
+        after_id: int | None = None,
+        limit: int | None = None,
+        on_corrupt: OnCorrupt = "raise",
+    ) -> list[MessageRecord]:
+        validation.on_corrupt(on_corrupt)
+        count = validation.limit(limit)
+        if not validation.can_exist("session_id", session_id):
+            return []
+        messages = self._messages.in_session(session_id).written_before(validation.moment("before", before))
+        with self._call():
+            if before_id is not None:
+                messages = self._beside("before_id", before_id, messages)
+            if after_id is not None:
+                messages = self._beside("after_id", after_id, messages)
+            if count is None or after_id is not None:
+                rows = self._rows(messages.oldest_first()[:count])
+            else:
+                rows = self._rows(messages.newest_first()[:count])[::-1]
+        return [message_record(row, on_corrupt) for row in rows]
+
+    # -- rows
+
+    @property
+    def _messages(self) -> MessageQuerySet:
+        return Message.objects.using(self.using).all()
+
+    def _beside(self, side: str, id: int, messages: MessageQuerySet) -> MessageQuerySet:
+        """Those before or after one message in the order of the transcript; by id where it is not of the session."""
+        validation.integer(side, id, low=-(2**63), high=2**63 - 1)
+        place = self._rows(
+            messages.model.objects.using(self.using).filter(pk=id).values_list("session_id", "created_at")
+        )
+        before = side == "before_id"
+        if not place:
+            return messages.filter(id__lt=id) if before else messages.filter(id__gt=id)
+        moment = from_milliseconds(place[0][1])
+        return messages.standing_before(moment, id) if before else messages.standing_after(moment, id)
+
+    def _append(self, session_id: str, rows: Sequence[Sequence[Any]]) -> list[MessageRecord]:
+        if not validation.can_exist("session_id", session_id):
+            raise SessionNotFoundError(session_id)
+        if not rows:
+            return self._nothing(session_id)
+        now = clock.message(session_id)
+        messages = [[session_id, *row, now] for row in rows]
+        with self._call(session_id, atomic=True):
+            ids = self._statements.insert_messages(session_id, messages, now)
+        if ids is None:
+            raise SessionNotFoundError(session_id)
+        records = [message_record([id, *message]) for id, message in zip(ids, messages, strict=True)]
+        for record in records:
+            signals.send_after_commit(signals.message_added, type(self), using=self.using, record=record)
+        return records
+
+    def _nothing(self, session_id: str) -> list[MessageRecord]:
+        with self._call():
+            if not self._rows(Session.objects.using(self.using).filter(id=session_id).values_list("id")):
+                raise SessionNotFoundError(session_id)
+        return []
+
+
+def _columns(
+    path: str,
+    role: Any,
+    content: Any = None,
+    tool_calls: Any = None,
+    tool_results: Any = None,
+    tokens_in: Any = None,
+    tokens_out: Any = None,
+) -> Row:
+    prefix = f"{path}." if path else ""
+    return [
+        validation.role(f"{prefix}role", role),
+        validation.content(f"{prefix}content", content),
+        validation.tool_calls(f"{prefix}tool_calls", tool_calls),
+        validation.tool_results(f"{prefix}tool_results", tool_results),
+        validation.tokens(f"{prefix}tokens_in", tokens_in),
+        validation.tokens(f"{prefix}tokens_out", tokens_out),
+    ]
+
+
+PARAMETERS = tuple(inspect.signature(_columns).parameters)[1:]
+
+
+def _columns_of(path: str, message: Any) -> Row:
+    if not isinstance(message, Mapping):
+        raise InvalidRecordError(path, f"takes a mapping, not {type(message).__name__}")
+    for name in message:
+        if name not in PARAMETERS:
+            raise InvalidRecordError(f"{path}.{name}", f"is unknown; known are {', '.join(PARAMETERS)}")
+    if "role" not in message:
+        raise InvalidRecordError(f"{path}.role", "is missing")
+    return _columns(path, **message)

@@ -1,0 +1,38 @@
+"""Async twins: each derived from its sync method, typed by it, never written twice. Knows no Django."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+@runtime_checkable
+class RunsAsync(Protocol):
+    """A store that says itself where the work of its async twins is done."""
+
+    async def _run_async(self, call: Callable[[], R]) -> R: ...
+
+
+def twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
+    """The async form of ``method``: awaits it in another thread, whole, so that no transaction spans an await.
+
+    The method is looked up by name on the instance, so a subclass overrides the sync method only.
+    """
+    name = method.__name__
+
+    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        work: Callable[[], R] = functools.partial(getattr(self, name), *args, **kwargs)
+        if isinstance(self, RunsAsync):
+            return await self._run_async(work)
+        return await asyncio.to_thread(work)
+
+    call.__name__ = f"a{name}"
+    call.__qualname__ = method.__qualname__.removesuffix(name) + call.__name__
+    call.__doc__ = f"Async twin of `{name}`."
+    return call

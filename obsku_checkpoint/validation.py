@@ -1,0 +1,203 @@
+"""What columns may hold: each function takes a field's name and a value and gives back what is stored.
+
+Knows no Django. Raises `InvalidRecordError` (or `SerializationError` for values inside a JSON column), naming the
+field.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, get_args
+
+from obsku_checkpoint import codec
+from obsku_checkpoint.errors import InvalidRecordError, SerializationError
+from obsku_checkpoint.records import NodeStatus, Role, Source
+
+logger = logging.getLogger(__name__)
+
+#: bytes of UTF-8; PostgreSQL's B-tree takes entries of 2,704 bytes, and ours hold an id and a namespace
+MAX_KEY_BYTES = 1024
+INT32 = 2**31 - 1
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_REPLACEMENTS = {"\x00": "\u2400"}
+
+_Check = Callable[[str, Any], object]
+
+
+def text(field: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
+    if found := _UNSTORABLE.search(value):
+        kind = "a NUL character" if found[0] == "\x00" else "a lone surrogate"
+        raise InvalidRecordError(field, f"holds {kind} at position {found.start()}, which a text column cannot hold")
+    return value
+
+
+def optional_text(field: str, value: Any) -> str | None:
+    return None if value is None else text(field, value)
+
+
+def key(field: str, value: Any) -> str:
+    """Text that stands in an index."""
+    if len(text(field, value).encode()) > MAX_KEY_BYTES:
+        raise InvalidRecordError(field, f"is longer than {MAX_KEY_BYTES} bytes")
+    return str(value)
+
+
+def optional_key(field: str, value: Any) -> str | None:
+    return None if value is None else key(field, value)
+
+
+def can_exist(field: str, value: Any) -> bool:
+    """Whether a stored id can equal this one; False saves a look-up that the database would refuse."""
+    if not isinstance(value, str):
+        raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
+    return not _UNSTORABLE.search(value)
+
+
+def content(field: str, value: Any) -> str | None:
+    """A message's text. Models and tools do emit what PostgreSQL cannot hold, and an agent must not die of it."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
+    stored, replaced = _UNSTORABLE.subn(lambda found: _REPLACEMENTS.get(found[0], "\ufffd"), value)
+    if replaced:
+        logger.warning("%d characters that a text column cannot hold were replaced in a message's %s", replaced, field)
+    return stored
+
+
+def integer(field: str, value: Any, low: int = -INT32 - 1, high: int = INT32) -> int:
+    if type(value) is not int:
+        raise InvalidRecordError(field, f"takes an integer, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise InvalidRecordError(field, f"must be from {low} to {high}")
+    return value
+
+
+def tokens(field: str, value: Any) -> int | None:
+    return None if value is None else integer(field, value, low=0)
+
+
+def limit(value: Any) -> int | None:
+    return None if value is None else integer("limit", value, low=0, high=2**63 - 1)
+
+
+def moment(field: str, value: Any) -> datetime | None:
+    if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
+        raise InvalidRecordError(field, "takes an aware datetime")
+    return value
+
+
+def on_corrupt(value: Any) -> str:
+    return _one_of("on_corrupt", value, ("raise", "keep"))
+
+
+def role(field: str, value: Any) -> str:
+    return _one_of(field, value, get_args(Role))
+
+
+def source(value: Any) -> str:
+    return _one_of("source", value, get_args(Source))
+
+
+def json_plus(field: str, value: Any) -> str:
+    """The value's JSON-plus text; a `SerializationError` names the path from the field on."""
+    try:
+        return codec.dumps(value)
+    except SerializationError as error:
+        raise SerializationError(field + error.path.removeprefix("$"), error.reason) from error
+
+
+def metadata(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidRecordError("metadata", f"takes a dict, not {type(value).__name__}")
+    return json_plus("metadata", value)
+
+
+def tool_calls(field: str, value: Any) -> str | None:
+    return _list(
+        field, value, lambda path, call: _shape(path, call, {"name": _text, "toolUseId": _text, "input": _any})
+    )
+
+
+def tool_results(field: str, value: Any) -> str | None:
+    required = {"toolUseId": _text, "content": _any}
+    return _list(
+        field, value, lambda path, result: _shape(path, result, required, {"status": _text, "fullOutputRef": _text})
+    )
+
+
+def node_results(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        raise InvalidRecordError("node_results", f"takes a mapping, not {type(value).__name__}")
+    optional = {"error": _any, "startedAt": _milliseconds, "completedAt": _milliseconds}
+    for node, result in value.items():
+        if not isinstance(node, str):
+            raise InvalidRecordError("node_results", f"takes text as keys, not {type(node).__name__}")
+        _shape(f"node_results.{node}", result, {"status": _node_status}, optional)
+    return json_plus("node_results", value if isinstance(value, dict) else dict(value))
+
+
+def pending_nodes(value: Any) -> str:
+    return _list("pending_nodes", value, _text) or "[]"
+
+
+def cycle_state(value: Any) -> str | None:
+    if value is None:
+        return None
+    _shape("cycle_state", value, {"backEdge": _text, "iteration": integer})
+    return json_plus("cycle_state", value)
+
+
+def _one_of(field: str, value: Any, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise InvalidRecordError(field, f"must be one of {', '.join(choices)}")
+    return str(value)
+
+
+def _list(field: str, value: Any, check: _Check) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple):
+        raise InvalidRecordError(field, f"takes a list, not {type(value).__name__}")
+    for index, item in enumerate(value):
+        check(f"{field}[{index}]", item)
+    return json_plus(field, value)
+
+
+def _shape(path: str, value: Any, required: Mapping[str, _Check], optional: Mapping[str, _Check] | None = None) -> None:
+    """Check the known keys of a dict; further keys are the caller's and are kept."""
+    if not isinstance(value, dict):
+        raise InvalidRecordError(path, f"takes a dict, not {type(value).__name__}")
+    for name, check in required.items():
+        if name not in value:
+            raise InvalidRecordError(f"{path}.{name}", "is missing")
+        check(f"{path}.{name}", value[name])
+    for name, check in (optional or {}).items():
+        if value.get(name) is not None:
+            check(f"{path}.{name}", value[name])
+
+
+def _any(path: str, value: Any) -> None:
+    """Whatever JSON-plus can write."""
+
+
+def _text(path: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise InvalidRecordError(path, f"takes text, not {type(value).__name__}")
+
+
+def _node_status(path: str, value: Any) -> None:
+    _one_of(path, value, get_args(NodeStatus))
+
+
+def _milliseconds(path: str, value: Any) -> None:
+    if type(value) not in (int, float):
+        raise InvalidRecordError(path, f"takes milliseconds since 1970 as a number, not {type(value).__name__}")

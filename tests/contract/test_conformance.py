@@ -1,0 +1,66 @@
+"""What we promise: the whole suite, sync and async, over every store we ship."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from django.db import connections
+from psycopg import sql
+
+from obsku_checkpoint.postgres import PostgresCheckpointStore
+from obsku_checkpoint.protocols import CheckpointStore
+from obsku_checkpoint.store import DjangoCheckpointStore
+from obsku_checkpoint.testing import CheckpointStoreConformance, Corrupt
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
+
+
+@pytest.mark.parametrize("using", ["default", "postgres"], ids=["sqlite", "postgres"], scope="class")
+class TestDjangoStore(CheckpointStoreConformance):
+    @pytest.fixture
+    def store(self, committed: None, using: str) -> CheckpointStore:
+        return DjangoCheckpointStore(using=using)
+
+    @pytest.fixture
+    def corrupt(self, store: DjangoCheckpointStore) -> Corrupt:
+        def corrupt(table: str, id: str | int, column: str, text: str) -> None:
+            with connections[store.using].cursor() as cursor:
+                cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [text, id])
+
+        return corrupt
+
+    def thread_ends(self, store: CheckpointStore) -> None:
+        connections.close_all()
+
+
+@pytest.fixture(scope="module")
+def database_of_its_own(postgres_database: Callable[[], str]) -> str:
+    return postgres_database()
+
+
+@pytest.fixture(scope="module", params=["postgres"])
+def postgres_store(database_of_its_own: str) -> Iterator[PostgresCheckpointStore]:
+    with PostgresCheckpointStore(database_of_its_own) as store:
+        store.setup()
+        yield store
+
+
+class TestStoreWithoutProject(CheckpointStoreConformance):
+    """The store for programs that have no Django project; ``-k postgres`` selects it, too."""
+
+    @pytest.fixture
+    def store(self, postgres_store: PostgresCheckpointStore) -> CheckpointStore:
+        return postgres_store
+
+    @pytest.fixture
+    def corrupt(self, database_of_its_own: str) -> Corrupt:
+        def corrupt(table: str, id: str | int, column: str, text: str) -> None:
+            update = sql.SQL("UPDATE {} SET {} = %s WHERE id = %s").format(
+                sql.Identifier(table), sql.Identifier(column)
+            )
+            with psycopg.connect(database_of_its_own) as connection:
+                connection.execute(update, [text, id])
+
+        return corrupt

@@ -1,0 +1,37 @@
+"""Two databases in one run: ``default`` is SQLite, ``postgres`` is PostgreSQL."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.postgres_server import postgres_url
+
+SECRET_KEY = "tests"
+USE_TZ = True
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "obsku_checkpoint", "example_project.scan"]
+ROOT_URLCONF = "example_project.urls"
+
+# A file, not memory: threads and processes share it, and writers wait for each other.
+SQLITE_FILE = Path(tempfile.mkdtemp(prefix="obsku-sqlite-")) / "tests.sqlite3"
+_server = conninfo_to_dict(postgres_url())
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": SQLITE_FILE,
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": "PRAGMA journal_mode=WAL"},
+        "TEST": {"NAME": str(SQLITE_FILE)},
+    },
+    "postgres": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _server.get("dbname", "postgres"),
+        "USER": _server.get("user", ""),
+        "PASSWORD": _server.get("password", ""),
+        "HOST": _server.get("host", ""),
+        "PORT": _server.get("port", ""),
+    },
+}

@@ -1,0 +1,93 @@
+"""Where the async twins do their work."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db import connections, transaction
+from django.test import TestCase
+
+from obsku_checkpoint.postgres import PostgresCheckpointStore
+from obsku_checkpoint.protocols import CheckpointStore
+from obsku_checkpoint.records import SessionRecord
+from obsku_checkpoint.store import DjangoCheckpointStore
+
+
+def test_32_tasks_are_at_work_at_the_same_time(postgres_database: Any) -> None:
+    together = threading.Barrier(32, timeout=20)
+
+    class Meeting(PostgresCheckpointStore):
+        def create_session(self, directory: str, **arguments: Any) -> SessionRecord:
+            together.wait()
+            return super().create_session(directory, **arguments)
+
+    async def main() -> None:
+        async with Meeting(postgres_database(), max_size=32) as store:
+            await store.asetup()
+            made = await asyncio.gather(*(store.acreate_session(str(number)) for number in range(32)))
+            assert len({session.id for session in made}) == 32
+
+    asyncio.run(main())
+
+
+def test_async_calls_give_their_connections_back(store: DjangoCheckpointStore) -> None:
+    open_after: list[bool] = []
+
+    class Watching(DjangoCheckpointStore):
+        def _in_own_thread(self, call: Any) -> Any:
+            result = super()._in_own_thread(call)
+            open_after.append(connections[self.using].connection is not None)
+            return result
+
+    async def main() -> None:
+        watching = Watching(store.using)
+        await asyncio.gather(*(watching.acreate_session(".") for _ in range(8)))
+
+    asyncio.run(main())
+    assert open_after == [False] * 8
+
+
+def test_async_work_within_a_callers_transaction_belongs_to_it(store: DjangoCheckpointStore) -> None:
+    async def write() -> str:
+        session = await store.acreate_session(".")
+        await store.aadd_message(session.id, "user", "x")
+        assert [message.content async for message in store.aiter_messages(session.id)] == ["x"]
+        return session.id
+
+    with transaction.atomic(using=store.using):
+        session_id = async_to_sync(write)()
+        assert store.get_session(session_id) is not None
+        transaction.set_rollback(True, using=store.using)
+    assert store.get_session(session_id) is None
+
+
+class TestInDjangosTestCase(TestCase):
+    databases = "__all__"
+
+    async def test_async_twins_work_in_the_tests_transaction(self) -> None:
+        for using in ("default", "postgres"):
+            store = DjangoCheckpointStore(using)
+            session = await store.acreate_session(".", workspace_id="testcase")
+            await store.aadd_message(session.id, "user", "hello")
+            await store.asave_checkpoint(session.id, step=0, node_results={})
+            resumption = await store.acontinue_latest("testcase")
+            assert resumption is not None
+            assert resumption.session.id == session.id
+            assert resumption.checkpoint is not None
+
+    def test_it_was_rolled_back(self) -> None:
+        for using in ("default", "postgres"):
+            assert DjangoCheckpointStore(using).list_sessions("testcase") == []
+
+
+def test_a_class_that_subclasses_the_protocol_inherits_the_twins() -> None:
+    class Closing(CheckpointStore):
+        def close(self) -> None:
+            self.closed_in = threading.current_thread()
+
+    store = Closing()  # type: ignore[abstract]  # the other methods are not called
+    asyncio.run(store.aclose())
+    assert store.closed_in is not threading.current_thread()
