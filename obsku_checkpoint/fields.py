@@ -97,6 +97,10 @@ class JsonPlusField(TextField):
     unchanged.
     """
 
+    if TYPE_CHECKING:  # what the type checker takes for the attribute's type
+        _pyi_private_set_type: Any
+        _pyi_private_get_type: Any
+
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         if value is None:
             return None
@@ -133,6 +137,10 @@ class JsonPlusField(TextField):
 
 class EmbeddingField(BinaryField):
     """A vector as the UTF-8 bytes of a JSON array of numbers, a list of floats in Python."""
+
+    if TYPE_CHECKING:
+        _pyi_private_set_type: Any
+        _pyi_private_get_type: Any
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> list[float] | CorruptValue | None:
         if value is None:

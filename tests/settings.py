@@ -13,7 +13,6 @@ from tests.postgres_server import postgres_url
 SECRET_KEY = "tests"
 USE_TZ = True
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "obsku_checkpoint", "example_project.scan"]
-ROOT_URLCONF = "example_project.urls"
 
 # A file, not memory: threads and processes share it, and writers wait for each other.
 SQLITE_FILE = Path(tempfile.mkdtemp(prefix="obsku-sqlite-")) / "tests.sqlite3"

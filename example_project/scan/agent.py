@@ -110,8 +110,8 @@ class Run:
             knowledge.add_batch(batch, ruleset)
             self._save("search", "running", self._searched(), started, self._checkpoint.pending_nodes)
             if self._watch:
-                total = len(knowledge.done) + len(knowledge.remaining())
-                self._watch(len(knowledge.done), total, len(knowledge.findings), batch.files[-1])
+                output = self._searched()
+                self._watch(output["done"], output["of"], output["findings"], batch.files[-1])
         return self._searched()
 
     def _rank(self) -> Any:

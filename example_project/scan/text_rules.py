@@ -34,7 +34,7 @@ PATTERNS: dict[str, re.Pattern[str]] = {
     ),
     # name = "value", "name": "value", name: 'value'
     "secret-value": re.compile(
-        rf"\b[\w.-]{{0,40}}{_NAME}[\w.-]{{0,40}}[\"']?\s{{0,8}}(?::\s{{0,4}}str\s{{0,4}}=|:=|[:=])\s{{0,8}}"
+        rf"{_NAME}[\w.-]{{0,40}}[\"']?\s{{0,8}}(?::\s{{0,4}}str\s{{0,4}}=|:=|[:=])\s{{0,8}}"
         rf"[rbuf]?(?P<quote>[\"'])(?P<secret>[^\"'\s]{{8,200}})(?P=quote)"
     ),
     # NAME=value on a line of its own, as in .env files: no quotes and no spaces

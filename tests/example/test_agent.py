@@ -16,13 +16,13 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 
 pytestmark = pytest.mark.django_db
 
-BATCH = 7
-#: messages: 1 user, 2 list, 18 for 9 batches of 61 files, 2 rank, 1 report
-MESSAGES = 24
-#: checkpoints: input, list, 9 batches and the end of the search, rank, report
-CHECKPOINTS = 14
-#: one for the user's message, list, 9 batches, rank and report each, and the checkpoints
-WRITES = 13 + CHECKPOINTS
+BATCH = 20
+#: messages: 1 user, 2 list, 8 for 4 batches of 61 files, 2 rank, 1 report
+MESSAGES = 14
+#: checkpoints: input, list, 4 batches and the end of the search, rank, report
+CHECKPOINTS = 9
+#: one for the user's message, list, 4 batches, rank and report each, and the checkpoints
+WRITES = 8 + CHECKPOINTS
 
 
 class Killed(BaseException):
@@ -147,7 +147,7 @@ def test_a_finished_run_writes_nothing_more(store: DjangoCheckpointStore, direct
 def test_a_fork_goes_on_with_another_ruleset(store: DjangoCheckpointStore, directory: Path) -> None:
     session = start(store, directory)
     run(store, session)
-    middle = store.list_checkpoints(session.id)[::-1][4]
+    middle = store.list_checkpoints(session.id)[::-1][3]
     done = middle.node_results["search"]["output"]["done"]
     fork = agent.fork(store, middle, title="Strict", ruleset="strict")
     found = run(store, fork)

@@ -1,0 +1,99 @@
+"""The wheel, installed alone, away from this repository, in a project that has nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+SETTINGS = """
+SECRET_KEY = "package"
+USE_TZ = True
+INSTALLED_APPS = ["obsku_checkpoint"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+"""
+
+# One worker of pytest-xdist builds the wheel for all tests of this file.
+pytestmark = pytest.mark.xdist_group("package")
+
+
+def run(*arguments: str | Path, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = ("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir")
+    run(*pip, folder, REPOSITORY, cwd=folder)
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the installed wheel. On PYTHONPATH, it comes before what else is installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target")
+    run(*pip, folder, wheel, cwd=folder)
+    return folder
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    folders = {name.partition("/")[0] for name in names}
+    assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"obsku_checkpoint"}
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+    files = (path for path in (REPOSITORY / "obsku_checkpoint").rglob("*") if path.is_file())
+    wanted = {
+        path.relative_to(REPOSITORY).as_posix()
+        for path in files
+        if path.suffix not in {".pyc", ".pyo"} and "__pycache__" not in path.parts
+    }
+    assert {"obsku_checkpoint/py.typed", "obsku_checkpoint/migrations/0001_initial.py"} <= wanted
+    assert wanted <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_it_imports_without_django(installed: Path, tmp_path: Path) -> None:
+    code = "import obsku_checkpoint, sys; print(obsku_checkpoint.__file__, 'django' in sys.modules)"
+    output = run("-c", code, cwd=tmp_path, PYTHONPATH=str(installed), DJANGO_SETTINGS_MODULE="")
+    assert output.split() == [str(installed / "obsku_checkpoint" / "__init__.py"), "False"]
+
+
+def test_an_empty_project_migrates_and_works(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text(SETTINGS, encoding="utf-8")
+    environment = {"PYTHONPATH": str(installed), "DJANGO_SETTINGS_MODULE": "settings"}
+    run("-m", "django", "check", "--fail-level", "WARNING", cwd=tmp_path, **environment)
+    run("-m", "django", "migrate", "--verbosity", "0", cwd=tmp_path, **environment)
+    run("-m", "django", "makemigrations", "--check", "--dry-run", cwd=tmp_path, **environment)
+    code = """
+import django, obsku_checkpoint
+django.setup()
+from obsku_checkpoint.store import DjangoCheckpointStore
+store = DjangoCheckpointStore()
+session = store.create_session("/somewhere")
+store.add_message(session.id, "user", "hello")
+print(obsku_checkpoint.__file__, [message.content for message in store.get_messages(session.id)])
+"""
+    output = run("-c", code, cwd=tmp_path, **environment)
+    assert output.strip() == f"{installed / 'obsku_checkpoint' / '__init__.py'} ['hello']"
