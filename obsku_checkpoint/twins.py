@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
@@ -34,5 +35,7 @@ def twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], 
 
     call.__name__ = f"a{name}"
     call.__qualname__ = method.__qualname__.removesuffix(name) + call.__name__
+    call.__module__ = method.__module__
     call.__doc__ = f"Async twin of `{name}`."
+    vars(call)["__signature__"] = inspect.signature(method)
     return call

@@ -53,7 +53,7 @@ def test_async_calls_give_their_connections_back(store: DjangoCheckpointStore) -
 def test_async_work_within_a_callers_transaction_belongs_to_it(store: DjangoCheckpointStore) -> None:
     async def write() -> str:
         session = await store.acreate_session(".")
-        await store.aadd_message(session.id, "user", "x")
+        await asyncio.gather(store.aget_session(session.id), store.aadd_message(session.id, "user", "x"))
         assert [message.content async for message in store.aiter_messages(session.id)] == ["x"]
         return session.id
 

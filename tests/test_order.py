@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
 from obsku_checkpoint.clock import AHEAD, SESSIONS, Clock
 from obsku_checkpoint.ids import IdGenerator
-from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.models import Checkpoint, Message
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 
@@ -81,3 +82,18 @@ def test_within_a_namespace_the_version_decides_and_across_namespaces_the_time(s
     versions[late.id] = "b2"
     Checkpoint.objects.using(store.using).filter(id=late.id).update(created_at=old.replace(year=2020))
     assert listed() == ["a3", "a2", "a1", "b2", "b1"]
+
+
+def test_a_fork_copies_messages_of_the_checkpoints_own_millisecond(store: DjangoCheckpointStore) -> None:
+    """As the npm package has them: its clock does not tell a message from the checkpoint right after it."""
+    session = store.create_session(".")
+    store.add_messages(session.id, [{"role": "user", "content": str(number)} for number in range(3)])
+    checkpoint = store.save_checkpoint(session.id, step=0, node_results={})
+    Message.objects.using(store.using).filter(session_id=session.id, content="2").update(
+        created_at=checkpoint.created_at
+    )
+    Message.objects.using(store.using).filter(session_id=session.id, content="0").update(
+        created_at=checkpoint.created_at + timedelta(milliseconds=1)
+    )
+    fork = store.fork(checkpoint.id)
+    assert [message.content for message in store.get_messages(fork.id)] == ["1", "2"]

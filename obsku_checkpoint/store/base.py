@@ -121,7 +121,8 @@ class DatabaseStore:
         """Where the async twins do their work: in threads of their own, several at a time.
 
         Where an event loop runs on behalf of a thread that is inside a transaction (Django's ``TestCase``, or
-        ``async_to_sync`` within ``atomic()``), the work is done in that thread, as part of the transaction.
+        ``async_to_sync`` within ``atomic()``), the work is done in that thread, as part of the transaction. (Under
+        ``asyncio.run`` within ``atomic()`` it is not: Django shows a thread's connections to no loop that runs in it.)
         """
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
