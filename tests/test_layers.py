@@ -12,7 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "twins", "ids", "clock"},
+    {"errors", "records", "twins", "ids", "clock", "codec_surrogates"},
     {"codec_tags"},
     {"codec"},
     {"protocols", "validation"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"postgres"},
     {"testing"},
 ]
-WITHOUT_DJANGO = {"errors", "records", "twins", "ids", "clock", "codec_tags", "codec", "protocols", "validation"}
+WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:4])
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 
