@@ -77,7 +77,15 @@ class Checkpoints(DatabaseStore):
     def get_latest_checkpoint(
         self, session_id: str, namespace: str | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> CheckpointRecord | None:
-        return next(iter(self.list_checkpoints(session_id, namespace=namespace, limit=1, on_corrupt=on_corrupt)), None)
+        if namespace is not None:
+            newest = self.list_checkpoints(session_id, namespace=namespace, limit=1, on_corrupt=on_corrupt)
+            return next(iter(newest), None)
+        validation.on_corrupt(on_corrupt)
+        if not validation.can_exist("session_id", session_id):
+            return None
+        with self._call():
+            rows = self._statements.latest(session_id)
+        return checkpoint_record(rows[0], on_corrupt) if rows else None
 
     def list_checkpoints(
         self,

@@ -72,6 +72,18 @@ FORK_CHECKPOINT = (
     " pending_nodes, cycle_state, 'fork', CAST(%s AS bigint)"
     f" FROM {CHECKPOINTS} WHERE id = CAST(%s AS text)"
 )
+#: Walks the unique index from one namespace to the next, instead of sorting all checkpoints of the session.
+LATEST = (
+    "WITH RECURSIVE namespaces (namespace) AS ("
+    f"SELECT MIN(namespace) FROM {CHECKPOINTS} WHERE session_id = %s"
+    f" UNION ALL SELECT (SELECT MIN(namespace) FROM {CHECKPOINTS} WHERE session_id = %s"
+    " AND namespace > namespaces.namespace) FROM namespaces WHERE namespaces.namespace IS NOT NULL)"
+    f" SELECT {listed(CHECKPOINT_COLUMNS, 'c')} FROM namespaces JOIN {CHECKPOINTS} c"
+    " ON c.session_id = %s AND c.namespace = namespaces.namespace"
+    f" AND c.version = (SELECT MAX(version) FROM {CHECKPOINTS}"
+    " WHERE session_id = %s AND namespace = namespaces.namespace)"
+    " ORDER BY c.created_at DESC, c.id DESC LIMIT 1"
+)
 #: UNION drops what was found before, so a cycle of parents ends
 LINEAGE = (
     "WITH RECURSIVE lineage (id, parent_id) AS ("
@@ -153,6 +165,10 @@ class Statements:
                 cursor.execute(FORK_MESSAGES, [session_id, checkpoint_id])
                 cursor.execute(FORK_CHECKPOINT, [new_checkpoint_id, session_id, now, checkpoint_id])
         return session[0]
+
+    def latest(self, session_id: str) -> Sequence[Row]:
+        """The newest of the highest versions of all namespaces; no row where the session has none."""
+        return self.rows(LATEST, [session_id] * 4)
 
     def lineage(self, checkpoint_id: str) -> Sequence[Row]:
         """The checkpoint and all it descends from, in no order."""
