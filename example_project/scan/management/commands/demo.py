@@ -165,8 +165,6 @@ class Command(BaseCommand):
             ("runs", "all scans so far"),
             (f"scan --show {forked.id}", "the fork: transcript, checkpoints, family"),
             (f"scan --resume {session.id}", "the whole report of the demo"),
-            ("createsuperuser", "and then"),
-            ("runserver", "http://127.0.0.1:8000/admin/"),
         ]
         for command, purpose in steps:
             self.say(f"  {self.paint(f'{python()} manage.py {command}', 'command')}")
