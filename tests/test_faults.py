@@ -119,6 +119,24 @@ def test_a_record_that_the_database_refuses_is_invalid(committed: None) -> None:
         store.save_checkpoint(session.id, step=0, node_results={})
 
 
+def test_a_database_without_rights_is_a_matter_of_configuration(committed: None) -> None:
+    store = DjangoCheckpointStore("postgres")
+    with transaction.atomic(using="postgres"):
+        with connections["postgres"].cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE pg_monitor")
+        with pytest.raises(ConfigurationError, match="permission denied"):
+            store.create_session(".")
+
+
+@pytest.mark.parametrize("using", ["default", "postgres"])
+def test_a_transaction_that_the_caller_broke_is_told_in_djangos_words(committed: None, using: str) -> None:
+    store = DjangoCheckpointStore(using)
+    with transaction.atomic(using=using):
+        transaction.set_rollback(True, using=using)
+        with pytest.raises(transaction.TransactionManagementError):
+            store.create_session(".")
+
+
 def test_an_unknown_alias_is_a_matter_of_configuration() -> None:
     with pytest.raises(ConfigurationError, match="nowhere"):
         DjangoCheckpointStore("nowhere")

@@ -13,7 +13,15 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import EmptyResultSet
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+    connections,
+    transaction,
+)
 from django.db.models import QuerySet
 
 from obsku_checkpoint import conf
@@ -31,9 +39,12 @@ R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 
-#: threads, and so connections, that the async twins of a process use at most
-ASYNC_THREADS = 32
-_threads = ThreadPoolExecutor(ASYNC_THREADS, thread_name_prefix="obsku-checkpoint")
+#: the threads, and so connections, that a process's async twins use at most. SQLite has one writer: more threads
+#: would wait for its lock, and in a database in memory they would not even wait.
+_THREADS = {
+    "postgresql": ThreadPoolExecutor(32, thread_name_prefix="obsku-checkpoint"),
+    "sqlite": ThreadPoolExecutor(1, thread_name_prefix="obsku-checkpoint-sqlite"),
+}
 
 FOREIGN_KEY_VIOLATION = "23503"
 UNDEFINED_TABLE = "42P01"
@@ -49,6 +60,7 @@ class DatabaseStore:
         if self.using not in connections.settings:
             raise ConfigurationError(f"DATABASES has no alias {self.using!r}")
         self._statements: Statements = statements_for(self.using)
+        self._threads = _THREADS[connections[self.using].vendor]
         #: whether async calls of an event loop belong to a transaction that its caller's thread holds
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = WeakKeyDictionary()
 
@@ -71,6 +83,8 @@ class DatabaseStore:
         try:
             with self._savepoint() if atomic and connection.in_atomic_block else nullcontext():
                 yield
+        except transaction.TransactionManagementError:
+            raise  # the caller's transaction was broken before the call: Django's own words fit best
         except DatabaseError as error:
             raise self._translated(error, session_id) from error
         except InterfaceError as error:
@@ -101,8 +115,10 @@ class DatabaseStore:
             return SessionNotFoundError(session_id)
         if state == UNDEFINED_TABLE or message.startswith("no such table"):
             return ConfigurationError(f"the tables are missing in {self.using!r}: run `manage.py migrate`")
-        if state == PROGRAM_LIMIT_EXCEEDED or not isinstance(error, OperationalError):
+        if state == PROGRAM_LIMIT_EXCEEDED or isinstance(error, DataError | IntegrityError):
             return InvalidRecordError("record", f"is refused by the database ({type(error.__cause__).__name__})")
+        if isinstance(error, ProgrammingError):
+            return ConfigurationError(f"the database {self.using!r} cannot serve the store: {error}")
         return self._unavailable(error)
 
     def _unavailable(self, error: Exception) -> StoreUnavailableError:
@@ -130,7 +146,7 @@ class DatabaseStore:
         if self._loops[loop]:
             return await sync_to_async(call)()
         context = contextvars.copy_context()
-        return await loop.run_in_executor(_threads, context.run, self._in_own_thread, call)
+        return await loop.run_in_executor(self._threads, context.run, self._in_own_thread, call)
 
     def _in_transaction(self) -> bool:
         return connections[self.using].in_atomic_block
