@@ -16,7 +16,7 @@ demo: $(VENV)/.base ## An agent works, is killed, resumes and is forked: on SQLi
 
 test: $(VENV)/.dev ## All tests, on SQLite and on a PostgreSQL server of their own, with branch coverage
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov --cov-report= --cov-fail-under=0 $(ARGS)
 	@$(BIN)/python -m coverage report
 
 lint: $(VENV)/.dev ## Linter, formatter, types, missing migrations, Django's system checks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +33,11 @@ def directory(tmp_path: Path) -> Path:
     return root
 
 
+def _take_ctrl_c() -> None:
+    """A test run in the background of a script ignores Ctrl-C, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Project:
     """The example project with a database of its own."""
 
@@ -49,6 +55,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_take_ctrl_c,  # noqa: PLW1509 - nothing else can undo an ignored signal, and no thread holds a lock
         )
 
     def run(self, *command: str) -> str:
