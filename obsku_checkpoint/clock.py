@@ -1,10 +1,13 @@
 """The time of a write in milliseconds since 1970, such that order of time is order of writing. Knows no Django.
 
-The tables know no finer time than the millisecond, in which a quick program writes several rows. "Newest first" and
-"the messages written up to the checkpoint" must still hold, so within a process the clock
+The tables know no finer time than the millisecond, in which a quick program writes several rows. Within a process
 
-* gives each write a later millisecond than the one before, while it is not more than `AHEAD` ms fast by that, and
-* never puts a message of a session into the millisecond of the checkpoint it follows.
+* a message never falls into the millisecond of the checkpoint it follows (a fork of that checkpoint would copy it):
+  its writer waits for the next one;
+* two sessions are not last active in the same millisecond: the later one's ``updated_at`` is put up to `AHEAD` ms into
+  the future, so that "newest first" is the order of writing and a page can go on ``before`` the last one's time.
+
+No other time is ever in the future: other processes compare with it.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-#: how far the clock may run ahead in a burst; beyond that, writes share milliseconds
-AHEAD = 25
+#: milliseconds by which ``updated_at`` may run ahead; beyond that, sessions share milliseconds
+AHEAD = 5
+#: a checkpoint that is further ahead than this (the system's clock was set back) is not waited for
+PATIENCE = 10
 #: sessions remembered; the oldest are forgotten first
 SESSIONS = 4096
 
@@ -29,29 +34,35 @@ class Written:
 class Clock:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last = 0
         self._sessions: OrderedDict[str, Written] = OrderedDict()
-
-    def now(self) -> int:
-        with self._lock:
-            return self._tick()
+        self._active = 0
+        self._active_session = ""
 
     def message(self, session_id: str) -> int:
-        with self._lock:
-            written = self._written(session_id)
-            written.message = max(self._tick(), written.message, written.checkpoint + 1)
-            return written.message
+        """The time of a message, later than that of the session's last checkpoint."""
+        while True:
+            with self._lock:
+                written, now = self._written(session_id), _now()
+                if now > written.checkpoint or written.checkpoint - now > PATIENCE:
+                    written.message = max(now, written.message, written.checkpoint + 1)
+                    return written.message
+            time.sleep(0.0002)
 
-    def checkpoint(self, session_id: str) -> int:
+    def checkpoint(self, session_id: str, at: int = 0) -> int:
+        """The time of a checkpoint, not earlier than that of the session's last message, nor than ``at``."""
         with self._lock:
             written = self._written(session_id)
-            written.checkpoint = max(self._tick(), written.message, written.checkpoint)
+            written.checkpoint = max(_now(), at, written.message, written.checkpoint)
             return written.checkpoint
 
-    def _tick(self) -> int:
-        now = time.time_ns() // 1_000_000
-        self._last = max(now, min(self._last + 1, now + AHEAD))
-        return self._last
+    def activity(self, session_id: str, at: int = 0) -> int:
+        """A session's ``updated_at``, not earlier than ``at``."""
+        with self._lock:
+            now = max(_now(), at)
+            if session_id != self._active_session:
+                now = max(now, min(self._active + 1, now + AHEAD))
+            self._active, self._active_session = max(now, self._active), session_id
+            return now
 
     def _written(self, session_id: str) -> Written:
         written = self._sessions.setdefault(session_id, Written())
@@ -59,6 +70,10 @@ class Clock:
         if len(self._sessions) > SESSIONS:
             self._sessions.popitem(last=False)
         return written
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 clock = Clock()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import CheckpointCorruptionError, InvalidRecordError, SerializationError
@@ -41,6 +42,14 @@ def from_milliseconds(value: int) -> datetime:
     return EPOCH + timedelta(milliseconds=value)
 
 
+def read_moment(value: int) -> datetime | CorruptValue:
+    """`from_milliseconds`, or what stands for a value that is no time."""
+    try:
+        return from_milliseconds(value)
+    except (OverflowError, TypeError):
+        return CorruptValue(text=str(value), reason="not milliseconds of the years 1 to 9999")
+
+
 class IdField(TextField):
     """Text as a primary key, without the ``…_like`` index that Django adds for prefix searches on PostgreSQL.
 
@@ -72,22 +81,42 @@ class MillisecondsField(DateTimeField):
         return None
 
     def from_db_value(self, value: int | None, expression: Any, connection: Any) -> datetime | CorruptValue | None:
-        if value is None:
-            return None
-        try:
-            return from_milliseconds(value)
-        except OverflowError:
-            return CorruptValue(text=str(value), reason="outside the years 1 to 9999")
+        return None if value is None else read_moment(value)
 
     def get_prep_value(self, value: Any) -> Any:
         if value is None or hasattr(value, "resolve_expression"):
             return value
         if isinstance(value, CorruptValue):
-            return int(value.text)
+            return int(value.text) if value.text.lstrip("-").isdecimal() else value.text
         return to_milliseconds(self.to_python(value), self.name or "timestamp")
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         return value if prepared else self.get_prep_value(value)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        value = self.value_from_object(obj)
+        return value.text if isinstance(value, CorruptValue) else super().value_to_string(obj)
+
+
+class _RoundedUp:
+    """A whole millisecond is before a moment within the next one, and not at or after it."""
+
+    rhs: Any
+
+    def get_prep_lookup(self) -> Any:
+        if isinstance(self.rhs, datetime) and self.rhs.microsecond % 1000:
+            self.rhs += MILLISECOND
+        return super().get_prep_lookup()  # type: ignore[misc]  # of the lookup it is mixed into
+
+
+@MillisecondsField.register_lookup
+class MillisecondsBefore(_RoundedUp, LessThan):
+    pass
+
+
+@MillisecondsField.register_lookup
+class MillisecondsFrom(_RoundedUp, GreaterThanOrEqual):
+    pass
 
 
 class JsonPlusField(TextField):
@@ -145,14 +174,7 @@ class EmbeddingField(BinaryField):
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> list[float] | CorruptValue | None:
         if value is None:
             return None
-        text = bytes(value).decode("utf-8", "backslashreplace")
-        try:
-            vector = json.loads(text)
-        except ValueError as error:
-            return CorruptValue(text=text, reason=str(error))
-        if isinstance(vector, list) and all(type(number) in (int, float) for number in vector):
-            return vector
-        return CorruptValue(text=text, reason="not an array of numbers")
+        return _vector(bytes(value).decode("utf-8", "backslashreplace"))
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         if isinstance(value, CorruptValue):
@@ -160,6 +182,23 @@ class EmbeddingField(BinaryField):
         elif isinstance(value, list | tuple):
             value = json.dumps(list(value), separators=(",", ":"), allow_nan=False).encode()
         return super().get_db_prep_value(value, connection, prepared)
+
+    def to_python(self, value: Any) -> Any:
+        return _vector(value) if isinstance(value, str) else value
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        value = self.value_from_object(obj)
+        return value.text if isinstance(value, CorruptValue) else value and json.dumps(value)
+
+
+def _vector(text: str) -> list[float] | CorruptValue:
+    try:
+        vector = json.loads(text)
+    except ValueError as error:
+        return CorruptValue(text=text, reason=str(error))
+    if isinstance(vector, list) and all(type(number) in (int, float) for number in vector):
+        return vector
+    return CorruptValue(text=text, reason="not an array of numbers")
 
 
 class SessionForeignKey(models.ForeignKey[Any, Any]):

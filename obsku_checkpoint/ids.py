@@ -32,4 +32,8 @@ class IdGenerator:
         return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | tail))
 
 
-new_id = IdGenerator()
+_generator = IdGenerator()
+
+
+def new_id() -> str:
+    return _generator()

@@ -12,6 +12,7 @@ from obsku_checkpoint.fields import (
     RealField,
     SessionForeignKey,
 )
+from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.querysets import CheckpointManager, MessageManager, SessionManager
 
 
@@ -30,7 +31,7 @@ class Source(models.TextChoices):
 
 
 class Session(models.Model):
-    id = IdField(primary_key=True)
+    id = IdField(primary_key=True, default=new_id)
     workspace_id = models.TextField(null=True, blank=True)
     title = models.TextField(null=True, blank=True)
     directory = models.TextField()
@@ -70,7 +71,7 @@ class Message(models.Model):
 
 
 class Checkpoint(models.Model):
-    id = IdField(primary_key=True)
+    id = IdField(primary_key=True, default=new_id)
     session = SessionForeignKey(Session, related_name="checkpoints")
     namespace = models.TextField(db_default="", blank=True)
     parent_id = models.TextField(null=True, blank=True)
@@ -99,7 +100,7 @@ class Checkpoint(models.Model):
 
 
 class Entity(models.Model):
-    id = IdField(primary_key=True)
+    id = IdField(primary_key=True, default=new_id)
     session = SessionForeignKey(Session, related_name="entities")
     workspace_id = models.TextField(null=True, blank=True)
     name = models.TextField()
@@ -124,7 +125,7 @@ class Entity(models.Model):
 
 
 class Fact(models.Model):
-    id = IdField(primary_key=True)
+    id = IdField(primary_key=True, default=new_id)
     workspace_id = models.TextField(null=True, blank=True)
     content = models.TextField()
     confidence = RealField(null=True, blank=True, db_default=1.0)

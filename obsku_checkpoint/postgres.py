@@ -6,6 +6,8 @@ with what the store needs and nothing more. Where Django is configured, the stor
 
 from __future__ import annotations
 
+import getpass
+import inspect
 import itertools
 import os
 from typing import Any, Self, cast
@@ -18,6 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool
 
 from obsku_checkpoint import routers
 from obsku_checkpoint.errors import ConfigurationError
@@ -39,6 +42,15 @@ if APP not in settings.INSTALLED_APPS and not apps.is_installed(APP):
 from obsku_checkpoint.store import DjangoCheckpointStore  # noqa: E402 - its models need Django to be set up
 
 _numbers = itertools.count(1)
+
+
+def _forget_pools() -> None:
+    """In a forked child: its parent's connections are not its own, and the pools' threads are gone."""
+    for alias in routers.own_aliases:
+        DatabaseWrapper._connection_pools.pop(alias, None)  # type: ignore[attr-defined]  # not in the stubs
+
+
+os.register_at_fork(after_in_child=_forget_pools)
 
 
 class PostgresCheckpointStore(DjangoCheckpointStore):
@@ -90,7 +102,9 @@ class PostgresCheckpointStore(DjangoCheckpointStore):
         await self.aclose()
 
     def _release(self) -> None:
-        connections[self.using].close_if_unusable_or_obsolete()
+        connection = connections[self.using]
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def _database(connection_string: str | None, pool_options: dict[str, Any]) -> dict[str, Any]:
@@ -100,12 +114,21 @@ def _database(connection_string: str | None, pool_options: dict[str, Any]) -> di
         raise ConfigurationError(f"give a connection string, or set {URL_VARIABLE}")
     try:
         parts = conninfo_to_dict(connection_string)
-    except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"the connection string cannot be read: {error}") from error
+    except psycopg.ProgrammingError:
+        # Without the cause, which quotes the string and so its password.
+        raise ConfigurationError("the connection string is neither a URL nor a libpq string") from None
+    try:
+        inspect.signature(ConnectionPool).bind(**pool_options)
+    except TypeError as error:
+        raise ConfigurationError(f"psycopg's pool does not know these options: {error}") from error
+    user = parts.pop("user", "") or os.environ.get("PGUSER", "")
+    name = parts.pop("dbname", "") or os.environ.get("PGDATABASE", "")
+    if not name and "service" not in parts:
+        name = user or getpass.getuser()  # as libpq does
     database: dict[str, Any] = {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.pop("dbname", ""),
-        "USER": parts.pop("user", ""),
+        "NAME": name,
+        "USER": user,
         "PASSWORD": parts.pop("password", ""),
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),

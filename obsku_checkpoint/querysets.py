@@ -11,8 +11,13 @@ from django.db import connections, models
 from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
 from django.db.models.functions import Coalesce
 
+from obsku_checkpoint.records import CorruptValue
+
 if TYPE_CHECKING:
     from obsku_checkpoint.models import Checkpoint, Message, Session
+
+#: characters of a pattern; SQLite's own limit is 50,000 bytes
+LIKE_LIMIT = 20_000
 
 
 class SessionQuerySet(QuerySet["Session"]):
@@ -26,8 +31,8 @@ class SessionQuerySet(QuerySet["Session"]):
     def matching(self, query: str) -> Self:
         """Those whose title, directory or id contains the text, in any case."""
         lookup = "icontains"
-        if connections[self.db].vendor == "sqlite" and not query.isascii():
-            # SQLite's LIKE knows the case of ASCII letters only; Django's REGEXP there is Python's.
+        if connections[self.db].vendor == "sqlite" and not (query.isascii() and len(query) < LIKE_LIMIT):
+            # SQLite's LIKE knows the case of ASCII letters only, and no long patterns; its REGEXP is Python's.
             lookup, query = "iregex", re.escape(query)
         columns = ("title", "directory", "id")
         return self.filter(Q(*((f"{column}__{lookup}", query) for column in columns), _connector=Q.OR))
@@ -50,10 +55,10 @@ class MessageQuerySet(QuerySet["Message"]):
 
     # The first condition of each is implied by the second; it lets the index on (session_id, created_at) find the
     # place, which no database does for the OR.
-    def standing_before(self, moment: datetime, id: int) -> Self:
+    def standing_before(self, moment: datetime | CorruptValue, id: int) -> Self:
         return self.filter(Q(created_at__lte=moment), Q(created_at__lt=moment) | Q(id__lt=id))
 
-    def standing_after(self, moment: datetime, id: int) -> Self:
+    def standing_after(self, moment: datetime | CorruptValue, id: int) -> Self:
         return self.filter(Q(created_at__gte=moment), Q(created_at__gt=moment) | Q(id__gt=id))
 
     def oldest_first(self) -> Self:

@@ -33,4 +33,8 @@ def send_after_commit(signal: Signal, sender: type, *, using: str, **arguments: 
             if isinstance(answer, Exception):
                 logger.error("Signal receiver %r failed", receiver, exc_info=answer)
 
-    transaction.on_commit(send, using=using)
+    connection = transaction.get_connection(using)
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(send, using=using)
+    else:  # the caller commits by hand, and Django cannot say when
+        send()

@@ -34,7 +34,7 @@ def text(field: str, value: Any) -> str:
     if found := _UNSTORABLE.search(value):
         kind = "a NUL character" if found[0] == "\x00" else "a lone surrogate"
         raise InvalidRecordError(field, f"holds {kind} at position {found.start()}, which a text column cannot hold")
-    return value
+    return str.__str__(value)  # the text of a subclass, whatever it calls itself
 
 
 def optional_text(field: str, value: Any) -> str | None:
@@ -43,7 +43,8 @@ def optional_text(field: str, value: Any) -> str | None:
 
 def key(field: str, value: Any) -> str:
     """Text that stands in an index."""
-    if len(text(field, value).encode()) > MAX_KEY_BYTES:
+    value = text(field, value)
+    if len(value.encode()) > MAX_KEY_BYTES:
         raise InvalidRecordError(field, f"is longer than {MAX_KEY_BYTES} bytes")
     return str(value)
 
@@ -159,7 +160,7 @@ def cycle_state(value: Any) -> str | None:
 def _one_of(field: str, value: Any, choices: Sequence[str]) -> str:
     if value not in choices:
         raise InvalidRecordError(field, f"must be one of {', '.join(choices)}")
-    return str(value)
+    return choices[choices.index(value)]
 
 
 def _list(field: str, value: Any, check: _Check) -> str | None:

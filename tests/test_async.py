@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from typing import Any
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections, transaction
 from django.test import TestCase
 
+from obsku_checkpoint import signals
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.records import SessionRecord
@@ -62,6 +65,58 @@ def test_async_work_within_a_callers_transaction_belongs_to_it(store: DjangoChec
         assert store.get_session(session_id) is not None
         transaction.set_rollback(True, using=store.using)
     assert store.get_session(session_id) is None
+
+
+def test_a_transaction_on_a_loop_that_was_used_before_is_seen(store: DjangoCheckpointStore) -> None:
+    def write() -> str:
+        with transaction.atomic(using=store.using):
+            session = store.create_session(".")
+            async_to_sync(store.aadd_message)(session.id, "user", "x")
+        store.close()  # this thread's connection
+        return session.id
+
+    async def main() -> str:
+        await store.acreate_session(".")
+        return await sync_to_async(write)()
+
+    assert len(store.get_messages(asyncio.run(main()))) == 1
+
+
+def test_a_receiver_that_calls_a_twin_does_not_wait_for_itself(store: DjangoCheckpointStore) -> None:
+    found: list[SessionRecord | None] = []
+
+    def look(record: SessionRecord, **_: Any) -> None:
+        found.append(async_to_sync(store.aget_session)(record.id))
+
+    signals.session_created.connect(look)
+    try:
+        made = asyncio.run(store.acreate_session("."))
+    finally:
+        signals.session_created.disconnect(look)
+    assert found == [made]
+
+
+FORKED = """
+import asyncio, os, sys
+from asgiref.sync import async_to_sync
+from obsku_checkpoint.postgres import PostgresCheckpointStore
+store = PostgresCheckpointStore(sys.argv[1])
+store.setup()
+session = asyncio.run(store.acreate_session("."))
+if os.fork() == 0:
+    assert async_to_sync(store.aget_session)(session.id) == session
+    assert store.get_session(session.id) == session
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
+assert store.get_session(session.id) == session
+"""
+
+
+def test_a_forked_process_has_threads_and_connections_of_its_own(postgres_database: Any) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, postgres_database()], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 class TestInDjangosTestCase(TestCase):

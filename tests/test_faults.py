@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import threading
 from typing import Any
 
@@ -135,6 +136,47 @@ def test_a_transaction_that_the_caller_broke_is_told_in_djangos_words(committed:
         transaction.set_rollback(True, using=using)
         with pytest.raises(transaction.TransactionManagementError):
             store.create_session(".")
+
+
+@pytest.mark.parametrize("moment", [10**17, "abc"])
+def test_a_message_with_an_impossible_time_takes_no_others_with_it(
+    store: DjangoCheckpointStore, moment: int | str
+) -> None:
+    if store.using == "postgres" and isinstance(moment, str):
+        moment = -(10**17)
+    session = store.create_session(".")
+    messages = store.add_messages(session.id, [{"role": "user", "content": str(number)} for number in range(3)])
+    with connections[store.using].cursor() as cursor:
+        cursor.execute("UPDATE messages SET created_at = %s WHERE id = %s", [moment, messages[1].id])
+    kept = store.get_messages(session.id, on_corrupt="keep")
+    assert sorted(message.content or "" for message in kept) == ["0", "1", "2"]
+    assert list(store.iter_messages(session.id, on_corrupt="keep")) == kept
+    if not isinstance(moment, str):
+        assert store.get_messages(session.id, before_id=messages[1].id, on_corrupt="keep") in (messages[::2], [])
+
+
+class Word(str, enum.Enum):  # noqa: UP042 - unlike StrEnum, str() of it is not its text
+    USER = "user"
+    LOOP = "loop"
+
+
+def test_members_of_a_text_enum_are_stored_as_their_text(store: DjangoCheckpointStore) -> None:
+    session = store.create_session(".", title=Word.USER, workspace_id=Word.LOOP)
+    message = store.add_message(session.id, Word.USER, Word.LOOP)  # type: ignore[arg-type]  # as programs do
+    checkpoint = store.save_checkpoint(session.id, step=0, node_results={}, source=Word.LOOP)  # type: ignore[arg-type]
+    assert [type(text) for text in (session.title, message.role, message.content, checkpoint.source)] == [str] * 4
+    assert (session.workspace_id, message.role, message.content, checkpoint.source) == ("loop", "user", "loop", "loop")
+
+
+@pytest.mark.parametrize("messages", [None, 5, "text", {"role": "user"}])
+def test_what_is_no_list_of_messages_is_refused(store: DjangoCheckpointStore, messages: Any) -> None:
+    session = store.create_session(".")
+    with pytest.raises(InvalidRecordError, match="messages"):
+        store.add_messages(session.id, messages)
+
+
+def test_a_very_long_search_finds_nothing(store: DjangoCheckpointStore) -> None:
+    assert store.search_sessions("x" * 60_000) == []
 
 
 def test_an_unknown_alias_is_a_matter_of_configuration() -> None:

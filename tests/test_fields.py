@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_corrupt_column_is_shown_and_written_back_unchanged(using: str) -> Non
         cursor.execute("UPDATE sessions SET metadata = %s, created_at = %s", ["{broken", 2**62])
     row = Session.objects.using(using).get()
     assert row.metadata == CorruptValue(text="{broken", reason=row.metadata.reason)
-    assert row.created_at == CorruptValue(text=str(2**62), reason="outside the years 1 to 9999")
+    assert row.created_at == CorruptValue(text=str(2**62), reason="not milliseconds of the years 1 to 9999")
     row.title = "changed"
     row.save()
     with connections[using].cursor() as cursor:
@@ -103,6 +104,38 @@ def test_embeddings_are_lists_of_numbers_in_the_npm_packages_form(using: str) ->
             assert isinstance(fact.embedding, CorruptValue)
             fact.save()
     assert Fact.objects.using(using).get().source_session is None
+
+
+def test_rows_with_embeddings_and_odd_times_travel_through_fixtures(using: str) -> None:
+    one = session(using)
+    Entity.objects.using(using).create(
+        session=one, name="n", type="t", created_at=MOMENT, updated_at=MOMENT, embedding=[0.5, 1]
+    )
+    with connections[using].cursor() as cursor:
+        cursor.execute("UPDATE entities SET updated_at = %s", [2**62])
+    text = serializers.serialize("json", Entity.objects.using(using).all())
+    assert str(2**62) in text
+    Entity.objects.using(using).update(updated_at=MOMENT)
+    text = serializers.serialize("json", Entity.objects.using(using).all())
+    Entity.objects.using(using).all().delete()
+    for item in serializers.deserialize("json", text, using=using):
+        item.save(using=using)
+    assert Entity.objects.using(using).get().embedding == [0.5, 1]
+
+
+def test_a_row_made_without_an_id_gets_a_time_ordered_one(using: str) -> None:
+    one = Session.objects.using(using).create(directory=".", created_at=MOMENT, updated_at=MOMENT)
+    assert uuid.UUID(one.id).version == 7
+
+
+def test_a_time_within_a_millisecond_is_after_it(using: str) -> None:
+    session(using)
+    within = MOMENT + timedelta(microseconds=900)
+    sessions = Session.objects.using(using)
+    assert sessions.filter(created_at__lt=within).count() == 1
+    assert sessions.filter(created_at__gte=within).count() == 0
+    assert sessions.filter(created_at__lte=within).count() == 1
+    assert sessions.filter(created_at__gt=within).count() == 0
 
 
 def test_rows_say_what_they_are_without_what_was_said(using: str) -> None:

@@ -6,7 +6,6 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 
@@ -39,20 +38,47 @@ def test_ids_stay_in_order_when_the_clock_steps_back(monkeypatch: pytest.MonkeyP
     assert new_id() > first
 
 
-def test_the_clock_gives_each_write_a_later_millisecond_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time_ns", lambda: 5_000 * 1_000_000)
-    clock = Clock()
-    moments = [clock.now() for _ in range(2 * AHEAD)]
-    assert moments == sorted(moments)
-    assert len(set(moments)) == AHEAD + 1
-    assert moments[-1] == 5_000 + AHEAD
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The milliseconds that the system's clock shows; waiting lets one pass."""
+    now = [5_000]
+
+    def pass_one(seconds: float) -> None:
+        now[0] += 1
+
+    monkeypatch.setattr(time, "time_ns", lambda: now[0] * 1_000_000)
+    monkeypatch.setattr(time, "sleep", pass_one)
+    return now
 
 
-def test_a_message_never_shares_the_millisecond_of_the_checkpoint_it_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time_ns", lambda: 5_000 * 1_000_000)
+def test_two_sessions_are_not_last_active_in_the_same_millisecond_within_bounds(frozen: list[int]) -> None:
     clock = Clock()
-    for one, other in pairwise((clock.checkpoint("s"), clock.message("s")) for _ in range(100)):
-        assert one[0] < one[1] <= other[0] < other[1]
+    moments = [clock.activity(session) for session in "ababababab"]
+    assert moments[: AHEAD + 1] == list(range(5_000, 5_000 + AHEAD + 1))
+    assert max(moments) == 5_000 + AHEAD
+
+
+def test_one_session_alone_is_never_ahead_of_the_clock(frozen: list[int]) -> None:
+    clock = Clock()
+    assert {clock.activity("a") for _ in range(10)} == {5_000}
+    assert {clock.message("a") for _ in range(10)} == {5_000}
+
+
+def test_a_message_waits_for_the_millisecond_after_its_sessions_checkpoint(frozen: list[int]) -> None:
+    clock = Clock()
+    assert clock.checkpoint("a") == 5_000
+    assert clock.message("b") == 5_000
+    assert clock.message("a") == 5_001
+    assert frozen == [5_001]
+    assert clock.checkpoint("a") == 5_001
+
+
+def test_times_of_a_session_do_not_go_back_with_the_systems_clock(frozen: list[int]) -> None:
+    clock = Clock()
+    first = clock.checkpoint("a")
+    frozen[0] -= 3_600_000
+    assert clock.message("a") == first + 1
+    assert clock.checkpoint("a") == first + 1
 
 
 def test_the_clock_forgets_old_sessions() -> None:

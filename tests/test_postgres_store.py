@@ -74,6 +74,21 @@ def test_without_a_connection_string_the_message_says_where_it_is_looked_for(
         PostgresCheckpointStore()
     with pytest.raises(ConfigurationError, match="connection string"):
         PostgresCheckpointStore("not a connection string")
+    with pytest.raises(ConfigurationError, match="colour"):
+        PostgresCheckpointStore("dbname=x", colour="blue")
+
+
+def test_a_connection_string_that_cannot_be_read_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        PostgresCheckpointStore("postgresql://user:hunter%ZZ@host/db")
+    assert "hunter" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(("string", "name"), [("host=h user=u", "u"), ("host=h dbname=d user=u", "d")])
+def test_the_database_is_named_as_the_user_by_default(string: str, name: str) -> None:
+    with PostgresCheckpointStore(string) as store:
+        assert connections[store.using].settings_dict["NAME"] == name
 
 
 def test_setup_adopts_the_tables_of_the_npm_package_and_may_be_repeated(postgres_database: Any) -> None:

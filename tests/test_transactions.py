@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +19,11 @@ from obsku_checkpoint.errors import (
     IdConflictError,
     InvalidRecordError,
     SessionNotFoundError,
+    StoreUnavailableError,
     VersionConflictError,
 )
+from obsku_checkpoint.models import Session
+from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 
@@ -56,6 +61,70 @@ def test_an_error_of_one_call_leaves_the_callers_transaction_usable(store: Djang
             store.add_message(session.id, "nobody")  # type: ignore[arg-type]  # the refusal is what is tested
         store.add_message(session.id, "user", "still here")
     assert [message.content for message in store.get_messages(session.id)] == ["still here"]
+
+
+def test_the_store_without_a_project_works_in_a_transaction_too(postgres_database: Any) -> None:
+    with PostgresCheckpointStore(postgres_database()) as store:
+        store.setup()
+        with transaction.atomic(using=store.using):
+            session = store.create_session(".")
+            store.add_message(session.id, "user", "x")
+            with pytest.raises(SessionNotFoundError):
+                store.add_message("unknown", "user")
+            store.save_checkpoint(session.id, step=0, node_results={})
+        assert len(store.get_messages(session.id)) == 1
+        with pytest.raises(RolledBackError), transaction.atomic(using=store.using):
+            store.add_message(session.id, "user", "lost")
+            raise RolledBackError
+        assert len(store.get_messages(session.id)) == 1
+
+
+def test_a_read_that_is_given_up_leaves_the_callers_transaction_usable(committed: None) -> None:
+    store = DjangoCheckpointStore("postgres")
+    session = store.create_session(".")
+
+    def slow(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "FROM" in sql and "messages" in sql:
+            sql, params = "SELECT pg_sleep(5)", None
+        return execute(sql, params, many, context)
+
+    with transaction.atomic(using="postgres"):
+        with connections["postgres"].cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = '50ms'")
+        with connections["postgres"].execute_wrapper(slow), pytest.raises(StoreUnavailableError):
+            store.get_messages(session.id)
+        assert store.get_session(session.id) == session
+
+
+def test_branches_of_one_session_do_not_queue_for_its_row(committed: None) -> None:
+    store = DjangoCheckpointStore("postgres")
+    session = store.create_session(".")
+    Session.objects.using("postgres").filter(id=session.id).update(updated_at=session.updated_at - timedelta(seconds=9))
+
+    def other_branch() -> int:
+        try:
+            with connections["postgres"].cursor() as cursor:
+                cursor.execute("SET statement_timeout = '5s'")
+            return store.save_checkpoint(session.id, step=0, node_results={}, namespace="b").version
+        finally:
+            store.close()
+
+    with transaction.atomic(using="postgres"), ThreadPoolExecutor(1) as thread:
+        store.save_checkpoint(session.id, step=0, node_results={}, namespace="a")
+        assert thread.submit(other_branch).result() == 1
+
+
+def test_with_autocommit_off_a_signal_does_not_fail_the_write(
+    store: DjangoCheckpointStore, received: list[tuple[str, Any]]
+) -> None:
+    transaction.set_autocommit(False, using=store.using)
+    try:
+        session = store.create_session(".")
+        transaction.commit(using=store.using)
+    finally:
+        transaction.rollback(using=store.using)
+        transaction.set_autocommit(True, using=store.using)
+    assert received == [("session_created", session)]
 
 
 def test_a_fork_that_fails_half_way_leaves_nothing(store: DjangoCheckpointStore) -> None:

@@ -3,6 +3,7 @@
 from django.db import migrations, models
 
 import obsku_checkpoint.fields
+import obsku_checkpoint.ids
 
 
 class Migration(migrations.Migration):
@@ -14,7 +15,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Session",
             fields=[
-                ("id", obsku_checkpoint.fields.IdField(primary_key=True, serialize=False)),
+                (
+                    "id",
+                    obsku_checkpoint.fields.IdField(
+                        default=obsku_checkpoint.ids.new_id, primary_key=True, serialize=False
+                    ),
+                ),
                 ("workspace_id", models.TextField(blank=True, null=True)),
                 ("title", models.TextField(blank=True, null=True)),
                 ("directory", models.TextField()),
@@ -58,7 +64,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Checkpoint",
             fields=[
-                ("id", obsku_checkpoint.fields.IdField(primary_key=True, serialize=False)),
+                (
+                    "id",
+                    obsku_checkpoint.fields.IdField(
+                        default=obsku_checkpoint.ids.new_id, primary_key=True, serialize=False
+                    ),
+                ),
                 (
                     "session",
                     obsku_checkpoint.fields.SessionForeignKey(
@@ -94,7 +105,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Entity",
             fields=[
-                ("id", obsku_checkpoint.fields.IdField(primary_key=True, serialize=False)),
+                (
+                    "id",
+                    obsku_checkpoint.fields.IdField(
+                        default=obsku_checkpoint.ids.new_id, primary_key=True, serialize=False
+                    ),
+                ),
                 (
                     "session",
                     obsku_checkpoint.fields.SessionForeignKey(
@@ -123,7 +139,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Fact",
             fields=[
-                ("id", obsku_checkpoint.fields.IdField(primary_key=True, serialize=False)),
+                (
+                    "id",
+                    obsku_checkpoint.fields.IdField(
+                        default=obsku_checkpoint.ids.new_id, primary_key=True, serialize=False
+                    ),
+                ),
                 ("workspace_id", models.TextField(blank=True, null=True)),
                 ("content", models.TextField()),
                 ("confidence", obsku_checkpoint.fields.RealField(blank=True, db_default=1.0, null=True)),

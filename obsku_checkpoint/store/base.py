@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import EmptyResultSet
@@ -41,10 +42,18 @@ logger = logging.getLogger(__name__)
 
 #: the threads, and so connections, that a process's async twins use at most. SQLite has one writer: more threads
 #: would wait for its lock, and in a database in memory they would not even wait.
-_THREADS = {
-    "postgresql": ThreadPoolExecutor(32, thread_name_prefix="obsku-checkpoint"),
-    "sqlite": ThreadPoolExecutor(1, thread_name_prefix="obsku-checkpoint-sqlite"),
-}
+ASYNC_THREADS = {"postgresql": 32, "sqlite": 1}
+_THREADS: dict[str, ThreadPoolExecutor] = {}
+_own_thread = threading.local()
+
+
+def _new_threads() -> None:
+    for vendor, count in ASYNC_THREADS.items():
+        _THREADS[vendor] = ThreadPoolExecutor(count, thread_name_prefix=f"obsku-checkpoint-{vendor}")
+
+
+_new_threads()
+os.register_at_fork(after_in_child=_new_threads)  # a child process has none of its parent's threads
 
 FOREIGN_KEY_VIOLATION = "23503"
 UNDEFINED_TABLE = "42P01"
@@ -60,9 +69,6 @@ class DatabaseStore:
         if self.using not in connections.settings:
             raise ConfigurationError(f"DATABASES has no alias {self.using!r}")
         self._statements: Statements = statements_for(self.using)
-        self._threads = _THREADS[connections[self.using].vendor]
-        #: whether async calls of an event loop belong to a transaction that its caller's thread holds
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = WeakKeyDictionary()
 
     def close(self) -> None:
         """Close this thread's connection, unless the caller is inside a transaction."""
@@ -72,16 +78,15 @@ class DatabaseStore:
     # -- calls
 
     @contextmanager
-    def _call(self, session_id: str = "", *, atomic: bool = False) -> Iterator[None]:
+    def _call(self, session_id: str = "") -> Iterator[None]:
         """One call of the store.
 
-        Within a caller's transaction a write is a savepoint (``atomic``), so that its failure leaves the transaction
-        usable; outside, a call of one statement is its own transaction. ``session_id`` is the session that the rows
-        to write refer to.
+        Within a caller's transaction it is a savepoint, so that its failure leaves the transaction usable; outside, a
+        call of one statement is its own transaction. ``session_id`` is the session that the rows to write refer to.
         """
         connection = connections[self.using]
         try:
-            with self._savepoint() if atomic and connection.in_atomic_block else nullcontext():
+            with self._savepoint() if connection.in_atomic_block else nullcontext():
                 yield
         except transaction.TransactionManagementError:
             raise  # the caller's transaction was broken before the call: Django's own words fit best
@@ -140,19 +145,19 @@ class DatabaseStore:
         ``async_to_sync`` within ``atomic()``), the work is done in that thread, as part of the transaction. (Under
         ``asyncio.run`` within ``atomic()`` it is not: Django shows a thread's connections to no loop that runs in it.)
         """
-        loop = asyncio.get_running_loop()
-        if loop not in self._loops:
-            self._loops[loop] = await sync_to_async(self._in_transaction)()
-        if self._loops[loop]:
+        if await sync_to_async(self._belongs_to_caller)():
             return await sync_to_async(call)()
-        context = contextvars.copy_context()
-        return await loop.run_in_executor(self._threads, context.run, self._in_own_thread, call)
+        threads, context = _THREADS[connections[self.using].vendor], contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(threads, context.run, self._in_own_thread, call)
 
-    def _in_transaction(self) -> bool:
-        return connections[self.using].in_atomic_block
+    def _belongs_to_caller(self) -> bool:
+        """Asked in the thread that waits for the loop: it is in a transaction, or one of ours (a signal's receiver)."""
+        return connections[self.using].in_atomic_block or getattr(_own_thread, "at_work", False)
 
     def _in_own_thread(self, call: Callable[[], R]) -> R:
+        _own_thread.at_work = True
         try:
             return call()
         finally:
+            _own_thread.at_work = False
             connections[self.using].close_if_unusable_or_obsolete()

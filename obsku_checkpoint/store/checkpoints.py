@@ -58,7 +58,7 @@ class Checkpoints(DatabaseStore):
         if not validation.can_exist("session_id", session_id):
             raise SessionNotFoundError(session_id)
         row.append(clock.checkpoint(session_id))
-        with self._call(session_id, atomic=True):
+        with self._call(session_id):
             saved = self._statements.insert_checkpoint(row, row[-1])
             if saved is None and (stored := self._refused(row)):
                 return checkpoint_record(stored)

@@ -17,13 +17,14 @@ class Fork(DatabaseStore):
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             raise CheckpointNotFoundError(checkpoint_id)
         session_id = new_id()
-        with self._call(session_id, atomic=True):
+        now = clock.checkpoint(session_id, clock.activity(session_id))
+        with self._call(session_id):
             row = self._statements.fork(
                 checkpoint_id,
                 session_id=session_id,
                 new_checkpoint_id=new_id(),
                 title=title,
-                now=clock.checkpoint(session_id),
+                now=now,
             )
         if row is None:
             raise CheckpointNotFoundError(checkpoint_id)

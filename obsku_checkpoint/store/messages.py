@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from obsku_checkpoint import signals, validation
 from obsku_checkpoint.clock import clock
 from obsku_checkpoint.errors import InvalidRecordError, SessionNotFoundError
-from obsku_checkpoint.fields import from_milliseconds
+from obsku_checkpoint.fields import read_moment
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
@@ -37,6 +37,8 @@ class Messages(DatabaseStore):
         return self._append(session_id, [message])[0]
 
     def add_messages(self, session_id: str, messages: Iterable[Mapping[str, Any]]) -> list[MessageRecord]:
+        if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
+            raise InvalidRecordError("messages", f"takes an iterable of mappings, not {type(messages).__name__}")
         rows = [_columns_of(f"messages[{index}]", message) for index, message in enumerate(messages)]
         return self._append(session_id, rows)
 
@@ -57,9 +59,9 @@ class Messages(DatabaseStore):
         messages = self._messages.in_session(session_id).written_before(validation.moment("before", before))
         with self._call():
             if before_id is not None:
-                messages = self._beside("before_id", before_id, messages)
+                messages = self._beside("before_id", before_id, messages, session_id)
             if after_id is not None:
-                messages = self._beside("after_id", after_id, messages)
+                messages = self._beside("after_id", after_id, messages, session_id)
             if count is None or after_id is not None:
                 rows = self._rows(messages.oldest_first()[:count])
             else:
@@ -72,16 +74,14 @@ class Messages(DatabaseStore):
     def _messages(self) -> MessageQuerySet:
         return Message.objects.using(self.using).all()
 
-    def _beside(self, side: str, id: int, messages: MessageQuerySet) -> MessageQuerySet:
+    def _beside(self, side: str, id: int, messages: MessageQuerySet, session_id: str) -> MessageQuerySet:
         """Those before or after one message in the order of the transcript; by id where it is not of the session."""
         validation.integer(side, id, low=-(2**63), high=2**63 - 1)
-        place = self._rows(
-            messages.model.objects.using(self.using).filter(pk=id).values_list("session_id", "created_at")
-        )
+        place = self._rows(self._messages.in_session(session_id).filter(pk=id).values_list("created_at"))
         before = side == "before_id"
         if not place:
             return messages.filter(id__lt=id) if before else messages.filter(id__gt=id)
-        moment = from_milliseconds(place[0][1])
+        moment = read_moment(place[0][0])
         return messages.standing_before(moment, id) if before else messages.standing_after(moment, id)
 
     def _append(self, session_id: str, rows: Sequence[Sequence[Any]]) -> list[MessageRecord]:
@@ -89,10 +89,10 @@ class Messages(DatabaseStore):
             raise SessionNotFoundError(session_id)
         if not rows:
             return self._nothing(session_id)
-        now = clock.message(session_id)
-        messages = [[session_id, *row, now] for row in rows]
-        with self._call(session_id, atomic=True):
-            ids = self._statements.insert_messages(session_id, messages, now)
+        created_at = clock.message(session_id)
+        messages = [[session_id, *row, created_at] for row in rows]
+        with self._call(session_id):
+            ids = self._statements.insert_messages(session_id, messages, clock.activity(session_id, created_at))
         if ids is None:
             raise SessionNotFoundError(session_id)
         records = [message_record([id, *message]) for id, message in zip(ids, messages, strict=True)]

@@ -85,8 +85,8 @@ class _Reader:
             return decode(stored)
         except CheckpointCorruptionError as error:
             corruption = error
-        except OverflowError:
-            corruption = CheckpointCorruptionError("$", "outside the years 1 to 9999", str(stored))
+        except (OverflowError, TypeError):
+            corruption = CheckpointCorruptionError("$", "not milliseconds of the years 1 to 9999", str(stored))
         path, reason = corruption.path, corruption.reason
         if self.on_corrupt == "keep":
             return CorruptValue(text=str(stored), reason=f"{path}: {reason}")

@@ -104,8 +104,8 @@ class Sessions(DatabaseStore):
             changes["metadata"] = validation.metadata(metadata)
         if not validation.can_exist("session_id", session_id):
             raise SessionNotFoundError(session_id)
-        with self._call(atomic=True):
-            row = self._statements.update_session(session_id, changes, clock.now())
+        with self._call():
+            row = self._statements.update_session(session_id, changes, clock.activity(session_id))
         if row is None:
             raise SessionNotFoundError(session_id)
         return session_record(row, "keep")  # it is written: a corrupt column must not hide that
@@ -113,7 +113,7 @@ class Sessions(DatabaseStore):
     def delete_session(self, session_id: str) -> bool:
         if not validation.can_exist("session_id", session_id):
             return False
-        with self._call(atomic=True):
+        with self._call():
             return self._statements.delete_session(session_id)
 
     # -- rows
@@ -133,9 +133,10 @@ class Sessions(DatabaseStore):
     def _new_session(
         self, id: str | None, directory: str, title: str | None, workspace_id: str | None, metadata: Any
     ) -> Row:
-        now = clock.now()
+        id = new_id() if id is None else validation.key("id", id)
+        now = clock.activity(id)
         return [
-            new_id() if id is None else validation.key("id", id),
+            id,
             validation.optional_key("workspace_id", workspace_id),
             validation.optional_text("title", title),
             validation.text("directory", directory),
@@ -145,7 +146,7 @@ class Sessions(DatabaseStore):
         ]
 
     def _inserted(self, row: Row) -> SessionRecord | None:
-        with self._call(atomic=True):
+        with self._call():
             inserted = self._statements.insert_session(row)
         if not inserted:
             return None

@@ -221,8 +221,10 @@ class PostgresStatements(Statements):
     def insert_checkpoint(self, row: Row, now: int) -> int | None:
         insert, parameters = self._insert_checkpoint(row)
         sql = (
+            # Another transaction that holds the session's row has touched it already: nobody waits for that.
             f"WITH saved AS ({insert}, session_id), touched AS (UPDATE {SESSIONS} SET updated_at = %s::bigint"
-            " WHERE id = (SELECT session_id FROM saved) AND updated_at < %s::bigint)"
+            f" WHERE id = (SELECT s.id FROM {SESSIONS} s JOIN saved ON s.id = saved.session_id"
+            " WHERE s.updated_at < %s::bigint FOR NO KEY UPDATE OF s SKIP LOCKED))"
             " SELECT version FROM saved"
         )
         saved = self.rows(sql, [*parameters, now, now - TOUCH_AFTER_MS])
