@@ -98,9 +98,6 @@ def canonical(text: str | bytes) -> bytes:
         raise CheckpointCorruptionError("$", f"nesting deeper than MAX_DEPTH ({MAX_DEPTH} levels of JSON)") from None
 
 
-# Writing
-
-
 def _dumps_tagged(value: Any) -> str:
     """Write a value that holds tags, or something to refuse."""
     if (text := _dumps_hooked(value)) is not None:
@@ -237,19 +234,21 @@ def _plain_tree(value: Any, *, careful: bool) -> Any:
             else:
                 raise SerializationError(path(link, key), _refusal(kind))
     for items, is_set, link, key in reversed(unique):  # inner sets come later, and are sorted before the outer ones
-        _make_unique(items, is_set, link, key)
+        if not _make_unique(items, is_set):
+            if not careful:  # it may be None and NaN, which orjson writes alike
+                raise ValueError
+            raise SerializationError(path(link, key), "different elements or keys would be written alike")
     return root[0]
 
 
-def _make_unique(items: list[Any], is_set: bool, link: Link, key: Any) -> None:
-    """Sort the elements of a set by their text; refuse elements, or keys of a map, that are written alike."""
+def _make_unique(items: list[Any], is_set: bool) -> bool:
+    """Sort the elements of a set by their text. False where elements, or keys of a map, are written alike."""
     texts = [orjson.dumps(item if is_set else item[0]).decode() for item in items]
     if any(GUARD in text for text in texts):
         texts = [unguard_escapes(text) for text in texts]
-    if len(set(texts)) != len(texts):
-        raise SerializationError(path(link, key), "different elements or keys would be written alike")
     if is_set:
         items[:] = [items[i] for i in sorted(range(len(texts)), key=texts.__getitem__)]
+    return len(set(texts)) == len(texts)
 
 
 def _tagged(tag: str, encode: Any, item: Any, link: Link, key: Any) -> dict[str, Any]:

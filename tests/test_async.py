@@ -114,7 +114,11 @@ assert store.get_session(session.id) == session
 
 def test_a_forked_process_has_threads_and_connections_of_its_own(postgres_database: Any) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORKED, postgres_database()], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", FORKED, postgres_database()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
 

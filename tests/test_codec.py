@@ -699,3 +699,10 @@ def test_threads_may_write_while_another_registers() -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+@pytest.mark.parametrize(
+    "value", [{None, math.inf}, {None: 1, math.inf: 2}, {(None,), (math.inf,)}, [{None, -math.inf}]]
+)
+def test_none_and_a_number_that_json_lacks_are_told_apart(value: Any) -> None:
+    assert codec.loads(codec.dumps(value)) == value
