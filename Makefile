@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint bench format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ lint: $(VENV)/.dev ## Linter, formatter, types, missing migrations, Django's sys
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
+
+bench: $(VENV)/.dev ## Five minutes of measuring beside the peers, on a PostgreSQL server of its own
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(VENV)/.dev ## Let the formatter and the linter mend what they can
 	$(BIN)/ruff check --fix .

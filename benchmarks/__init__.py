@@ -1,0 +1,1 @@
+"""Several systems, the same work on the same data, in one run. ``python -m benchmarks --help``."""

@@ -1,0 +1,155 @@
+"""The results as JSON and as Markdown tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Figures, Results
+from benchmarks.plot import plot
+from benchmarks.systems import SYSTEMS
+from benchmarks.workloads import WORKLOADS, Workload
+
+OURS, LIMIT = "ours", "limit"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One promise: how many times as fast ours is as ``system``, and how many it must be."""
+
+    workload: Workload
+    system: str
+    wanted: float
+    reached: float
+
+    @property
+    def holds(self) -> bool:
+        return self.reached >= self.wanted
+
+
+def verdicts(results: Results) -> Iterator[Verdict]:
+    for name, figures in results.figures.items():
+        workload = WORKLOADS[name]
+        for system, wanted in workload.targets.items():
+            # of 32 tasks it is promised that they keep up with 32 threads
+            ours = figures.get("ours-async" if system == OURS else OURS)
+            if ours and system in figures:
+                yield Verdict(workload, system, wanted, _times_as_fast(workload, ours, figures[system]))
+
+
+def _times_as_fast(workload: Workload, ours: Figures, other: Figures) -> float:
+    return ours.throughput / other.throughput if not workload.alone else other.median / ours.median
+
+
+def write(folder: Path, results: Results, facts: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(_document(results, facts), indent=1) + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(markdown(results, facts), encoding="utf-8")
+    (folder / "results.svg").write_text(plot(results), encoding="utf-8")
+
+
+def machine() -> dict[str, Any]:
+    return {"processors": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+
+
+def _document(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **facts,
+        "figures": {
+            workload: {
+                system: {
+                    "median_ms": round(its.median / 1e6, 5),
+                    "p99_ms": round(its.p99 / 1e6, 5),
+                    "calls_per_second": round(its.throughput, 1),
+                    "round_trips": its.round_trips,
+                    "calls": len(its.times),
+                }
+                for system, its in figures.items()
+            }
+            for workload, figures in results.figures.items()
+        },
+        "verdicts": [
+            {
+                "workload": verdict.workload.name,
+                "against": verdict.system,
+                "wanted": round(verdict.wanted, 3),
+                "reached": round(verdict.reached, 3),
+                "holds": verdict.holds,
+            }
+            for verdict in verdicts(results)
+        ],
+        "left_out": results.left_out,
+    }
+
+
+def markdown(results: Results, facts: dict[str, Any]) -> str:
+    lines = ["# Benchmarks", "", "Written by `python -m benchmarks`. " + _facts(facts), ""]
+    for group, title in (("core", "One client"), ("concurrent", "Several clients"), ("codec", "The codec alone")):
+        names = [name for name in results.figures if WORKLOADS[name].group == group]
+        if names:
+            lines += [f"## {title}", "", *_medians(results, names, group == "concurrent"), ""]
+            lines += ["<details><summary>All figures</summary>", "", *_details(results, names), "", "</details>", ""]
+    lines += ["## What was promised", "", *_verdicts(results), ""]
+    if results.left_out:
+        lines += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in results.left_out.items()), ""]
+    return "\n".join(lines)
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in facts.items()) + "."
+
+
+def _medians(results: Results, names: Sequence[str], throughput: bool) -> list[str]:
+    systems = [system for system in SYSTEMS if any(system in results.figures[name] for name in names)]
+    unit = "calls a second" if throughput else "median, ms; in brackets as a multiple of the limit"
+    lines = _head([unit, *systems])
+    for name in names:
+        figures = results.figures[name]
+        lines.append(_row([WORKLOADS[name].title, *(_cell(figures, system, throughput) for system in systems)]))
+    return lines
+
+
+def _cell(figures: dict[str, Figures], system: str, throughput: bool) -> str:
+    if system not in figures:
+        return ""
+    if throughput:
+        return f"{figures[system].throughput:,.0f}"
+    text = _milliseconds(figures[system].median)
+    if LIMIT in figures and system != LIMIT:
+        text += f" ({figures[system].median / figures[LIMIT].median:.2f})"
+    return text
+
+
+def _details(results: Results, names: Sequence[str]) -> list[str]:
+    lines = _head(["workload", "system", "median ms", "p99 ms", "calls/s", "round trips a call", "calls"])
+    for name in names:
+        for system, its in results.figures[name].items():
+            trips = "" if its.round_trips is None else f"{its.round_trips:g}"
+            figures = [_milliseconds(its.median), _milliseconds(its.p99), f"{its.throughput:,.0f}", trips]
+            lines.append(_row([name, system, *figures, str(len(its.times))]))
+    return lines
+
+
+def _verdicts(results: Results) -> list[str]:
+    lines = _head(["workload", "ours against", "times as fast", "wanted", "holds"])
+    for verdict in verdicts(results):
+        figures = [f"{verdict.reached:.2f}", f"{verdict.wanted:.2f}", "yes" if verdict.holds else "**no**"]
+        lines.append(_row([verdict.workload.title, verdict.system, *figures]))
+    return lines
+
+
+def _milliseconds(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1e6:.3g}"
+
+
+def _head(cells: Sequence[str]) -> list[str]:
+    return [_row(cells), _row(["---", *["---:"] * (len(cells) - 1)])]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

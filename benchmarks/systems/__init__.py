@@ -1,0 +1,104 @@
+"""One file a system: how it does the work, and what it needs installed. This one lists them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CACHE = ROOT / ".cache" / "benchmarks"
+NPM_PACKAGE = "@obsku/checkpoint-postgres@0.2.3"
+
+
+class CannotBeInstalledError(Exception):
+    """A peer is not to be had here: the report says so, and the others go on."""
+
+
+def _here(module: str) -> Callable[[], list[str]]:
+    return lambda: [sys.executable, "-m", f"benchmarks.systems.{module}"]
+
+
+def _python_peer(module: str, *packages: str) -> Callable[[], list[str]]:
+    """A peer in a virtual environment of its own."""
+
+    def command() -> list[str]:
+        folder = CACHE / module
+        python = folder / "bin" / "python"
+        done = folder / "installed"
+        wanted = "\n".join(packages)
+        if not done.exists() or done.read_text() != wanted:
+            _run([sys.executable, "-m", "venv", str(folder)])
+            _run([str(python), "-m", "pip", "install", "-q", *packages])
+            done.write_text(wanted)
+        return [str(python), "-m", f"benchmarks.systems.{module}"]
+
+    return command
+
+
+def _npm_package() -> list[str]:
+    folder = CACHE / "npm"
+    bun, entry = folder / "node_modules" / ".bin" / "bun", folder / "package" / "dist" / "index.js"
+    if not (bun.exists() and entry.exists()):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not shutil.which("npm"):
+            raise CannotBeInstalledError("there is no npm")
+        (folder / "package.json").write_text('{"private": true}\n')
+        _run(["npm", "install", "--silent", "bun"], folder)
+        _run(["npm", "pack", "--silent", NPM_PACKAGE], folder)
+        archive = next(folder.glob("*.tgz"))
+        shutil.unpack_archive(archive, folder, filter="data")
+    return [str(bun), "run", str(Path(__file__).parent / "npm_package.js"), str(entry)]
+
+
+def _run(command: list[str], folder: Path | None = None) -> None:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotBeInstalledError(str(error)) from error
+    if done.returncode:
+        raise CannotBeInstalledError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else command[0])
+
+
+@dataclass(frozen=True)
+class System:
+    name: str
+    title: str
+    #: installs what is missing and gives the command that starts the system. Raises `CannotBeInstalledError`.
+    command: Callable[[], list[str]]
+    #: a peer whose tables are other than ours gets a database to itself
+    own_database: bool = False
+    #: needs no database
+    codec: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+SYSTEMS = {
+    system.name: system
+    for system in (
+        System("ours", "DjangoCheckpointStore", _here("ours")),
+        System("ours-async", "its async twins", _here("ours"), environment={"BENCHMARK_FORM": "async"}),
+        System("ours-pool", "PostgresCheckpointStore", _here("ours"), environment={"BENCHMARK_FORM": "pool"}),
+        System("limit", "the least possible with psycopg", _here("limit")),
+        System("npm", f"{NPM_PACKAGE} on Bun", _npm_package),
+        System("plain-orm", "Django's ORM on a first day", _here("plain_orm")),
+        System(
+            "langgraph", "LangGraph's PostgresSaver", own_database=True,
+            command=_python_peer("langgraph", "langgraph-checkpoint-postgres", "psycopg[binary,pool]"),
+        ),
+        System(
+            "langgraph-async", "LangGraph's AsyncPostgresSaver", own_database=True,
+            command=_python_peer("langgraph", "langgraph-checkpoint-postgres", "psycopg[binary,pool]"),
+            environment={"BENCHMARK_FORM": "async"},
+        ),
+        System(
+            "openai-agents", "OpenAI Agents' SQLAlchemySession", own_database=True,
+            command=_python_peer("openai_agents", "openai-agents[sqlalchemy]", "asyncpg"),
+        ),
+        System("json", "the standard library's json", _here("json_codecs"), codec=True),
+        System("orjson", "bare orjson", _here("json_codecs"), codec=True, environment={"BENCHMARK_FORM": "orjson"}),
+    )
+}  # fmt: skip
