@@ -40,7 +40,7 @@ def pass_through(store: PostgresCheckpointStore) -> float:
     """Peak, as a multiple of the document's size, of saving and reading a checkpoint of 50 MB."""
     document = {"node": {"status": "completed", "output": ["x" * 1000 + str(n) for n in range(BIG // 1000)]}}
     before = _peak()
-    checkpoint = store.save_checkpoint("long", step=1, node_results=document)  # type: ignore[arg-type]
+    checkpoint = store.save_checkpoint("long", step=1, node_results=document)  # type: ignore[arg-type]  # a dict of any shape
     id = checkpoint.id
     del checkpoint
     store.get_checkpoint(id)

@@ -7,7 +7,8 @@ The tables know no finer time than the millisecond, in which a quick program wri
 * two sessions are not last active in the same millisecond: the later one's ``updated_at`` is put up to `AHEAD` ms into
   the future, so that "newest first" is the order of writing and a page can go on ``before`` the last one's time.
 
-No other time is ever in the future: other processes compare with it.
+No other time is ever in the future, since other processes compare with it, but for what is made together with a
+session: its ``created_at`` and a fork's checkpoint have the time of its first ``updated_at``.
 """
 
 from __future__ import annotations

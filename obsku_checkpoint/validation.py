@@ -43,10 +43,10 @@ def optional_text(field: str, value: Any) -> str | None:
 
 def key(field: str, value: Any) -> str:
     """Text that stands in an index."""
-    value = text(field, value)
-    if len(value.encode()) > MAX_KEY_BYTES:
+    stored = text(field, value)
+    if len(stored.encode()) > MAX_KEY_BYTES:
         raise InvalidRecordError(field, f"is longer than {MAX_KEY_BYTES} bytes")
-    return str(value)
+    return stored
 
 
 def optional_key(field: str, value: Any) -> str | None:

@@ -296,7 +296,7 @@ def test_a_refusal_names_the_path(value: Any, path: Any) -> None:
         (TaggedDict({"__type": "Map", "value": [[1]]}), "known tag"),
         (TaggedDict({"__type": "Set", "value": [1, True], "more": 1}), "known tag"),
         (TaggedDict({"a": 1}), "TaggedDict"),
-        (TaggedDict({"__type": 1, 2: 3}), "TaggedDict"),  # type: ignore[dict-item]
+        (TaggedDict({"__type": 1, 2: 3}), "TaggedDict"),  # type: ignore[dict-item]  # refused
     ],
 )
 def test_what_would_not_come_back_equal_is_refused(value: Any, reason: Any) -> None:
@@ -668,7 +668,7 @@ def test_an_encoder_that_changes_the_document_is_refused() -> None:
 def test_registering_twice_or_a_type_of_json_plus_is_a_configuration_error(money: Any) -> None:
     for type_, tag in [(Money, "Other"), (Color, "Money"), (Color, "Date"), (Color, ""), (Color, 5), (int, "Int")]:
         with pytest.raises(ConfigurationError):
-            codec.register(type_, tag, lambda v: v, lambda v: v)  # type: ignore[arg-type]
+            codec.register(type_, tag, lambda v: v, lambda v: v)  # type: ignore[arg-type]  # refused
     for tag in ("Date", "Unknown"):
         with pytest.raises(ConfigurationError):
             codec.unregister(tag)

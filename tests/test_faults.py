@@ -163,7 +163,7 @@ class Word(str, enum.Enum):  # noqa: UP042 - unlike StrEnum, str() of it is not 
 def test_members_of_a_text_enum_are_stored_as_their_text(store: DjangoCheckpointStore) -> None:
     session = store.create_session(".", title=Word.USER, workspace_id=Word.LOOP)
     message = store.add_message(session.id, Word.USER, Word.LOOP)  # type: ignore[arg-type]  # as programs do
-    checkpoint = store.save_checkpoint(session.id, step=0, node_results={}, source=Word.LOOP)  # type: ignore[arg-type]
+    checkpoint = store.save_checkpoint(session.id, step=0, node_results={}, source=Word.LOOP)  # type: ignore[arg-type]  # same
     assert [type(text) for text in (session.title, message.role, message.content, checkpoint.source)] == [str] * 4
     assert (session.workspace_id, message.role, message.content, checkpoint.source) == ("loop", "user", "loop", "loop")
 

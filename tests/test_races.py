@@ -13,8 +13,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connections
 
 from obsku_checkpoint.postgres import PostgresCheckpointStore
+from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 THREADS, PROCESSES = 16, 4
@@ -64,6 +66,37 @@ def test_a_given_version_is_taken_by_one_of_many_threads(store: DjangoCheckpoint
 
     with ThreadPoolExecutor(8) as threads:
         assert sorted(threads.map(save, range(8))) == [False] * 7 + [True]
+
+
+def test_a_retry_that_queues_while_its_twin_is_saved_returns_the_twins_record(committed: None) -> None:
+    store = DjangoCheckpointStore("postgres")
+    session = store.create_session(".")
+    inserts = 0
+
+    def save() -> CheckpointRecord:
+        return store.save_checkpoint(session.id, step=0, node_results={}, id=f"twin-{session.id}")
+
+    def save_and_close() -> CheckpointRecord:
+        try:
+            return save()
+        finally:
+            store.close()
+
+    def lose_then_let_the_twin_in(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal inserts
+        if "INTO checkpoints" in sql:
+            inserts += 1
+            assert inserts < 5, "it never ends"
+            if inserts == 1:
+                sql = sql.replace("FROM sessions WHERE id = ", "FROM sessions WHERE false AND id = ")
+        if "pg_advisory_xact_lock" in sql and inserts == 1:
+            with ThreadPoolExecutor(1) as thread:
+                twins.append(thread.submit(save_and_close).result())
+        return execute(sql, params, many, context)
+
+    twins: list[CheckpointRecord] = []
+    with connections["postgres"].execute_wrapper(lose_then_let_the_twin_in):
+        assert save() == twins[0]
 
 
 SETUP = """

@@ -60,9 +60,9 @@ class Checkpoints(DatabaseStore):
         row.append(clock.checkpoint(session_id))
         with self._call(session_id):
             saved = self._statements.insert_checkpoint(row, row[-1])
-            if saved is None and (stored := self._refused(row)):
-                return checkpoint_record(stored)
             while saved is None:
+                if stored := self._refused(row):
+                    return checkpoint_record(stored)
                 saved = self._insert_in_turn(row)
         row[VERSION] = saved
         record = checkpoint_record(row)
@@ -151,7 +151,4 @@ class Checkpoints(DatabaseStore):
         """Take the next version after those who queue for it; None where one who did not queue was faster."""
         with transaction.atomic(using=self.using):
             self._statements.wait_for_version(row[SESSION_ID], row[NAMESPACE])
-            saved = self._statements.insert_checkpoint(row, row[-1])
-        if saved is None:
-            self._refused(row)
-        return saved
+            return self._statements.insert_checkpoint(row, row[-1])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import CheckpointCorruptionError
-from obsku_checkpoint.fields import from_milliseconds
+from obsku_checkpoint.fields import read_moment
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import CheckpointRecord, CorruptValue, MessageRecord, SessionRecord
 
@@ -75,20 +75,19 @@ class _Reader:
         self.on_corrupt = on_corrupt
 
     def value(self, column: str, text: str | None) -> Any:
-        return None if text is None else self._decoded(column, text, codec.loads)
+        try:
+            return None if text is None else codec.loads(text)
+        except CheckpointCorruptionError as error:
+            return self._corrupt(column, str(text), error)
 
     def moment(self, column: str, milliseconds: int) -> Any:
-        return self._decoded(column, milliseconds, from_milliseconds)
+        value = read_moment(milliseconds)
+        if isinstance(value, CorruptValue):
+            return self._corrupt(column, value.text, CheckpointCorruptionError("$", value.reason, value.text))
+        return value
 
-    def _decoded(self, column: str, stored: Any, decode: Callable[[Any], Any]) -> Any:
-        try:
-            return decode(stored)
-        except CheckpointCorruptionError as error:
-            corruption = error
-        except (OverflowError, TypeError):
-            corruption = CheckpointCorruptionError("$", "not milliseconds of the years 1 to 9999", str(stored))
-        path, reason = corruption.path, corruption.reason
+    def _corrupt(self, column: str, text: str, error: CheckpointCorruptionError) -> CorruptValue:
         if self.on_corrupt == "keep":
-            return CorruptValue(text=str(stored), reason=f"{path}: {reason}")
-        preview = corruption.preview
-        raise CheckpointCorruptionError(path, reason, preview, self.table, str(self.id), column) from corruption
+            return CorruptValue(text=text, reason=f"{error.path}: {error.reason}")
+        place = (self.table, str(self.id), column)
+        raise CheckpointCorruptionError(error.path, error.reason, error.preview, *place) from error
