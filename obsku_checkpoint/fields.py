@@ -28,6 +28,8 @@ else:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+#: milliseconds whose seconds a float tells apart to half a microsecond, which `fromtimestamp` rounds to
+EXACT_AS_FLOAT = 2**32 * 1000
 
 
 def to_milliseconds(value: datetime, field: str) -> int:
@@ -37,8 +39,15 @@ def to_milliseconds(value: datetime, field: str) -> int:
     return (value - EPOCH) // MILLISECOND
 
 
+def first_millisecond(value: datetime) -> int:
+    """The first whole millisecond that is not before an aware datetime: what is less than it was earlier."""
+    return -((EPOCH - value) // MILLISECOND)
+
+
 def from_milliseconds(value: int) -> datetime:
     """The aware UTC datetime; OverflowError outside the years 1 to 9999."""
+    if 0 <= value < EXACT_AS_FLOAT:
+        return datetime.fromtimestamp(value / 1000, UTC)
     return EPOCH + timedelta(milliseconds=value)
 
 

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 MAX_KEY_BYTES = 1024
 INT32 = 2**31 - 1
 
+ROLES, SOURCES, NODE_STATUSES = get_args(Role), get_args(Source), get_args(NodeStatus)
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENTS = {"\x00": "\u2400"}
 
@@ -99,11 +101,11 @@ def on_corrupt(value: Any) -> str:
 
 
 def role(field: str, value: Any) -> str:
-    return _one_of(field, value, get_args(Role))
+    return _one_of(field, value, ROLES)
 
 
 def source(value: Any) -> str:
-    return _one_of("source", value, get_args(Source))
+    return _one_of("source", value, SOURCES)
 
 
 def json_plus(field: str, value: Any) -> str:
@@ -196,7 +198,7 @@ def _text(path: str, value: Any) -> None:
 
 
 def _node_status(path: str, value: Any) -> None:
-    _one_of(path, value, get_args(NodeStatus))
+    _one_of(path, value, NODE_STATUSES)
 
 
 def _milliseconds(path: str, value: Any) -> None:

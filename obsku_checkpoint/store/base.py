@@ -23,7 +23,7 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.errors import (
@@ -34,6 +34,7 @@ from obsku_checkpoint.errors import (
     StoreUnavailableError,
 )
 from obsku_checkpoint.store.rows import Row
+from obsku_checkpoint.store.selects import select
 from obsku_checkpoint.store.statements import Statements, statements_for
 
 R = TypeVar("R")
@@ -102,6 +103,14 @@ class DatabaseStore:
 
     def _release(self) -> None:
         """Called after every call; Django ends a thread's connection with its request."""
+
+    def _select(
+        self, model: type[Model], *conditions: Sequence[Any], order: str = "", limit: int | None = None
+    ) -> Sequence[Row]:
+        """Raw rows of a table. A condition is its SQL and the values of its placeholders."""
+        sql = select(model, tuple(condition[0] for condition in conditions), order, limited=limit is not None)
+        parameters = [value for condition in conditions for value in condition[1:]]
+        return self._statements.rows(sql, parameters if limit is None else [*parameters, limit])
 
     def _rows(self, queryset: QuerySet[Any, Any]) -> Sequence[Row]:
         """The queryset's raw rows: no model instances, and nothing decoded yet."""

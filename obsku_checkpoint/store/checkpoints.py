@@ -17,12 +17,12 @@ from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, S
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.rows import Row, checkpoint_record
 from obsku_checkpoint.store.same import same_content
-from obsku_checkpoint.store.statements import CHECKPOINT_COLUMNS
+from obsku_checkpoint.store.statements import CHECKPOINT_COLUMNS, NAMESPACE, SESSION_ID, VERSION
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import CheckpointQuerySet
 
-ID, SESSION_ID, NAMESPACE, VERSION = 0, 1, 2, 4
+ID = CHECKPOINT_COLUMNS.index("id")
 CONTENT = set(CHECKPOINT_COLUMNS) - {"version", "created_at"}
 
 
@@ -72,7 +72,10 @@ class Checkpoints(DatabaseStore):
     def get_checkpoint(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> CheckpointRecord | None:
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             return None
-        return next(iter(self._read(self._checkpoints.filter(id=checkpoint_id), None, on_corrupt)), None)
+        validation.on_corrupt(on_corrupt)
+        with self._call():
+            rows = self._select(Checkpoint, ("id = %s", checkpoint_id))
+        return checkpoint_record(rows[0], on_corrupt) if rows else None
 
     def get_latest_checkpoint(
         self, session_id: str, namespace: str | None = None, *, on_corrupt: OnCorrupt = "raise"
@@ -95,16 +98,20 @@ class Checkpoints(DatabaseStore):
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> list[CheckpointRecord]:
+        validation.on_corrupt(on_corrupt)
+        count = validation.limit(limit)
         if not validation.can_exist("session_id", session_id):
             return []
-        checkpoints = self._checkpoints.in_session(session_id)
-        if namespace is None:
-            checkpoints = checkpoints.newest_first()
-        elif validation.can_exist("namespace", namespace):
-            checkpoints = checkpoints.in_namespace(namespace).newest_version_first()
-        else:
+        if namespace is not None and not validation.can_exist("namespace", namespace):
             return []
-        return self._read(checkpoints, limit, on_corrupt)
+        with self._call():
+            if namespace is None:
+                checkpoints = self._checkpoints.in_session(session_id).newest_first()
+                rows = self._rows(checkpoints.values_list(*CHECKPOINT_COLUMNS)[:count])
+            else:
+                of_namespace = ("session_id = %s AND namespace = %s", session_id, namespace)
+                rows = self._select(Checkpoint, of_namespace, order="version DESC", limit=count)
+        return [checkpoint_record(row, on_corrupt) for row in rows]
 
     def get_lineage(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> list[CheckpointRecord]:
         validation.on_corrupt(on_corrupt)
@@ -126,22 +133,14 @@ class Checkpoints(DatabaseStore):
     def _checkpoints(self) -> CheckpointQuerySet:
         return Checkpoint.objects.using(self.using).all()
 
-    def _read(
-        self, checkpoints: CheckpointQuerySet, limit: int | None, on_corrupt: OnCorrupt
-    ) -> list[CheckpointRecord]:
-        validation.on_corrupt(on_corrupt)
-        with self._call():
-            rows = self._rows(checkpoints.values_list(*CHECKPOINT_COLUMNS)[: validation.limit(limit)])
-        return [checkpoint_record(row, on_corrupt) for row in rows]
-
     def _refused(self, row: Row) -> Row | None:
         """Why nothing was inserted: the stored row of a retried write; None where another took the next version."""
         id, session_id, version = row[ID], row[SESSION_ID], row[VERSION]
-        if stored := self._rows(self._checkpoints.filter(id=id)):
+        if stored := self._select(Checkpoint, ("id = %s", id)):
             if version not in (None, stored[0][VERSION]) or not same_content(Checkpoint, stored[0], row, CONTENT):
                 raise IdConflictError("Checkpoint", id)
             return stored[0]
-        if not self._rows(Session.objects.using(self.using).filter(id=session_id)):
+        if not self._select(Session, ("id = %s", session_id)):
             raise SessionNotFoundError(session_id)
         if version is not None:
             raise VersionConflictError(session_id, row[NAMESPACE], version)

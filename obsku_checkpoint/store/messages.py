@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 from obsku_checkpoint import signals, validation
 from obsku_checkpoint.clock import clock
 from obsku_checkpoint.errors import InvalidRecordError, SessionNotFoundError
-from obsku_checkpoint.fields import read_moment
+from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
 from obsku_checkpoint.store.base import DatabaseStore
-from obsku_checkpoint.store.rows import Row, message_record
+from obsku_checkpoint.store.rows import Row, message_records
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import MessageQuerySet
+
+
+OLDEST_FIRST = "created_at, id"
+NEWEST_FIRST = "created_at DESC, id DESC"
 
 
 class Messages(DatabaseStore):
@@ -56,17 +60,19 @@ class Messages(DatabaseStore):
         count = validation.limit(limit)
         if not validation.can_exist("session_id", session_id):
             return []
-        messages = self._messages.in_session(session_id).written_before(validation.moment("before", before))
+        conditions: list[Sequence[Any]] = [("session_id = %s", session_id)]
+        if (moment := validation.moment("before", before)) is not None:
+            conditions.append(("created_at < %s", first_millisecond(moment)))
         with self._call():
             if before_id is not None:
-                messages = self._beside("before_id", before_id, messages, session_id)
+                conditions.append(self._beside("before_id", before_id, "<", session_id))
             if after_id is not None:
-                messages = self._beside("after_id", after_id, messages, session_id)
+                conditions.append(self._beside("after_id", after_id, ">", session_id))
             if count is None or after_id is not None:
-                rows = self._rows(messages.oldest_first()[:count])
+                rows = self._select(Message, *conditions, order=OLDEST_FIRST, limit=count)
             else:
-                rows = self._rows(messages.newest_first()[:count])[::-1]
-        return [message_record(row, on_corrupt) for row in rows]
+                rows = self._select(Message, *conditions, order=NEWEST_FIRST, limit=count)[::-1]
+        return message_records(rows, on_corrupt)
 
     # -- rows
 
@@ -74,15 +80,14 @@ class Messages(DatabaseStore):
     def _messages(self) -> MessageQuerySet:
         return Message.objects.using(self.using).all()
 
-    def _beside(self, side: str, id: int, messages: MessageQuerySet, session_id: str) -> MessageQuerySet:
-        """Those before or after one message in the order of the transcript; by id where it is not of the session."""
-        validation.integer(side, id, low=-(2**63), high=2**63 - 1)
-        place = self._rows(self._messages.in_session(session_id).filter(pk=id).values_list("created_at"))
-        before = side == "before_id"
-        if not place:
-            return messages.filter(id__lt=id) if before else messages.filter(id__gt=id)
-        moment = read_moment(place[0][0])
-        return messages.standing_before(moment, id) if before else messages.standing_after(moment, id)
+    def _beside(self, field: str, id: int, side: str, session_id: str) -> Sequence[Any]:
+        """The condition for what stands on one side of a message in the order of the transcript.
+
+        By id alone where it is not of the session.
+        """
+        validation.integer(field, id, low=-(2**63), high=2**63 - 1)
+        place = self._select(Message, ("session_id = %s", session_id), ("id = %s", id))
+        return (f"(created_at, id) {side} (%s, %s)", place[0][-1], id) if place else (f"id {side} %s", id)
 
     def _append(self, session_id: str, rows: Sequence[Sequence[Any]]) -> list[MessageRecord]:
         if not validation.can_exist("session_id", session_id):
@@ -95,14 +100,14 @@ class Messages(DatabaseStore):
             ids = self._statements.insert_messages(session_id, messages, clock.activity(session_id, created_at))
         if ids is None:
             raise SessionNotFoundError(session_id)
-        records = [message_record([id, *message]) for id, message in zip(ids, messages, strict=True)]
+        records = message_records([[id, *message] for id, message in zip(ids, messages, strict=True)])
         for record in records:
             signals.send_after_commit(signals.message_added, type(self), using=self.using, record=record)
         return records
 
     def _nothing(self, session_id: str) -> list[MessageRecord]:
         with self._call():
-            if not self._rows(Session.objects.using(self.using).filter(id=session_id).values_list("id")):
+            if not self._select(Session, ("id = %s", session_id)):
                 raise SessionNotFoundError(session_id)
         return []
 

@@ -2,92 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, make_dataclass
+from typing import Any, TypeVar
 
-from obsku_checkpoint import codec
+from obsku_checkpoint.codec import loads
 from obsku_checkpoint.errors import CheckpointCorruptionError
-from obsku_checkpoint.fields import read_moment
+from obsku_checkpoint.fields import from_milliseconds, read_moment
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import CheckpointRecord, CorruptValue, MessageRecord, SessionRecord
 
 Row = Sequence[Any]
+R = TypeVar("R", SessionRecord, MessageRecord, CheckpointRecord)
+
+#: what reading a value raises that is none
+UNREADABLE = (CheckpointCorruptionError, OverflowError, TypeError)
+TABLES = {SessionRecord: "sessions", MessageRecord: "messages", CheckpointRecord: "checkpoints"}
+MOMENTS = {"created_at", "updated_at"}
+JSON = {"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"}
+
+
+def _thawed(record: type[Any]) -> type[Any]:
+    """A class with the record's slots that is not frozen, to be filled and then given the record's class.
+
+    A frozen dataclass sets each field through ``object.__setattr__``, which takes six times as long.
+    """
+    return make_dataclass(record.__name__, [field.name for field in fields(record)], slots=True)
+
+
+_Session, _Message, _Checkpoint = map(_thawed, TABLES)
 
 
 def session_record(row: Row, on_corrupt: OnCorrupt = "raise") -> SessionRecord:
     id, workspace_id, title, directory, created_at, updated_at, metadata = row
-    read = _Reader("sessions", id, on_corrupt)
-    return SessionRecord(
-        id=id,
-        workspace_id=workspace_id,
-        title=title,
-        directory=directory,
-        created_at=read.moment("created_at", created_at),
-        updated_at=read.moment("updated_at", updated_at),
-        metadata=read.value("metadata", metadata),
-    )
+    try:
+        record: SessionRecord = _Session(
+            id,
+            workspace_id,
+            title,
+            directory,
+            from_milliseconds(created_at),
+            from_milliseconds(updated_at),
+            None if metadata is None else loads(metadata),
+        )
+    except UNREADABLE:
+        return _corrupt_record(SessionRecord, row, on_corrupt)
+    record.__class__ = SessionRecord
+    return record
 
 
-def message_record(row: Row, on_corrupt: OnCorrupt = "raise") -> MessageRecord:
-    id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at = row
-    read = _Reader("messages", id, on_corrupt)
-    return MessageRecord(
-        id=id,
-        session_id=session_id,
-        role=role,
-        content=content,
-        tool_calls=read.value("tool_calls", tool_calls),
-        tool_results=read.value("tool_results", tool_results),
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        created_at=read.moment("created_at", created_at),
-    )
+def message_records(rows: Iterable[Row], on_corrupt: OnCorrupt = "raise") -> list[MessageRecord]:
+    records = []
+    for row in rows:
+        id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at = row
+        try:
+            record: MessageRecord = _Message(
+                id,
+                session_id,
+                role,
+                content,
+                None if tool_calls is None else loads(tool_calls),
+                None if tool_results is None else loads(tool_results),
+                tokens_in,
+                tokens_out,
+                from_milliseconds(created_at),
+            )
+        except UNREADABLE:
+            records.append(_corrupt_record(MessageRecord, row, on_corrupt))
+            continue
+        record.__class__ = MessageRecord
+        records.append(record)
+    return records
 
 
 def checkpoint_record(row: Row, on_corrupt: OnCorrupt = "raise") -> CheckpointRecord:
     (id, session_id, namespace, parent_id, version, step, node_id,
      node_results, pending_nodes, cycle_state, source, created_at) = row  # fmt: skip
-    read = _Reader("checkpoints", id, on_corrupt)
-    return CheckpointRecord(
-        id=id,
-        session_id=session_id,
-        namespace=namespace,
-        parent_id=parent_id,
-        version=version,
-        step=step,
-        node_id=node_id,
-        node_results=read.value("node_results", node_results),
-        pending_nodes=[] if pending_nodes is None else read.value("pending_nodes", pending_nodes),
-        cycle_state=read.value("cycle_state", cycle_state),
-        source=source,
-        created_at=read.moment("created_at", created_at),
-    )
+    try:
+        record: CheckpointRecord = _Checkpoint(
+            id,
+            session_id,
+            namespace,
+            parent_id,
+            version,
+            step,
+            node_id,
+            loads(node_results),
+            [] if pending_nodes is None else loads(pending_nodes),
+            None if cycle_state is None else loads(cycle_state),
+            source,
+            from_milliseconds(created_at),
+        )
+    except UNREADABLE:
+        return _corrupt_record(CheckpointRecord, row, on_corrupt)
+    record.__class__ = CheckpointRecord
+    return record
 
 
-class _Reader:
-    """Decodes the columns of one row, and says which one it was that could not be."""
-
-    __slots__ = ("id", "on_corrupt", "table")
-
-    def __init__(self, table: str, id: object, on_corrupt: OnCorrupt) -> None:
-        self.table = table
-        self.id = id
-        self.on_corrupt = on_corrupt
-
-    def value(self, column: str, text: str | None) -> Any:
+def _corrupt_record(record: type[R], row: Row, on_corrupt: OnCorrupt) -> R:
+    """The record with a `CorruptValue` in each column that cannot be read, or the error that says which one it is."""
+    values: dict[str, Any] = {}
+    for field, stored in zip(fields(record), row, strict=True):
         try:
-            return None if text is None else codec.loads(text)
+            values[field.name] = _value(field.name, stored)
         except CheckpointCorruptionError as error:
-            return self._corrupt(column, str(text), error)
+            if on_corrupt == "raise":
+                place = (TABLES[record], str(row[0]), field.name)
+                raise CheckpointCorruptionError(error.path, error.reason, error.preview, *place) from error
+            values[field.name] = CorruptValue(text=str(stored), reason=f"{error.path}: {error.reason}")
+    return record(**values)
 
-    def moment(self, column: str, milliseconds: int) -> Any:
-        value = read_moment(milliseconds)
-        if isinstance(value, CorruptValue):
-            return self._corrupt(column, value.text, CheckpointCorruptionError("$", value.reason, value.text))
-        return value
 
-    def _corrupt(self, column: str, text: str, error: CheckpointCorruptionError) -> CorruptValue:
-        if self.on_corrupt == "keep":
-            return CorruptValue(text=text, reason=f"{error.path}: {error.reason}")
-        place = (self.table, str(self.id), column)
-        raise CheckpointCorruptionError(error.path, error.reason, error.preview, *place) from error
+def _value(column: str, stored: Any) -> Any:
+    if column in MOMENTS:
+        moment = read_moment(stored)
+        if isinstance(moment, CorruptValue):
+            raise CheckpointCorruptionError("$", moment.reason, moment.text)
+        return moment
+    if column == "pending_nodes" and stored is None:
+        return []
+    return loads(stored) if column in JSON and stored is not None else stored

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from obsku_checkpoint import signals, validation
 from obsku_checkpoint.clock import clock
 from obsku_checkpoint.errors import IdConflictError, SessionNotFoundError
+from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.protocols import UNSET, OnCorrupt, Unset
@@ -19,6 +21,8 @@ from obsku_checkpoint.store.same import same_content
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import SessionQuerySet
 
+BY_ID = "id = %s"
+NEWEST_FIRST = "updated_at DESC, id DESC"
 CONTENT = ("workspace_id", "title", "directory", "metadata")
 
 
@@ -53,7 +57,10 @@ class Sessions(DatabaseStore):
     def get_session(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> SessionRecord | None:
         if not validation.can_exist("session_id", session_id):
             return None
-        return next(iter(self._read_sessions(self._sessions.filter(id=session_id), None, on_corrupt)), None)
+        validation.on_corrupt(on_corrupt)
+        with self._call():
+            rows = self._select(Session, (BY_ID, session_id))
+        return session_record(rows[0], on_corrupt) if rows else None
 
     def list_sessions(
         self,
@@ -63,10 +70,17 @@ class Sessions(DatabaseStore):
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> list[SessionRecord]:
-        if workspace_id is not None and not validation.can_exist("workspace_id", workspace_id):
-            return []
-        sessions = self._sessions.in_workspace(workspace_id).active_before(validation.moment("before", before))
-        return self._read_sessions(sessions.newest_first(), limit, on_corrupt)
+        validation.on_corrupt(on_corrupt)
+        conditions: list[Sequence[Any]] = []
+        if workspace_id is not None:
+            if not validation.can_exist("workspace_id", workspace_id):
+                return []
+            conditions.append(("workspace_id = %s", workspace_id))
+        if (moment := validation.moment("before", before)) is not None:
+            conditions.append(("updated_at < %s", first_millisecond(moment)))
+        with self._call():
+            rows = self._select(Session, *conditions, order=NEWEST_FIRST, limit=validation.limit(limit))
+        return [session_record(row, on_corrupt) for row in rows]
 
     def search_sessions(
         self,
@@ -81,8 +95,11 @@ class Sessions(DatabaseStore):
             wanted = validation.can_exist("workspace_id", workspace_id) and wanted
         if not wanted:
             return []
-        sessions = self._sessions.in_workspace(workspace_id).matching(query)
-        return self._read_sessions(sessions.newest_first(), limit, on_corrupt)
+        validation.on_corrupt(on_corrupt)
+        sessions = self._sessions.in_workspace(workspace_id).matching(query).newest_first()
+        with self._call():
+            rows = self._rows(sessions[: validation.limit(limit)])
+        return [session_record(row, on_corrupt) for row in rows]
 
     def update_session(
         self,
@@ -122,14 +139,6 @@ class Sessions(DatabaseStore):
     def _sessions(self) -> SessionQuerySet:
         return Session.objects.using(self.using).all()
 
-    def _read_sessions(
-        self, sessions: SessionQuerySet, limit: int | None, on_corrupt: OnCorrupt
-    ) -> list[SessionRecord]:
-        validation.on_corrupt(on_corrupt)
-        with self._call():
-            rows = self._rows(sessions[: validation.limit(limit)])
-        return [session_record(row, on_corrupt) for row in rows]
-
     def _new_session(
         self, id: str | None, directory: str, title: str | None, workspace_id: str | None, metadata: Any
     ) -> Row:
@@ -158,7 +167,7 @@ class Sessions(DatabaseStore):
         """A retried write returns what the first one stored."""
         id = row[0]
         with self._call():
-            stored = self._rows(self._sessions.filter(id=id))
+            stored = self._select(Session, (BY_ID, id))
         if not stored or not same_content(Session, stored[0], row, CONTENT):
             raise IdConflictError("Session", id)
         return session_record(stored[0], "keep")

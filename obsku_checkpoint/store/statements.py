@@ -9,22 +9,20 @@ transaction.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db import connections, models, transaction
+from django.db import connections, transaction
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.models import Checkpoint, Message, Session
+from obsku_checkpoint.store.prepared import prepared_cursor
 from obsku_checkpoint.store.rows import Row
+from obsku_checkpoint.store.selects import columns
 
 #: how old a session's ``updated_at`` grows before a checkpoint advances it
 TOUCH_AFTER_MS = 1000
-
-
-def columns(model: type[models.Model]) -> list[str]:
-    return [str(field.column) for field in model._meta.concrete_fields]
 
 
 SESSIONS, MESSAGES, CHECKPOINTS = (model._meta.db_table for model in (Session, Message, Checkpoint))
@@ -50,7 +48,41 @@ DELETE_SESSION = f"DELETE FROM {SESSIONS} WHERE id = %s RETURNING id"
 INSERT_MESSAGE = (
     f"INSERT INTO {MESSAGES} ({listed(MESSAGE_COLUMNS)}) VALUES ({placeholders(len(MESSAGE_COLUMNS))}) RETURNING id"
 )
-NEXT_VERSION = f"(SELECT COALESCE(MAX(version), 0) + 1 FROM {CHECKPOINTS} WHERE session_id = %s AND namespace = %s)"
+CHECKPOINT_TYPES = {
+    **dict.fromkeys(CHECKPOINT_COLUMNS, "text"),
+    "version": "integer",
+    "step": "integer",
+    "created_at": "bigint",
+}
+
+
+def insert_checkpoint(typed: Callable[[str], str]) -> str:
+    """A version that is NULL becomes the next one, which the unique constraint makes sure of."""
+    next_version = f"(SELECT COALESCE(MAX(version), 0) + 1 FROM {CHECKPOINTS} WHERE session_id = %s AND namespace = %s)"
+    values = [
+        f"COALESCE({typed(column)}, {next_version})" if column == "version" else typed(column)
+        for column in CHECKPOINT_COLUMNS
+    ]
+    return (
+        f"INSERT INTO {CHECKPOINTS} ({listed(CHECKPOINT_COLUMNS)}) SELECT {', '.join(values)}"
+        f" FROM {SESSIONS} WHERE id = %s ON CONFLICT DO NOTHING RETURNING version"
+    )
+
+
+def checkpoint_parameters(row: Row) -> list[Any]:
+    """Those of `insert_checkpoint`."""
+    return [*row[: VERSION + 1], row[SESSION_ID], row[NAMESPACE], *row[VERSION + 1 :], row[SESSION_ID]]
+
+
+SESSION_ID, NAMESPACE, VERSION = map(CHECKPOINT_COLUMNS.index, ("session_id", "namespace", "version"))
+INSERT_CHECKPOINT = insert_checkpoint(lambda column: "%s")
+TOUCH_SESSION = f"UPDATE {SESSIONS} SET updated_at = %s WHERE id = %s AND updated_at < %s"
+INSERT_MESSAGES = (
+    f"INSERT INTO {MESSAGES} ({listed(MESSAGE_COLUMNS)})"
+    " SELECT "
+    + ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(MESSAGE_COLUMNS)))
+    + " FROM json_each(%s) WHERE true ORDER BY key RETURNING id"
+)
 
 FORK_SESSION = (
     f"INSERT INTO {SESSIONS} ({listed(SESSION_COLUMNS)})"
@@ -73,12 +105,14 @@ FORK_CHECKPOINT = (
     f" FROM {CHECKPOINTS} WHERE id = CAST(%s AS text)"
 )
 #: Walks the unique index from one namespace to the next, instead of sorting all checkpoints of the session.
-LATEST = (
+NAMESPACES = (
     "WITH RECURSIVE namespaces (namespace) AS ("
     f"SELECT MIN(namespace) FROM {CHECKPOINTS} WHERE session_id = %s"
     f" UNION ALL SELECT (SELECT MIN(namespace) FROM {CHECKPOINTS} WHERE session_id = %s"
     " AND namespace > namespaces.namespace) FROM namespaces WHERE namespaces.namespace IS NOT NULL)"
-    f" SELECT {listed(CHECKPOINT_COLUMNS, 'c')} FROM namespaces JOIN {CHECKPOINTS} c"
+)
+LATEST = (
+    f"{NAMESPACES} SELECT {listed(CHECKPOINT_COLUMNS, 'c')} FROM namespaces JOIN {CHECKPOINTS} c"
     " ON c.session_id = %s AND c.namespace = namespaces.namespace"
     f" AND c.version = (SELECT MAX(version) FROM {CHECKPOINTS}"
     " WHERE session_id = %s AND namespace = namespaces.namespace)"
@@ -123,31 +157,24 @@ class Statements:
 
     def insert_messages(self, session_id: str, rows: Sequence[Row], now: int) -> list[int] | None:
         """The ids of the new messages in the order of ``rows``, None where the session does not exist."""
-        values = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(MESSAGE_COLUMNS)))
-        sql = (
-            f"INSERT INTO {MESSAGES} ({listed(MESSAGE_COLUMNS)})"
-            f" SELECT {values} FROM json_each(%s) WHERE true ORDER BY key RETURNING id"
-        )
         with transaction.atomic(using=self.using):
             if self.update_session(session_id, {}, now) is None:
                 return None
             if len(rows) == 1:
                 return [self.rows(INSERT_MESSAGE, rows[0])[0][0]]
-            return sorted(id for (id,) in self.rows(sql, [json.dumps(rows)]))
+            return sorted(id for (id,) in self.rows(INSERT_MESSAGES, [json.dumps(rows)]))
 
     def insert_checkpoint(self, row: Row, now: int) -> int | None:
         """The version that was saved; None where the id or the version exists, or the session does not.
 
         A version of None in ``row`` takes the next one.
         """
-        touch = f"UPDATE {SESSIONS} SET updated_at = %s WHERE id = %s AND updated_at < %s"
-        session_id = row[CHECKPOINT_COLUMNS.index("session_id")]
         with transaction.atomic(using=self.using):
-            saved = self.rows(*self._insert_checkpoint(row))
+            saved = self.rows(INSERT_CHECKPOINT, checkpoint_parameters(row))
             if saved:
                 validation.integer("version", saved[0][0])
                 with connections[self.using].cursor() as cursor:
-                    cursor.execute(touch, [now, session_id, now - TOUCH_AFTER_MS])
+                    cursor.execute(TOUCH_SESSION, [now, row[SESSION_ID], now - TOUCH_AFTER_MS])
         return saved[0][0] if saved else None
 
     def wait_for_version(self, session_id: str, namespace: str) -> None:
@@ -174,60 +201,70 @@ class Statements:
         """The checkpoint and all it descends from, in no order."""
         return self.rows(LINEAGE, [checkpoint_id])
 
-    def _insert_checkpoint(self, row: Row) -> tuple[str, list[Any]]:
-        values: list[str] = []
-        parameters: list[Any] = []
-        given = dict(zip(CHECKPOINT_COLUMNS, row, strict=True))
-        for column, value in given.items():
-            if column == "version" and value is None:
-                values.append(NEXT_VERSION)
-                parameters += [given["session_id"], given["namespace"]]
-            else:
-                values.append(self._typed(column))
-                parameters.append(value)
-        sql = (
-            f"INSERT INTO {CHECKPOINTS} ({listed(CHECKPOINT_COLUMNS)})"
-            f" SELECT {', '.join(values)} FROM {SESSIONS} WHERE id = %s"
-            " ON CONFLICT DO NOTHING RETURNING version"
-        )
-        return sql, [*parameters, given["session_id"]]
 
-    def _typed(self, column: str) -> str:
-        return "%s"
+def add_messages(source: str) -> str:
+    return (
+        f"WITH touched AS (UPDATE {SESSIONS} SET updated_at = GREATEST(updated_at, %s::bigint)"
+        " WHERE id = %s RETURNING id)"
+        f" INSERT INTO {MESSAGES} ({listed(MESSAGE_COLUMNS)}) {source} RETURNING id"
+    )
+
+
+ADD_MESSAGE = add_messages(f"SELECT id, {', '.join(f'%s::{kind}' for kind in MESSAGE_TYPES[1:])} FROM touched")
+ADD_MESSAGES = add_messages(
+    f"SELECT id, {listed(MESSAGE_COLUMNS[1:], 'm')}"
+    f" FROM touched, unnest({', '.join(f'%s::{kind}[]' for kind in MESSAGE_TYPES[1:])})"
+    f" WITH ORDINALITY AS m ({listed(MESSAGE_COLUMNS[1:])}, position) ORDER BY position"
+)
+SAVE_CHECKPOINT = (
+    f"WITH saved AS ({insert_checkpoint(lambda column: f'%s::{CHECKPOINT_TYPES[column]}')}, session_id),"
+    # Another transaction that holds the session's row has touched it already: nobody waits for that.
+    f" touched AS (UPDATE {SESSIONS} SET updated_at = %s::bigint"
+    f" WHERE id = (SELECT s.id FROM {SESSIONS} s JOIN saved ON s.id = saved.session_id"
+    " WHERE s.updated_at < %s::bigint FOR NO KEY UPDATE OF s SKIP LOCKED))"
+    " SELECT version FROM saved"
+)
+FORK = (
+    f"WITH session AS ({FORK_SESSION}), transcript AS ({FORK_MESSAGES}), checkpoint AS ({FORK_CHECKPOINT})"
+    " SELECT * FROM session"
+)
+
+
+def array(values: Iterable[Any]) -> str:
+    """An array's text form, NULL for None; quicker to make than by a driver that looks at each value's type."""
+    texts = ("NULL" if value is None else '"' + str(value).translate(_QUOTED) + '"' for value in values)
+    return "{" + ",".join(texts) + "}"
+
+
+_QUOTED = str.maketrans({'"': r"\"", "\\": r"\\"})
+
+
+#: As `LATEST`; a plan that does not know the session sorts nothing either.
+LATEST_OF_EACH = (
+    f"{NAMESPACES} SELECT {listed(CHECKPOINT_COLUMNS, 'c')} FROM namespaces, LATERAL (SELECT * FROM {CHECKPOINTS}"
+    " WHERE session_id = %s AND namespace = namespaces.namespace ORDER BY version DESC LIMIT 1) c"
+    " ORDER BY c.created_at DESC, c.id DESC LIMIT 1"
+)
 
 
 class PostgresStatements(Statements):
-    """One statement a call. The types of parameters are spelt out, for servers that bind them."""
+    """One statement a call. The types of parameters are spelt out, since the server binds them."""
+
+    def rows(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        with prepared_cursor(connections[self.using]) as cursor:
+            cursor.execute(sql, parameters)
+            rows: Sequence[Row] = cursor.fetchall()
+            return rows
 
     def insert_messages(self, session_id: str, rows: Sequence[Row], now: int) -> list[int] | None:
-        types = MESSAGE_TYPES[1:]
         if len(rows) == 1:
-            source = f"SELECT id, {', '.join(f'%s::{kind}' for kind in types)} FROM touched"
-            parameters = list(rows[0][1:])
+            sql, values = ADD_MESSAGE, list(rows[0][1:])
         else:
-            arrays = ", ".join(f"%s::{kind}[]" for kind in types)
-            source = (
-                f"SELECT id, {listed(MESSAGE_COLUMNS[1:], 'm')} FROM touched, unnest({arrays})"
-                f" WITH ORDINALITY AS m ({listed(MESSAGE_COLUMNS[1:])}, position) ORDER BY position"
-            )
-            parameters = [list(column) for column in list(zip(*rows, strict=True))[1:]]
-        sql = (
-            f"WITH touched AS (UPDATE {SESSIONS} SET updated_at = GREATEST(updated_at, %s::bigint)"
-            " WHERE id = %s RETURNING id)"
-            f" INSERT INTO {MESSAGES} ({listed(MESSAGE_COLUMNS)}) {source} RETURNING id"
-        )
-        return sorted(id for (id,) in self.rows(sql, [now, session_id, *parameters])) or None
+            sql, values = ADD_MESSAGES, [array(column) for column in list(zip(*rows, strict=True))[1:]]
+        return sorted(id for (id,) in self.rows(sql, [now, session_id, *values])) or None
 
     def insert_checkpoint(self, row: Row, now: int) -> int | None:
-        insert, parameters = self._insert_checkpoint(row)
-        sql = (
-            # Another transaction that holds the session's row has touched it already: nobody waits for that.
-            f"WITH saved AS ({insert}, session_id), touched AS (UPDATE {SESSIONS} SET updated_at = %s::bigint"
-            f" WHERE id = (SELECT s.id FROM {SESSIONS} s JOIN saved ON s.id = saved.session_id"
-            " WHERE s.updated_at < %s::bigint FOR NO KEY UPDATE OF s SKIP LOCKED))"
-            " SELECT version FROM saved"
-        )
-        saved = self.rows(sql, [*parameters, now, now - TOUCH_AFTER_MS])
+        saved = self.rows(SAVE_CHECKPOINT, [*checkpoint_parameters(row), now, now - TOUCH_AFTER_MS])
         return saved[0][0] if saved else None
 
     def wait_for_version(self, session_id: str, namespace: str) -> None:
@@ -235,27 +272,16 @@ class PostgresStatements(Statements):
         sql = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
         self.rows(sql, [json.dumps([CHECKPOINTS, session_id, namespace])])
 
+    def latest(self, session_id: str) -> Sequence[Row]:
+        return self.rows(LATEST_OF_EACH, [session_id] * 3)
+
     def fork(
         self, checkpoint_id: str, *, session_id: str, new_checkpoint_id: str, title: str | None, now: int
     ) -> Row | None:
-        sql = (
-            f"WITH session AS ({FORK_SESSION}), transcript AS ({FORK_MESSAGES}), checkpoint AS ({FORK_CHECKPOINT})"
-            " SELECT * FROM session"
-        )
         session = [session_id, title, now, now, checkpoint_id]
         checkpoint = [new_checkpoint_id, session_id, now, checkpoint_id]
-        return next(iter(self.rows(sql, [*session, session_id, checkpoint_id, *checkpoint])), None)
+        return next(iter(self.rows(FORK, [*session, session_id, checkpoint_id, *checkpoint])), None)
 
-    def _typed(self, column: str) -> str:
-        return f"%s::{CHECKPOINT_TYPES[column]}"
-
-
-CHECKPOINT_TYPES = {
-    **dict.fromkeys(CHECKPOINT_COLUMNS, "text"),
-    "version": "integer",
-    "step": "integer",
-    "created_at": "bigint",
-}
 
 DIALECTS: Mapping[str, type[Statements]] = {"postgresql": PostgresStatements, "sqlite": Statements}
 

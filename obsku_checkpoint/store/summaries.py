@@ -9,7 +9,7 @@ from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import CorruptValue, SessionRecord, SessionSummary
 from obsku_checkpoint.store.checkpoints import Checkpoints
 from obsku_checkpoint.store.messages import Messages
-from obsku_checkpoint.store.rows import message_record
+from obsku_checkpoint.store.rows import message_records
 from obsku_checkpoint.store.sessions import Sessions
 
 
@@ -36,7 +36,7 @@ class Summaries(Sessions, Messages, Checkpoints):
             checkpoints = {row[0]: row[1] for row in self._rows(self._checkpoints.counts(ids))}
             last_ids = self._sessions.filter(id__in=ids).last_message_ids(self._messages)
             rows = self._rows(self._messages.filter(id__in=[id for (id,) in self._rows(last_ids) if id is not None]))
-        last_messages = {row[1]: message_record(row, on_corrupt) for row in rows}
+        last_messages = {message.session_id: message for message in message_records(rows, on_corrupt)}
         summaries = []
         for session in sessions:
             messages, tokens_in, tokens_out = figures.get(session.id, (0, 0, 0))
