@@ -21,16 +21,7 @@ import orjson
 
 from obsku_checkpoint import codec_tags as tags
 from obsku_checkpoint.codec_surrogates import GUARD, guard, guard_escapes, has_pair, unguard, unguard_escapes
-from obsku_checkpoint.codec_tags import (
-    PATH_SEGMENT,
-    TAG,
-    Link,
-    Map,
-    TaggedDict,
-    path,
-    register,
-    unregister,
-)
+from obsku_checkpoint.codec_tags import PATH_SEGMENT, TAG, Link, Map, TaggedDict, path, register, unregister
 from obsku_checkpoint.errors import PREVIEW_CHARACTERS, CheckpointCorruptionError, SerializationError
 
 __all__ = ["MAX_DEPTH", "Map", "TaggedDict", "canonical", "dumps", "loads", "register", "unregister"]
@@ -39,16 +30,12 @@ MAX_DEPTH: Final = 254
 
 _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
 
-# Searched in marshal's bytes rather than in the text because each pattern starts with one rare byte, which `re`
-# finds with memchr. False alarms (a length byte, say) cost time only: the slow writer then decides.
-_PACKED_TAG: Final = re.compile(rb"\x06(?=__type)")
-_PACKED_NOT_FINITE: Final = (
-    re.compile(rb"\x7f(?<=[g\xe7].{6}[\xf0-\xff]\x7f)", re.DOTALL),
-    re.compile(rb"\xff(?<=[g\xe7].{6}[\xf0-\xff]\xff)", re.DOTALL),
-)
+#: how marshal marks a float (the second form can be referred to), and the last bytes of those that are not finite
+_PACKED_FLOAT, _PACKED_NOT_FINITE = b"g\xe7", (b"\x7f", b"\xff")
 
-# A key that may be `__type`; the second form has one of its letters written as an escape.
-_TEXT_TAG: Final = re.compile("__type")
+# A key that may be `__type`, or has one of its letters written as an escape. Many texts have no underscore, which is
+# told at once; false alarms cost time only.
+_TEXT_TAG, _BYTES_TAG = "__type", b"__type"
 _TEXT_ESCAPED_TAG: Final = re.compile(r"\\u00(?:5[fF]|7[049]|65)")
 
 _STR: Final = frozenset({str})
@@ -67,7 +54,7 @@ def dumps(value: Any) -> str:
         packed = marshal.dumps(value, 4)
     except (TypeError, ValueError):
         return _dumps_tagged(value)
-    if _PACKED_TAG.search(packed) or _hides_not_finite(raw, packed):
+    if (b"_" in raw and _BYTES_TAG in raw) or _hides_not_finite(raw, packed):
         return _dumps_tagged(value)
     return raw.decode()
 
@@ -80,7 +67,7 @@ def loads(text: str | bytes) -> Any:
         except UnicodeDecodeError as error:
             raise CheckpointCorruptionError("$", f"not UTF-8 at byte {error.start}") from None
     tree = _parse(text)
-    if _TEXT_TAG.search(text) or ("\\" in text and _TEXT_ESCAPED_TAG.search(text)):
+    if ("_" in text and _TEXT_TAG in text) or ("\\" in text and _TEXT_ESCAPED_TAG.search(text)):
         return tags.decode(tree)
     return tree
 
@@ -156,7 +143,14 @@ def _dumps_hooked(value: Any) -> str | None:
 
 
 def _hides_not_finite(raw: bytes, packed: bytes) -> bool:
-    return b"null" in raw and any(pattern.search(packed) for pattern in _PACKED_NOT_FINITE)
+    if b"null" in raw:
+        for end in _PACKED_NOT_FINITE:
+            at = packed.find(end)
+            while at >= 0:
+                if packed[at - 1] >= 0xF0 and at > 7 and packed[at - 8] in _PACKED_FLOAT:
+                    return True
+                at = packed.find(end, at + 1)
+    return False
 
 
 def _plain_tree(value: Any, *, careful: bool) -> Any:

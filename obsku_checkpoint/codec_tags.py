@@ -201,7 +201,7 @@ def _read_set(value: Any) -> set[Any] | TaggedDict:
     if type(value) is not list:
         raise MalformedError("its value is not an array")
     try:
-        result = set(_freeze(value))
+        result = set(_freeze(value) if _HOLD_MORE.intersection(map(type, value)) else value)
     except Exception:  # noqa: BLE001 - unhashable, or an application's type fails to hash or compare
         return TaggedDict(__type="Set", value=value)
     return result if len(result) == len(value) else TaggedDict(__type="Set", value=value)
@@ -215,6 +215,10 @@ def _read_map(value: Any) -> Map | TaggedDict:
     except Exception:  # noqa: BLE001 - as above
         return TaggedDict(__type="Map", value=value)
     return result if len(result) == len(value) else TaggedDict(__type="Map", value=value)
+
+
+_CONTAINERS: Final = frozenset({list, dict})
+_HOLD_MORE: Final = frozenset({list, set})
 
 
 def _freeze(values: list[Any]) -> tuple[Any, ...]:
@@ -266,7 +270,7 @@ def decode(tree: Any) -> Any:
             if kind is str:
                 continue
             if kind is list:
-                if item:
+                if not _CONTAINERS.isdisjoint(map(type, item)):
                     nodes.append(item)
             elif kind is dict:
                 if TAG not in item:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
@@ -31,6 +30,8 @@ def twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], 
         work: Callable[[], R] = functools.partial(getattr(self, name), *args, **kwargs)
         if isinstance(self, RunsAsync):
             return await self._run_async(work)
+        import asyncio  # noqa: PLC0415 - a third of the package's import time; a running loop has imported it
+
         return await asyncio.to_thread(work)
 
     call.__name__ = f"a{name}"

@@ -45,12 +45,12 @@ with PostgresCheckpointStore() as store:
     assert (done.stdout, done.stderr) == ("hello\n", "")
 
 
-def test_importing_the_package_needs_no_django() -> None:
+def test_importing_the_package_loads_neither_django_nor_an_event_loop() -> None:
     program = """
 import sys
 import obsku_checkpoint
 obsku_checkpoint.codec.dumps({"a": {1}})
-assert not [name for name in sys.modules if name.partition(".")[0] in ("django", "psycopg")]
+assert not [name for name in sys.modules if name.partition(".")[0] in ("django", "psycopg", "asyncio")]
 """
     done = run(program)
     assert (done.returncode, done.stderr) == (0, "")
