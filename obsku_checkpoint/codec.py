@@ -56,6 +56,7 @@ def dumps(value: Any) -> str:
         return _dumps_tagged(value)
     if (b"_" in raw and _BYTES_TAG in raw) or _hides_not_finite(raw, packed):
         return _dumps_tagged(value)
+    del packed  # of a large value it is a third of the memory
     return raw.decode()
 
 
