@@ -28,7 +28,7 @@ def main() -> None:
             end = begin + options.minutes * 60
             for number, workload in enumerate(workloads):
                 seconds = max(1.0, end - time.monotonic()) / (len(workloads) - number)
-                _print(workload.title, measurement.run(workload, seconds * 0.85))
+                _print(f"{workload.name}: {workload.title}", measurement.run(workload, seconds * 0.85))
         results = measurement.results
         for name, reason in results.left_out.items():
             print(f"left out: {name}: {reason}")

@@ -86,11 +86,12 @@ class Measurement:
     def run(self, workload: Workload, seconds: float) -> dict[str, Figures]:
         """All systems that can do it, in turn: A B C, C B A, A B C, … until about ``seconds`` have gone."""
         turns = {}
-        for name in list(self._children):
+        eligible = [s.name for s in self._systems if s.name in self._children and workload.suits(s)]
+        for name in eligible:
             if (answer := self._ask(self._children, name, workload, 1)) is not None:
                 turns[name] = 1 if workload.most_calls < 50 else 5
                 warm = self._ask(self._children, name, workload, turns[name]) or answer
-                turns[name] = self._turns(workload, warm, seconds / max(1, len(self._children)))
+                turns[name] = self._turns(workload, warm, seconds / len(eligible))
         figures = {name: Figures() for name in turns}
         for number in range(ROUNDS):
             for name in list(figures)[:: -1 if number % 2 else 1]:
@@ -114,7 +115,7 @@ class Measurement:
 
     def _round_trips(self, name: str, workload: Workload) -> float | None:
         system = next(system for system in self._systems if system.name == name)
-        if system.codec or workload.group == "codec":
+        if system.database in ("sqlite", "none") or workload.group == "codec":
             return None
         if name not in self._counted:
             url = self._server.url_of(system, self._counter.folder)

@@ -15,7 +15,14 @@ from benchmarks.plot import plot
 from benchmarks.systems import SYSTEMS
 from benchmarks.workloads import WORKLOADS, Workload
 
-OURS, LIMIT = "ours", "limit"
+OURS = "ours"
+SECTIONS = (
+    ("core", False, "One client"),
+    ("concurrent", False, "Several clients"),
+    ("core", True, "SQLite, one client"),
+    ("concurrent", True, "SQLite, several clients"),
+    ("codec", False, "The codec alone"),
+)
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,8 @@ def _document(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
 
 def markdown(results: Results, facts: dict[str, Any]) -> str:
     lines = ["# Benchmarks", "", "Written by `python -m benchmarks`. " + _facts(facts), ""]
-    for group, title in (("core", "One client"), ("concurrent", "Several clients"), ("codec", "The codec alone")):
-        names = [name for name in results.figures if WORKLOADS[name].group == group]
+    for group, sqlite, title in SECTIONS:
+        names = [n for n in results.figures if (WORKLOADS[n].group, WORKLOADS[n].sqlite) == (group, sqlite)]
         if names:
             lines += [f"## {title}", "", *_medians(results, names, group == "concurrent"), ""]
             lines += ["<details><summary>All figures</summary>", "", *_details(results, names), "", "</details>", ""]
@@ -109,19 +116,19 @@ def _medians(results: Results, names: Sequence[str], throughput: bool) -> list[s
     unit = "calls a second" if throughput else "median, ms; in brackets as a multiple of the limit"
     lines = _head([unit, *systems])
     for name in names:
-        figures = results.figures[name]
-        lines.append(_row([WORKLOADS[name].title, *(_cell(figures, system, throughput) for system in systems)]))
+        workload, figures = WORKLOADS[name], results.figures[name]
+        lines.append(_row([workload.title, *(_cell(workload, figures, system, throughput) for system in systems)]))
     return lines
 
 
-def _cell(figures: dict[str, Figures], system: str, throughput: bool) -> str:
+def _cell(workload: Workload, figures: dict[str, Figures], system: str, throughput: bool) -> str:
     if system not in figures:
         return ""
     if throughput:
         return f"{figures[system].throughput:,.0f}"
     text = _milliseconds(figures[system].median)
-    if LIMIT in figures and system != LIMIT:
-        text += f" ({figures[system].median / figures[LIMIT].median:.2f})"
+    if workload.limit in figures and system != workload.limit:
+        text += f" ({figures[system].median / figures[workload.limit].median:.2f})"
     return text
 
 

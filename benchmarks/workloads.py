@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.dataset import CONTENT, TOOL_CALLS, TOOL_RESULTS, node_results
+from benchmarks.systems import System
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,25 @@ class Workload:
     own_sessions: bool = True
     #: calls at most, where a call leaves much behind
     most_calls: int = 2000
+    #: this and `sqlite` say in which table of the report it stands
     group: str = "core"
+    sqlite: bool = False
+    #: the only systems that take part, where the others would take too long
+    systems: tuple[str, ...] = ()
     #: system -> how many times as fast as it ours must be (medians; by throughput where there are several clients)
     targets: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def alone(self) -> bool:
         return self.clients == self.processes == 1
+
+    @property
+    def limit(self) -> str:
+        """The system whose figures are the limit here."""
+        return "limit-sqlite" if self.sqlite else "limit"
+
+    def suits(self, system: System) -> bool:
+        return self.sqlite == (system.database == "sqlite") and (not self.systems or system.name in self.systems)
 
 
 #: a hot write may take 1.35 times the limit's time, a hot read 1.6 times, 8 clients reach 0.7 of its throughput
@@ -81,31 +94,37 @@ MORE = (
     Workload("update-session", "change a session's title", "update", targets={"limit": WRITE}),
     Workload("import-1000", "add 1,000 messages at once", "add_many", {"message": PLAIN, "count": 1000}, most_calls=30,
              targets={"limit": WRITE}),
+    # The npm package adds them one by one: a call takes it a quarter of a minute.
+    Workload("import-10000", "add 10,000 messages at once", "add_many", {"message": PLAIN, "count": 10_000},
+             most_calls=6, systems=("ours", "ours-async", "ours-pool", "limit", "plain-orm"), targets={"limit": WRITE}),
     Workload("summaries-50", "summaries of 50 sessions", "summaries", {"workspace": "busy", "limit": 50}),
     Workload("fork-100", "fork a session with 100 messages", "fork", {"checkpoint": "end-of-plain-100"},
              most_calls=200, targets={"limit": WRITE}),
 )  # fmt: skip
 
+#: name, operation, title, parameters, calls at most
+_ADD = ("add", "add", "add a message", {"message": PLAIN}, 2000)
+_SAVE_2K = ("save", "save", "save a checkpoint of 2 KB", {"state": STATE_2K}, 2000)
+_SAVE_50K = ("save-50k", "save", "save a checkpoint of 50 KB", {"state": STATE_50K}, 240)
+
 CONCURRENT = tuple(
-    Workload(f"{operation}-{clients}-{place}", f"{title}, {clients} clients on {where}", operation, parameters,
-             clients=clients, own_sessions=place == "own", group="concurrent",
+    Workload(f"{name}-{clients}-{place}", f"{title}, {clients} clients on {where}", operation, parameters,
+             clients=clients, own_sessions=place == "own", most_calls=most_calls, group="concurrent",
              targets={"limit": MANY} if clients == 8 else {"ours": MANY} if clients == 32 else {})
-    for operation, title, parameters in (
-        ("add", "add a message", {"message": PLAIN}),
-        ("save", "save a checkpoint of 2 KB", {"state": STATE_2K}),
-    )
+    for name, operation, title, parameters, most_calls in (_ADD, _SAVE_2K, _SAVE_50K)
     for clients, place, where in (
         (8, "own", "sessions of their own"), (8, "one", "one session"), (32, "own", "sessions of their own"),
     )
+    if (name, place) != ("save-50k", "one")
 )  # fmt: skip
 
-
 PROCESSES = tuple(
-    Workload(f"{operation}-8-processes", f"{title}, 8 processes on sessions of their own", operation, parameters,
-             processes=8, group="concurrent", targets={"limit": MANY})
-    for operation, title, parameters in (
-        ("add", "add a message", {"message": PLAIN}), ("save", "save a checkpoint of 2 KB", {"state": STATE_2K}),
-    )
+    Workload(f"{name}-{processes}-processes", f"{title}, {processes} processes on sessions of their own", operation,
+             parameters, processes=processes, most_calls=most_calls, group="concurrent", systems=systems,
+             targets={"limit": MANY} if processes == 8 else {})
+    # It takes long to start 32 processes of all systems.
+    for processes, systems in ((8, ()), (32, ("ours", "limit", "npm")))
+    for name, operation, title, parameters, most_calls in (_ADD, _SAVE_2K)
 )  # fmt: skip
 
 
@@ -131,4 +150,13 @@ CODEC = (
     *_codec("1m", "1 MB", node_results(1_000_000), {"orjson": 1 / 1.5}),
 )
 
-WORKLOADS = {workload.name: workload for workload in (*CORE, *MORE, *CONCURRENT, *PROCESSES, *CODEC)}
+_ON_SQLITE = (
+    "create-session", "save-2k", "save-50k", "add", "latest", "latest-any", "by-id", "transcript-2000",
+    "transcript-tools", "last-50", "list-50", "fork-2000", "update-session", "import-1000", "summaries-50",
+    "add-8-own", "add-8-processes",
+)  # fmt: skip
+_ON_POSTGRES = {workload.name: workload for workload in (*CORE, *MORE, *CONCURRENT, *PROCESSES, *CODEC)}
+#: nothing is promised of them
+ON_SQLITE = tuple(replace(_ON_POSTGRES[name], name=f"sqlite-{name}", sqlite=True, targets={}) for name in _ON_SQLITE)
+
+WORKLOADS = {**_ON_POSTGRES, **{workload.name: workload for workload in ON_SQLITE}}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache" / "benchmarks"
@@ -69,10 +70,8 @@ class System:
     title: str
     #: installs what is missing and gives the command that starts the system. Raises `CannotBeInstalledError`.
     command: Callable[[], list[str]]
-    #: a peer whose tables are other than ours gets a database to itself
-    own_database: bool = False
-    #: needs no database
-    codec: bool = False
+    #: where it works: in our tables on PostgreSQL or on SQLite, in a database to itself, or without any
+    database: Literal["shared", "sqlite", "own", "none"] = "shared"
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,22 +82,27 @@ SYSTEMS = {
         System("ours-async", "its async twins", _here("ours"), environment={"BENCHMARK_FORM": "async"}),
         System("ours-pool", "PostgresCheckpointStore", _here("ours"), environment={"BENCHMARK_FORM": "pool"}),
         System("limit", "the least possible with psycopg", _here("limit")),
+        System("ours-sqlite", "DjangoCheckpointStore on SQLite", _here("ours"), database="sqlite"),
+        System("limit-sqlite", "the least possible with sqlite3", _here("limit_sqlite"), database="sqlite"),
         System("npm", f"{NPM_PACKAGE} on Bun", _npm_package),
         System("plain-orm", "Django's ORM on a first day", _here("plain_orm")),
+        System("plain-orm-sqlite", "the same on SQLite", _here("plain_orm"), database="sqlite"),
         System(
-            "langgraph", "LangGraph's PostgresSaver", own_database=True,
+            "langgraph", "LangGraph's PostgresSaver", database="own",
             command=_python_peer("langgraph", "langgraph-checkpoint-postgres", "psycopg[binary,pool]"),
         ),
         System(
-            "langgraph-async", "LangGraph's AsyncPostgresSaver", own_database=True,
+            "langgraph-async", "LangGraph's AsyncPostgresSaver", database="own",
             command=_python_peer("langgraph", "langgraph-checkpoint-postgres", "psycopg[binary,pool]"),
             environment={"BENCHMARK_FORM": "async"},
         ),
         System(
-            "openai-agents", "OpenAI Agents' SQLAlchemySession", own_database=True,
+            "openai-agents", "OpenAI Agents' SQLAlchemySession", database="own",
             command=_python_peer("openai_agents", "openai-agents[sqlalchemy]", "asyncpg"),
         ),
-        System("json", "the standard library's json", _here("json_codecs"), codec=True),
-        System("orjson", "bare orjson", _here("json_codecs"), codec=True, environment={"BENCHMARK_FORM": "orjson"}),
+        System("json", "the standard library's json", _here("json_codecs"), database="none"),
+        System(
+            "orjson", "bare orjson", _here("json_codecs"), database="none", environment={"BENCHMARK_FORM": "orjson"},
+        ),
     )
 }  # fmt: skip

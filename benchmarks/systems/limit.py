@@ -67,6 +67,8 @@ ORDER BY m.created_at, m.id"""
 
 
 class Limit:
+    latest_any = LATEST_ANY
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.local = threading.local()
@@ -80,9 +82,13 @@ class Limit:
             self.local.connection = connection
         return connection
 
+    def run(self, sql: str, parameters: Any) -> Any:
+        """A cursor over the statement's rows."""
+        return self.connection.execute(sql.encode(), parameters)
+
     def create(self, parameters: Parameters, client: int, turn: int) -> str:
-        now, id = _now(), str(uuid.uuid4())
-        self.connection.execute(CREATE, (id, "A session", "/srv/agent", now, now))
+        now, id = now_ms(), str(uuid.uuid4())
+        self.run(CREATE, (id, "A session", "/srv/agent", now, now))
         return id
 
     def save(self, parameters: Parameters, client: int, turn: int) -> Any:
@@ -92,21 +98,21 @@ class Limit:
         return row
 
     def _save(self, session: str, turn: int, text: str) -> Any:
-        return self.connection.execute(SAVE, (str(uuid.uuid4()), session, turn, text, _now(), session)).fetchone()
+        return self.run(SAVE, (str(uuid.uuid4()), session, turn, text, now_ms(), session)).fetchone()
 
     def add(self, parameters: Parameters, client: int, turn: int) -> Any:
-        now, message = _now(), parameters["message"]
+        now, message = now_ms(), parameters["message"]
         row = (now, session_of(parameters, client), message["role"], message["content"], now)
-        return self.connection.execute(ADD, row).fetchone()
+        return self.run(ADD, row).fetchone()
 
     save_with_id = save
 
     def update(self, parameters: Parameters, client: int, turn: int) -> Any:
-        row = (f"Title {turn}", _now(), session_of(parameters, client))
-        return self.connection.execute(UPDATE, row).fetchone()
+        row = (f"Title {turn}", now_ms(), session_of(parameters, client))
+        return self.run(UPDATE, row).fetchone()
 
     def add_many(self, parameters: Parameters, client: int, turn: int) -> Any:
-        now, message, count = _now(), parameters["message"], parameters["count"]
+        now, message, count = now_ms(), parameters["message"], parameters["count"]
         row = (
             now,
             session_of(parameters, client),
@@ -114,36 +120,36 @@ class Limit:
             [message["content"]] * count,
             [now] * count,
         )
-        return self.connection.execute(ADD_MANY, row).fetchall()
+        return self.run(ADD_MANY, row).fetchall()
 
     def latest(self, parameters: Parameters, client: int, turn: int) -> Any:
         session, namespace = parameters["session"], parameters["namespace"]
         if namespace is None:
-            return self.connection.execute(LATEST_ANY, {"id": session}).fetchone()
-        return self.connection.execute(LATEST, (session, namespace)).fetchone()
+            return self.run(self.latest_any, {"id": session}).fetchone()
+        return self.run(LATEST, (session, namespace)).fetchone()
 
     def by_id(self, parameters: Parameters, client: int, turn: int) -> Any:
-        return self.connection.execute(BY_ID, (parameters["checkpoint"],)).fetchone()
+        return self.run(BY_ID, (parameters["checkpoint"],)).fetchone()
 
     def transcript(self, parameters: Parameters, client: int, turn: int) -> Any:
         session, limit = parameters["session"], parameters["limit"]
         if limit is None:
-            rows = self.connection.execute(TRANSCRIPT, (session,)).fetchall()
+            rows = self.run(TRANSCRIPT, (session,)).fetchall()
         else:
-            rows = self.connection.execute(LAST, (session, limit)).fetchall()[::-1]
+            rows = self.run(LAST, (session, limit)).fetchall()[::-1]
         return [(row, json.loads(row[4]), json.loads(row[5])) if row[4] else row for row in rows]
 
     def sessions(self, parameters: Parameters, client: int, turn: int) -> Any:
-        return self.connection.execute(SESSIONS, (parameters["workspace"], parameters["limit"])).fetchall()
+        return self.run(SESSIONS, (parameters["workspace"], parameters["limit"])).fetchall()
 
     def fork(self, parameters: Parameters, client: int, turn: int) -> str:
         id, new = str(uuid.uuid4()), str(uuid.uuid4())
-        values = {"checkpoint": parameters["checkpoint"], "id": id, "new": new, "now": _now()}
-        self.connection.execute(FORK, values)
+        values = {"checkpoint": parameters["checkpoint"], "id": id, "new": new, "now": now_ms()}
+        self.run(FORK, values)
         return id
 
 
-def _now() -> int:
+def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 

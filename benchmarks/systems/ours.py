@@ -14,8 +14,20 @@ from psycopg.conninfo import conninfo_to_dict
 from benchmarks.driver import Parameters, serve, session_of
 from obsku_checkpoint import codec
 
+#: how the names of files begin among the URLs
+SQLITE = "sqlite:///"
+#: as in the example project's settings; the same for all systems on SQLite
+SQLITE_OPTIONS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+
 
 def django_database(url: str) -> dict[str, Any]:
+    if url.startswith(SQLITE):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": url.removeprefix(SQLITE),
+            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": SQLITE_OPTIONS},
+            "CONN_MAX_AGE": None,
+        }
     parts = conninfo_to_dict(url)
     return {
         "ENGINE": "django.db.backends.postgresql",

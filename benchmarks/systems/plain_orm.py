@@ -27,7 +27,7 @@ class PlainOrm:
         self.m = models
 
     def create(self, parameters: Parameters, client: int, turn: int) -> Any:
-        now = _now()
+        now = now_ms()
         return self.m.Session.objects.create(
             id=str(uuid.uuid4()), title="A session", directory="/srv/agent", created_at=now, updated_at=now
         )
@@ -38,16 +38,34 @@ class PlainOrm:
             last = session.checkpoint_set.filter(namespace="").aggregate(last=self.m.Max("version"))["last"] or 0
             return self.m.Checkpoint.objects.create(
                 id=str(uuid.uuid4()), session=session, namespace="", version=last + 1, step=turn, source="loop",
-                node_results=json.dumps(parameters["state"]), pending_nodes="[]", created_at=_now(),
+                node_results=json.dumps(parameters["state"]), pending_nodes="[]", created_at=now_ms(),
             )  # fmt: skip
 
     def add(self, parameters: Parameters, client: int, turn: int) -> Any:
         with self.m.transaction.atomic():
             session = self.m.Session.objects.get(id=session_of(parameters, client))
-            message = self.m.Message.objects.create(session=session, created_at=_now(), **parameters["message"])
+            message = self.m.Message.objects.create(session=session, created_at=now_ms(), **parameters["message"])
             session.updated_at = message.created_at
             session.save()
         return message
+
+    def add_many(self, parameters: Parameters, client: int, turn: int) -> Any:
+        with self.m.transaction.atomic():
+            session, now = self.m.Session.objects.get(id=session_of(parameters, client)), now_ms()
+            messages = [
+                self.m.Message(session=session, created_at=now, **parameters["message"])
+                for _ in range(parameters["count"])
+            ]
+            self.m.Message.objects.bulk_create(messages)
+            session.updated_at = now
+            session.save()
+        return messages
+
+    def update(self, parameters: Parameters, client: int, turn: int) -> Any:
+        session = self.m.Session.objects.get(id=session_of(parameters, client))
+        session.title, session.updated_at = f"Title {turn}", now_ms()
+        session.save()
+        return session
 
     def latest(self, parameters: Parameters, client: int, turn: int) -> Any:
         checkpoints = self.m.Checkpoint.objects.filter(session_id=parameters["session"])
@@ -91,7 +109,7 @@ class PlainOrm:
         return session
 
 
-def _now() -> int:
+def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
