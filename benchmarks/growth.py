@@ -7,36 +7,52 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import psycopg
+from django.db import connections
 
 from benchmarks import report
 from benchmarks.dataset import SIZES
 from benchmarks.measure import Measurement
 from benchmarks.server import Server, server
 from benchmarks.systems import SYSTEMS
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import STATE_2K, STATE_50K, WORKLOADS
+from obsku_checkpoint.postgres import PostgresCheckpointStore
 
-CALLS = ("create-session", "save-2k", "add", "update-session", "latest", "latest-any", "by-id", "last-50", "list-50")
+CALLS = (
+    "create-session", "save-2k", "add", "import-1000", "update-session", "latest", "latest-any", "by-id", "last-50",
+    "list-50", "summaries-50", "fork-100",
+)  # fmt: skip
 #: the promise: no more than this many times an empty table's cost
 FLAT = 1.3
 ROUNDS = 4
-#: the questions as a server sees them, by the limit's statements
-QUESTIONS = {
-    "latest": (
-        "SELECT * FROM checkpoints WHERE session_id = 'background-7' AND namespace = '' ORDER BY version DESC LIMIT 1"
-    ),
-    "by-id": "SELECT * FROM checkpoints WHERE id = 'background-7'",
-    "transcript": "SELECT * FROM messages WHERE session_id = 'background-7' ORDER BY created_at, id",
-    "last-50": "SELECT * FROM messages WHERE session_id = 'background-7' ORDER BY created_at DESC, id DESC LIMIT 50",
-    "list-50": "SELECT * FROM sessions WHERE workspace_id = 'busy' ORDER BY updated_at DESC, id DESC LIMIT 50",
+#: calls whose statements are explained
+SESSION = "plain-2000"
+EXPLAINED: dict[str, Callable[[PostgresCheckpointStore], object]] = {
+    "create_session": lambda store: store.create_session("/srv/agent"),
+    "save_checkpoint": lambda store: store.save_checkpoint(SESSION, step=1, node_results={}),
+    "add_message": lambda store: store.add_message(SESSION, "user", "Go on."),
+    "add_messages": lambda store: store.add_messages(SESSION, [{"role": "user"}, {"role": "user"}]),
+    "update_session": lambda store: store.update_session(SESSION, title="Explained"),
+    "get_latest_checkpoint, a namespace": lambda store: store.get_latest_checkpoint("checkpoints-1000", ""),
+    "get_latest_checkpoint": lambda store: store.get_latest_checkpoint("checkpoints-1000"),
+    "get_checkpoint": lambda store: store.get_checkpoint("latest-500"),
+    "get_messages": lambda store: store.get_messages(SESSION),
+    "get_messages, the last 50": lambda store: store.get_messages(SESSION, limit=50),
+    "list_sessions of a workspace": lambda store: store.list_sessions("busy", limit=50),
+    "list_session_summaries": lambda store: store.list_session_summaries("busy", limit=50),
+    "fork": lambda store: store.fork("end-of-plain-2000"),
+    "delete_session": lambda store: store.delete_session("last-1000"),
 }
+#: a way into a table, in the text of a plan
+WAY = re.compile(r"((?:Seq|Index|Index Only|Bitmap Index) Scan .*?) +\(cost")
 
 
 def main() -> None:
@@ -57,8 +73,8 @@ def main() -> None:
         document: dict[str, Any] = {
             "size": options.size,
             "times_an_empty_table": ratios,
-            "plans": _plans(large),
-            "bytes_per_checkpoint_of_2_kb": _storage(small),
+            "plans": dict(_plans(large)),
+            "bytes_per_checkpoint": _storage(small),
             **report.machine(),
         }
     options.out.mkdir(parents=True, exist_ok=True)
@@ -77,36 +93,58 @@ def _ratios(measurements: list[Measurement], seconds: float) -> Iterator[tuple[s
         yield call, round(ratio, 3)
 
 
-def _plans(place: Server) -> dict[str, list[str]]:
-    """The lines of each plan that name a way into a table."""
-    with psycopg.connect(place.url(place.shared)) as connection:
-        return {
-            name: [line.strip() for (line,) in connection.execute(f"EXPLAIN {sql}".encode()) if "Scan" in line]
-            for name, sql in QUESTIONS.items()
-        }
+def _plans(place: Server) -> Iterator[tuple[str, list[str]]]:
+    """The ways into tables of the statements that each call sends."""
+    with PostgresCheckpointStore(place.url(place.shared)) as store:
+        for call, run in EXPLAINED.items():
+            plans = []
+            for sql, parameters in _statements(store, run):
+                with connections[store.using].cursor() as cursor:
+                    cursor.execute(f"EXPLAIN {sql}", parameters)
+                    plans += [match[1] for (line,) in cursor.fetchall() if (match := WAY.search(line))]
+            ways = list(dict.fromkeys(plans))
+            print(f"{call}:", *(ways or ["no search"]), sep="\n    ", flush=True)
+            yield call, ways
 
 
-def _storage(place: Server) -> dict[str, float]:
-    """Of the table that holds only checkpoints of 2 KB, with each way to compress that the server was built with."""
-    sizes = {}
+def _statements(store: PostgresCheckpointStore, run: Callable[[PostgresCheckpointStore], object]) -> list[Any]:
+    sent: list[Any] = []
+
+    def note(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        sent.append((sql, parameters))
+        return execute(sql, parameters, many, context)
+
+    with connections[store.using].execute_wrapper(note):
+        run(store)
+    explainable = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+    return [(sql, parameters) for sql, parameters in sent if str(sql).lstrip(" (").startswith(explainable)]
+
+
+def _storage(place: Server) -> dict[str, dict[str, int]]:
+    """Bytes a checkpoint takes in its table and that table's TOAST, by size and by the compressions the server has."""
+    sizes: dict[str, dict[str, int]] = {}
     with psycopg.connect(place.url(place.shared), autocommit=True) as connection:
-        known = connection.execute(
-            "SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'"
-        ).fetchone()
-        for method in known[0] if known else ():
-            connection.execute("CREATE TEMPORARY TABLE stored (LIKE checkpoints INCLUDING ALL)")
-            connection.execute(f"ALTER TABLE stored ALTER node_results SET COMPRESSION {method}".encode())
-            connection.execute(
-                "INSERT INTO stored (id, session_id, namespace, version, step, node_results, source, created_at)"
-                " SELECT id, session_id, namespace, version, step, node_results || '', source, created_at"
-                " FROM checkpoints WHERE session_id = 'checkpoints-1000'"
-            )
-            row = connection.execute(
-                "SELECT pg_total_relation_size('stored')::float8 / count(*) FROM stored"
-            ).fetchone()
-            sizes[method] = round(row[0]) if row else 0.0
-            connection.execute("DROP TABLE stored")
+        row = connection.execute("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'").fetchone()
+        for title, state in (("2 KB", STATE_2K), ("50 KB", STATE_50K)):
+            text = json.dumps(state, separators=(",", ":"))
+            sizes[title] = {"uncompressed": _bytes(connection, "STORAGE EXTERNAL", text)}
+            for method in row[0] if row else ():
+                sizes[title][method] = _bytes(connection, f"COMPRESSION {method}", text)
+            print(f"a checkpoint of {title} takes", sizes[title], flush=True)
     return sizes
+
+
+def _bytes(connection: psycopg.Connection[Any], how: str, text: str) -> int:
+    connection.execute("CREATE TEMPORARY TABLE stored (LIKE checkpoints)")
+    connection.execute(f"ALTER TABLE stored ALTER node_results SET {how}".encode())
+    connection.execute(
+        "INSERT INTO stored (id, session_id, namespace, version, step, node_results, source, created_at)"
+        " SELECT gen_random_uuid(), gen_random_uuid(), '', 1, n, %s, 'loop', 0 FROM generate_series(1, 1000) n",
+        [text],
+    )
+    row = connection.execute("SELECT pg_table_size('stored') / count(*) FROM stored").fetchone()
+    connection.execute("DROP TABLE stored")
+    return int(row[0]) if row else 0
 
 
 if __name__ == "__main__":
