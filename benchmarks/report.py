@@ -96,6 +96,7 @@ def _document(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
 
 def markdown(results: Results, facts: dict[str, Any]) -> str:
     lines = ["# Benchmarks", "", "Written by `python -m benchmarks`. " + _facts(facts), ""]
+    lines += ["![medians as multiples of the limit](results.svg)", "", *_legend(results), ""]
     for group, sqlite, title in SECTIONS:
         names = [n for n in results.figures if (WORKLOADS[n].group, WORKLOADS[n].sqlite) == (group, sqlite)]
         if names:
@@ -105,6 +106,11 @@ def markdown(results: Results, facts: dict[str, Any]) -> str:
     if results.left_out:
         lines += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in results.left_out.items()), ""]
     return "\n".join(lines)
+
+
+def _legend(results: Results) -> list[str]:
+    shown = [name for name in SYSTEMS if any(name in figures for figures in results.figures.values())]
+    return [*_head(["column", "system"], right=False), *(_row([name, SYSTEMS[name].title]) for name in shown)]
 
 
 def _facts(facts: dict[str, Any]) -> str:
@@ -154,8 +160,8 @@ def _milliseconds(nanoseconds: float) -> str:
     return f"{nanoseconds / 1e6:.3g}"
 
 
-def _head(cells: Sequence[str]) -> list[str]:
-    return [_row(cells), _row(["---", *["---:"] * (len(cells) - 1)])]
+def _head(cells: Sequence[str], *, right: bool = True) -> list[str]:
+    return [_row(cells), _row(["---", *["---:" if right else "---"] * (len(cells) - 1)])]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -79,14 +79,14 @@ SYSTEMS = {
     system.name: system
     for system in (
         System("ours", "DjangoCheckpointStore", _here("ours")),
-        System("ours-async", "its async twins", _here("ours"), environment={"BENCHMARK_FORM": "async"}),
+        System("ours-async", "DjangoCheckpointStore, async", _here("ours"), environment={"BENCHMARK_FORM": "async"}),
         System("ours-pool", "PostgresCheckpointStore", _here("ours"), environment={"BENCHMARK_FORM": "pool"}),
         System("limit", "the least possible with psycopg", _here("limit")),
-        System("ours-sqlite", "DjangoCheckpointStore on SQLite", _here("ours"), database="sqlite"),
+        System("ours-sqlite", "DjangoCheckpointStore, SQLite", _here("ours"), database="sqlite"),
         System("limit-sqlite", "the least possible with sqlite3", _here("limit_sqlite"), database="sqlite"),
         System("npm", f"{NPM_PACKAGE} on Bun", _npm_package),
         System("plain-orm", "Django's ORM on a first day", _here("plain_orm")),
-        System("plain-orm-sqlite", "the same on SQLite", _here("plain_orm"), database="sqlite"),
+        System("plain-orm-sqlite", "Django's ORM on a first day, SQLite", _here("plain_orm"), database="sqlite"),
         System(
             "langgraph", "LangGraph's PostgresSaver", database="own",
             command=_python_peer("langgraph", "langgraph-checkpoint-postgres", "psycopg[binary,pool]"),
