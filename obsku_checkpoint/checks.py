@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.utils.module_loading import import_string
 
 from obsku_checkpoint import conf
 
 ENGINES = ("postgresql", "sqlite")
+SIZES = ("PAGE_SIZE", "MAX_PAGE_SIZE", "MAX_BODY_BYTES")
 
 
 @register
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 not a dict, W001 unknown key, E002 unknown database, W002 router missing, E003 unsupported database."""
+    """What the dict holds.
+
+    E001 not a dict, W001 unknown key, E002 unknown database, W002 router missing, E003 unsupported database, E004 no
+    positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing callable, W003 PAGE_SIZE
+    above MAX_PAGE_SIZE.
+    """
     given: object = conf.given()
     if not isinstance(given, dict):
         return [Error(f"{conf.NAME} must be a dict.", id="obsku_checkpoint.E001")]
@@ -29,7 +36,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         for key in given
         if key not in conf.KEYS
     ]
-    return messages + check_database(conf.current().DATABASE)
+    current = conf.current()
+    return messages + check_database(current.DATABASE) + check_sizes(current) + check_paths(given)
 
 
 def check_database(alias: object) -> list[CheckMessage]:
@@ -45,3 +53,47 @@ def check_database(alias: object) -> list[CheckMessage]:
         hint = "Add 'obsku_checkpoint.routers.CheckpointRouter' to DATABASE_ROUTERS."
         return [Warning(message, hint=hint, id="obsku_checkpoint.W002")]
     return []
+
+
+def check_sizes(current: conf.Settings) -> list[CheckMessage]:
+    sizes: dict[str, object] = {name: getattr(current, name) for name in SIZES}
+    messages: list[CheckMessage] = [
+        Error(f"{conf.NAME}[{name!r}] must be a positive integer, not {size!r}.", id="obsku_checkpoint.E004")
+        for name, size in sizes.items()
+        if type(size) is not int or size < 1
+    ]
+    if not messages and current.PAGE_SIZE > current.MAX_PAGE_SIZE:
+        message = f"{conf.NAME}['PAGE_SIZE'] is above MAX_PAGE_SIZE, which is what pages will have."
+        return [Warning(message, id="obsku_checkpoint.W003")]
+    return messages
+
+
+def check_paths(given: Mapping[str, object]) -> list[CheckMessage]:
+    """Dotted paths that the project gave. (The default needs no look: it leads to what the API's extra installs.)"""
+    paths: list[tuple[str, object]] = []
+    classes = given.get("PERMISSION_CLASSES", ())
+    if not isinstance(classes, list | tuple):
+        message = f"{conf.NAME}['PERMISSION_CLASSES'] must be a list of dotted paths, not {classes!r}."
+        return [Error(message, id="obsku_checkpoint.E005")]
+    if "PERMISSION_CLASSES" in given and not classes:
+        message = f"{conf.NAME}['PERMISSION_CLASSES'] is empty, so the API would be open to everybody."
+        hint = "If that is meant, say so: ['rest_framework.permissions.AllowAny']."
+        return [Error(message, hint=hint, id="obsku_checkpoint.E005")]
+    paths += [("PERMISSION_CLASSES", path) for path in classes]
+    if given.get("WORKSPACE_SCOPE") is not None:
+        paths.append(("WORKSPACE_SCOPE", given["WORKSPACE_SCOPE"]))
+    return [
+        Error(f"{conf.NAME}[{name!r}] cannot be called: {path!r}.", hint=reason, id="obsku_checkpoint.E006")
+        for name, path in paths
+        if (reason := _refusal(path))
+    ]
+
+
+def _refusal(path: object) -> str | None:
+    if not isinstance(path, str):
+        return "It takes a dotted path as text."
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        return str(error)
+    return None if callable(found) else f"It is of the type {type(found).__name__}."

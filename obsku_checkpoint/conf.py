@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +17,16 @@ class Settings:
     DATABASE: str = DEFAULT_DB_ALIAS
     """The alias in ``DATABASES`` that holds the tables. Other than "default", it needs
     `obsku_checkpoint.routers.CheckpointRouter` in ``DATABASE_ROUTERS``."""
+    PERMISSION_CLASSES: Sequence[str] = ("obsku_checkpoint.api.permissions.ModelPermissions",)
+    """Dotted paths of Django REST framework's permission classes; all of them guard every route of the API."""
+    WORKSPACE_SCOPE: str | None = None
+    """Dotted path of a function that takes the request and gives the ids of the workspaces it may see, None for all."""
+    PAGE_SIZE: int = 50
+    """Records on a page of the API where the request names no ``limit``."""
+    MAX_PAGE_SIZE: int = 500
+    """The largest ``limit`` of the API; a larger one gives this many."""
+    MAX_BODY_BYTES: int = 10 * 2**20
+    """The longest body of a request that the API reads."""
 
 
 KEYS = frozenset(field.name for field in fields(Settings))

@@ -22,6 +22,7 @@ LAYERS = [
     {"models", "apps", "migrations"},
     {"store"},
     {"postgres"},
+    {"api"},
     {"testing"},
 ]
 WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:4])

@@ -1,0 +1,10 @@
+"""The REST API: everything the store does, over HTTP. Needs the extra ``api``.
+
+* `urls.py`: the routes; `converters.py`: how an id stands in one
+* `sessions.py`, `messages.py`, `checkpoints.py`: the views, one file a subject; `views.py`: what all have in common
+* `permissions.py`: who may do what; `scope.py`: which workspaces a request sees
+* `serializers.py`: what goes in and out; `json_plus.py`: how values with types do
+* `filters.py`, `pagination.py`: which records, and how many at a time
+* `errors.py`: the store's errors in HTTP's words
+* `schema.py`: what OpenAPI says of all that; `examples.py`: its examples
+"""

@@ -1,0 +1,78 @@
+"""The one place where errors become answers. The views use it whatever handler the project has set."""
+
+from __future__ import annotations
+
+from django.db import InterfaceError, OperationalError
+from rest_framework import status
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+
+from obsku_checkpoint.errors import (
+    CheckpointCorruptionError,
+    IdConflictError,
+    InvalidRecordError,
+    NotFoundError,
+    SerializationError,
+    StoreUnavailableError,
+    VersionConflictError,
+)
+
+#: seconds after which a client may try again while the database is away
+RETRY_AFTER = 1
+
+
+class Conflict(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "The record exists with other content."
+    default_code = "conflict"
+
+
+class LengthRequired(APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "A body needs a Content-Length."
+    default_code = "length_required"
+
+
+class PreconditionFailed(APIException):
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_detail = "The session has changed since: get it again."
+    default_code = "precondition_failed"
+
+
+class BodyTooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
+    default_code = "body_too_large"
+
+
+class Unavailable(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database is unavailable: try again."
+    default_code = "unavailable"
+    #: what Django REST framework answers as Retry-After
+    wait = RETRY_AFTER
+
+
+def in_http_words(error: Exception) -> Exception:
+    """The exception of Django REST framework for an error of the store; any other exception as it is."""
+    match error:
+        case InvalidRecordError():
+            return ValidationError({_shown(error.field): [_shown(error.reason)]})
+        case SerializationError():
+            return ValidationError({_shown(error.path): [_shown(error.reason)]})
+        case NotFoundError():
+            return NotFound(_shown(str(error)))
+        case IdConflictError():
+            return Conflict(_shown(str(error)), code="id_conflict")
+        case VersionConflictError():
+            return Conflict(_shown(str(error)), code="version_conflict")
+        case CheckpointCorruptionError():  # a write met a stored record that nobody can read
+            return Conflict(f"The stored record cannot be decoded: {_shown(error.reason)}", code="corrupt")
+        # The latter two where it is not the store that asks: users and permissions are in the database, too.
+        case StoreUnavailableError() | OperationalError() | InterfaceError():
+            return Unavailable()
+    return error
+
+
+def _shown(text: str) -> str:
+    """Names of fields may be a client's own, with characters that UTF-8 does not have."""
+    return text.encode("utf-8", "backslashreplace").decode()

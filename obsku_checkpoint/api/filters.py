@@ -1,0 +1,102 @@
+"""What the lists' parameters mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django_filters import rest_framework as filters
+
+from obsku_checkpoint import validation
+from obsku_checkpoint.models import Checkpoint, Message, Session
+from obsku_checkpoint.querysets import MessageQuerySet
+
+INT64 = 2**63 - 1
+
+
+class _Text(forms.CharField):
+    """None where the parameter is not given; the empty text is a value like any other."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validators = []  # a text that no column holds finds nothing, as in the store
+
+    def to_python(self, value: Any) -> Any:
+        return value
+
+
+class TextFilter(filters.CharFilter):
+    field_class = _Text
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        if value is None:
+            return qs
+        return self.meet(qs, value) if validation.can_exist(str(self.field_name), value) else qs.none()
+
+    def meet(self, qs: Any, value: str) -> Any:
+        return qs.filter(**{str(self.field_name): value})
+
+
+class SearchFilter(TextFilter):
+    def meet(self, qs: Any, value: str) -> Any:
+        return qs.matching(value)
+
+
+class SessionFilters(filters.FilterSet):
+    workspace_id = TextFilter(help_text="Only sessions of this workspace; the empty text is one, too.")
+    search = SearchFilter(help_text="Only sessions whose title, directory or id contains this, in any case.")
+    updated_after = filters.IsoDateTimeFilter(
+        "updated_at", lookup_expr="gt", help_text="Only sessions last active after this moment."
+    )
+    updated_before = filters.IsoDateTimeFilter(
+        "updated_at", lookup_expr="lt", help_text="Only sessions last active before this moment."
+    )
+
+    class Meta:
+        model = Session
+        fields: list[str] = []
+
+
+class LatestFilters(filters.FilterSet):
+    workspace_id = TextFilter(help_text="The latest session of this workspace; the empty text is one, too.")
+
+    class Meta:
+        model = Session
+        fields: list[str] = []
+
+
+class IdFilter(filters.Filter):
+    field_class = forms.IntegerField
+
+
+class MessageFilters(filters.FilterSet):
+    before = filters.IsoDateTimeFilter(
+        "created_at", lookup_expr="lt", help_text="Only messages written before this moment."
+    )
+    before_id = IdFilter(
+        method="beside", min_value=-INT64, max_value=INT64, help_text="Only messages before this one in the transcript."
+    )
+    after_id = IdFilter(
+        method="beside", min_value=-INT64, max_value=INT64, help_text="Only messages after this one in the transcript."
+    )
+
+    class Meta:
+        model = Message
+        fields: list[str] = []
+
+    def beside(self, messages: MessageQuerySet, name: str, id: int) -> MessageQuerySet:
+        """In the order of the transcript; by id where it is not of the session."""
+        session: MessageQuerySet = self.queryset  # type: ignore[assignment]  # a FilterSet has one
+        moment = session.filter(pk=id).values_list("created_at", flat=True).first()
+        before = name == "before_id"
+        if moment is None:
+            return messages.filter(id__lt=id) if before else messages.filter(id__gt=id)
+        return messages.standing_before(moment, id) if before else messages.standing_after(moment, id)
+
+
+class CheckpointFilters(filters.FilterSet):
+    namespace = TextFilter(help_text="Only checkpoints of this namespace; the main one is the empty text.")
+
+    class Meta:
+        model = Checkpoint
+        fields: list[str] = []

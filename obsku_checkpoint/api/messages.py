@@ -1,0 +1,50 @@
+"""The messages of a session over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from obsku_checkpoint import validation
+from obsku_checkpoint.api import serializers
+from obsku_checkpoint.api.filters import MessageFilters
+from obsku_checkpoint.api.pagination import LIMIT, KeysetPage
+from obsku_checkpoint.api.views import StoreView
+from obsku_checkpoint.models import Message
+from obsku_checkpoint.querysets import MessageQuerySet
+from obsku_checkpoint.records import MessageRecord
+
+
+class Messages(StoreView):
+    queryset = Message.objects.all()
+    filterset_class = MessageFilters
+    serializer_class = serializers.Message
+
+    def rows(self) -> MessageQuerySet:
+        """Those of the session, oldest first."""
+        id, messages = self.kwargs["id"], Message.objects.using(self.store.using)
+        if not validation.can_exist("session_id", id):
+            return messages.none()
+        return self.scope.limit(messages.in_session(id)).oldest_first()
+
+    def list(self, request: Request, id: str) -> Response:
+        parameters = request.query_params
+        # As in the store: a limit keeps the newest, or with after_id the next ones.
+        from_end = LIMIT in parameters and "after_id" not in parameters
+        page = KeysetPage(request, self.filter_queryset(self.rows()), from_end=from_end)
+        if not page.rows:
+            self.check_session(id)
+        return page.response(serializers.Message([MessageRecord(**row) for row in page.rows], many=True).data)
+
+    def create(self, request: Request, id: str) -> Response:
+        """One message, or a list of which all are added or none."""
+        self.check_session_in_scope(id)
+        shown: Any
+        if isinstance(request.data, list):
+            shown = serializers.Message(self.store.add_messages(id, request.data), many=True).data
+        else:
+            shown = serializers.Message(self.store.add_message(id, **self.body(serializers.NewMessage))).data
+        return Response(shown, status.HTTP_201_CREATED)

@@ -1,0 +1,39 @@
+"""Which workspaces a request may see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
+from django.utils.module_loading import import_string
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+
+from obsku_checkpoint import conf
+
+Q = TypeVar("Q", bound=QuerySet[Any, Any])
+
+
+class Scope:
+    """The workspaces of one request, as the setting ``WORKSPACE_SCOPE`` gives them."""
+
+    def __init__(self, request: Request) -> None:
+        path = conf.current().WORKSPACE_SCOPE
+        self.workspaces: Collection[str] | None = import_string(path)(request) if path else None
+        if isinstance(self.workspaces, str):  # whose letters would be taken for workspaces
+            raise ImproperlyConfigured(f"{path} must give a collection of workspace ids or None, not a text")
+
+    @property
+    def everything(self) -> bool:
+        return self.workspaces is None
+
+    def limit(self, rows: Q, column: str = "session__workspace_id") -> Q:
+        """Those of the rows that the request may see."""
+        return rows if self.workspaces is None else rows.filter(**{f"{column}__in": self.workspaces})
+
+    def check(self, workspace_id: Any) -> None:
+        """Raise 403 where a session is not to be put into the workspace; none is a workspace, too."""
+        if self.workspaces is not None and not (isinstance(workspace_id, str) and workspace_id in self.workspaces):
+            raise PermissionDenied("This workspace is not among yours.")

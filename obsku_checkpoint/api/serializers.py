@@ -1,0 +1,303 @@
+"""What goes in and what comes out. The fields describe; what a value may be is for the store to say, once for all.
+
+So that thousands of records cost no more than they must, nothing here walks over fields: `Shown` reads a record's
+attributes, `Body` checks which names there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils.duration import duration_iso_string
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from obsku_checkpoint.api.json_plus import column
+from obsku_checkpoint.errors import SerializationError
+from obsku_checkpoint.models import Role, Source
+from obsku_checkpoint.records import CorruptValue
+from obsku_checkpoint.validation import INT32
+
+
+class Shown(serializers.Serializer[Any]):
+    """Base of what comes out: a record's fields under their own names.
+
+    A stored value that cannot be decoded is null, and ``corrupt`` says why and what is stored.
+    """
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        corrupt: dict[str, dict[str, str]] = {}
+        for name in instance.__slots__:
+            value = getattr(instance, name)
+            kind = type(value)
+            if kind is datetime:
+                value = moment(value)
+            elif kind is CorruptValue:
+                corrupt[name], value = _corrupt(value.text, value.reason), None
+            elif name in JSON_PLUS and value is not None:
+                try:
+                    value = column(value)
+                except SerializationError as error:  # another program may nest deeper than this one writes
+                    corrupt[name], value = _corrupt("", f"{error.path}: {error.reason}"), None
+            shown[name] = value
+        if corrupt:
+            shown["corrupt"] = corrupt
+        return shown
+
+
+class Body(serializers.Serializer[Any]):
+    """Base of what comes in: an object with the names below, and no others."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if type(data) is not dict:
+            raise ValidationError({"non_field_errors": [f"Takes an object, not {type(data).__name__}."]})
+        fields = self._declared_fields
+        errors = {
+            name.encode("utf-8", "backslashreplace").decode(): [f"is unknown; known are {', '.join(fields)}"]
+            for name in data
+            if name not in fields
+        }
+        errors |= {name: ["is missing"] for name, field in fields.items() if field.required and name not in data}
+        if errors:
+            raise ValidationError(errors)
+        return data
+
+
+class JsonPlusField(serializers.JSONField):
+    """A value of JSON-plus; `shape` is its JSON schema."""
+
+    def __init__(self, *, shape: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape = shape
+
+
+def moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _corrupt(text: str, reason: str) -> dict[str, str]:
+    return {"text": text.encode("utf-8", "backslashreplace").decode(), "reason": reason}
+
+
+# Fields that several of them have
+
+
+class _Id(serializers.CharField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+
+class _Text(serializers.CharField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, allow_blank=True, **kwargs)
+
+
+class _Moment(serializers.DateTimeField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)  # null where what is stored is no time
+
+
+class _Tokens(serializers.IntegerField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, min_value=0, max_value=INT32, **kwargs)
+
+
+OBJECT = {"type": "object", "additionalProperties": {}}
+TEXT = {"type": "string"}
+TOOL_CALLS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {**TEXT, "description": "Which tool is called."},
+            "toolUseId": {**TEXT, "description": "What the result refers to."},
+            "input": {"description": "The tool's arguments: any JSON-plus value."},
+        },
+        "required": ["name", "toolUseId", "input"],
+    },
+}
+TOOL_RESULTS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "toolUseId": {**TEXT, "description": "Which call this is the result of."},
+            "content": {"description": "What the tool gave back: any JSON-plus value."},
+            "status": {"type": ["string", "null"], "description": "How it went, such as success or error."},
+            "fullOutputRef": {"type": ["string", "null"], "description": "Where the whole output is, if it was cut."},
+        },
+        "required": ["toolUseId", "content"],
+    },
+}
+MILLISECONDS = {"type": ["number", "null"], "description": "Milliseconds since 1970."}
+NODE_RESULTS = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "properties": {
+            "status": {**TEXT, "enum": ["pending", "running", "completed", "failed", "skipped"]},
+            "output": {"description": "What the node gave: any JSON-plus value."},
+            "error": {"description": "Why it failed: any JSON-plus value."},
+            "startedAt": MILLISECONDS,
+            "completedAt": MILLISECONDS,
+        },
+        "required": ["status"],
+    },
+}
+CYCLE_STATE = {
+    "type": "object",
+    "properties": {
+        "backEdge": {**TEXT, "description": "The edge that leads back, as `a->b`."},
+        "iteration": {"type": "integer", "format": "int32", "description": "How often it was taken."},
+    },
+    "required": ["backEdge", "iteration"],
+}
+NAMES = {"type": "array", "items": TEXT}
+#: the fields that hold JSON-plus
+JSON_PLUS = frozenset({"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"})
+CORRUPT = JsonPlusField(
+    required=False,
+    shape={
+        "type": "object",
+        "additionalProperties": {"type": "object", "properties": {"text": TEXT, "reason": TEXT}},
+    },
+    help_text="Only where stored values cannot be decoded: each such field is null, and here by its name with the "
+    "stored text and the reason.",
+)
+
+
+# What comes out
+
+
+class Session(Shown):
+    """One run, or one conversation, of an agent."""
+
+    id = _Id(help_text="Any text; a UUIDv7 where the client gave none.")
+    workspace_id = _Text(allow_null=True, help_text="Which workspace it belongs to, if any.")
+    title = _Text(allow_null=True, help_text="For people to read.")
+    directory = _Text(help_text="Where the agent works.")
+    created_at = _Moment(help_text="When it was made; UTC, whole milliseconds.")
+    updated_at = _Moment(help_text="When it was last active; UTC, whole milliseconds.")
+    metadata = JsonPlusField(allow_null=True, shape=OBJECT, help_text="The application's own, as JSON-plus.")
+    corrupt = CORRUPT
+
+
+class Message(Shown):
+    """One entry of a session's transcript."""
+
+    id = serializers.IntegerField(help_text="The database's number; it grows.")
+    session_id = _Id(help_text="The session it belongs to.")
+    role = serializers.ChoiceField(choices=Role.choices, help_text="Who speaks.")
+    content = _Text(allow_null=True, help_text="The text, if there is any.")
+    tool_calls = JsonPlusField(allow_null=True, shape=TOOL_CALLS, help_text="The tools that an assistant calls.")
+    tool_results = JsonPlusField(allow_null=True, shape=TOOL_RESULTS, help_text="What the tools gave back.")
+    tokens_in = _Tokens(help_text="Tokens that the model read.")
+    tokens_out = _Tokens(help_text="Tokens that the model wrote.")
+    created_at = _Moment(help_text="When it was written; UTC, whole milliseconds.")
+    corrupt = CORRUPT
+
+
+class Checkpoint(Shown):
+    """The state of a session's graph after one step."""
+
+    id = _Id(help_text="Any text; a UUIDv7 where the client gave none.")
+    session_id = _Id(help_text="The session it belongs to.")
+    namespace = _Text(help_text="Which of the session's graphs; the main one is the empty text.")
+    parent_id = _Text(allow_null=True, help_text="The checkpoint it follows; of another session in a fork.")
+    version = serializers.IntegerField(help_text="1, 2, 3, … within session and namespace.")
+    step = serializers.IntegerField(help_text="The graph's own count.")
+    node_id = _Text(allow_null=True, help_text="The node that ran last.")
+    node_results = JsonPlusField(allow_null=True, shape=NODE_RESULTS, help_text="How each node ended; null if corrupt.")
+    pending_nodes = JsonPlusField(allow_null=True, shape=NAMES, help_text="The nodes still to run; null if corrupt.")
+    cycle_state = JsonPlusField(allow_null=True, shape=CYCLE_STATE, help_text="Where a cycle stands, if in one.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # the metaclass takes it for a field
+        choices=Source.choices, help_text="What it was made by."
+    )
+    created_at = _Moment(help_text="When it was saved; UTC, whole milliseconds.")
+    corrupt = CORRUPT
+
+
+class Resumption(serializers.Serializer[Any]):
+    """All that a later process needs to go on with a session."""
+
+    session = Session(help_text="The session last active.")
+    messages = Message(many=True, help_text="Its whole transcript, oldest first.")
+    checkpoint = Checkpoint(allow_null=True, help_text="Its newest checkpoint, if it has one.")
+
+
+class SessionSummary(serializers.Serializer[Any]):
+    """A session in figures."""
+
+    session = Session(help_text="The session.")
+    message_count = serializers.IntegerField(help_text="How many messages it has.")
+    checkpoint_count = serializers.IntegerField(help_text="How many checkpoints it has.")
+    tokens_in = serializers.IntegerField(help_text="The sum over the transcript.")
+    tokens_out = serializers.IntegerField(help_text="The sum over the transcript.")
+    last_message = Message(allow_null=True, help_text="The newest message, if there is one.")
+    duration = serializers.DurationField(help_text="From creation to last activity, as an ISO 8601 duration.")
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        duration: timedelta = instance.duration
+        return {**shown, "duration": duration_iso_string(duration)}
+
+
+# What comes in
+
+
+class NewSession(Body):
+    """A session to make."""
+
+    id = _Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same session.")
+    directory = _Text(help_text="Where the agent works.")
+    title = _Text(required=False, allow_null=True, help_text="For people to read.")
+    workspace_id = _Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
+    metadata = JsonPlusField(required=False, allow_null=True, shape=OBJECT, help_text="The application's own.")
+
+
+class SessionChanges(Body):
+    """What to change of a session: null clears, what is not given stays."""
+
+    title = _Text(required=False, allow_null=True, help_text="For people to read.")
+    directory = _Text(required=False, help_text="Where the agent works.")
+    workspace_id = _Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
+    metadata = JsonPlusField(required=False, allow_null=True, shape=OBJECT, help_text="The application's own.")
+
+
+class NewMessage(Body):
+    """A message to append to the transcript. (No id: the database numbers messages.)"""
+
+    role = serializers.ChoiceField(choices=Role.choices, help_text="Who speaks.")
+    content = _Text(required=False, allow_null=True, help_text="The text; characters no column holds are replaced.")
+    tool_calls = JsonPlusField(required=False, allow_null=True, shape=TOOL_CALLS, help_text="The tools called.")
+    tool_results = JsonPlusField(required=False, allow_null=True, shape=TOOL_RESULTS, help_text="What tools gave.")
+    tokens_in = _Tokens(help_text="Tokens that the model read.")
+    tokens_out = _Tokens(help_text="Tokens that the model wrote.")
+
+
+class NewCheckpoint(Body):
+    """A checkpoint to save."""
+
+    id = _Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same checkpoint.")
+    step = serializers.IntegerField(min_value=-INT32 - 1, max_value=INT32, help_text="The graph's own count.")
+    node_results = JsonPlusField(shape=NODE_RESULTS, help_text="How each node ended.")
+    pending_nodes = JsonPlusField(required=False, shape=NAMES, help_text="The nodes still to run.")
+    namespace = _Text(required=False, help_text="Which of the session's graphs; the main one by default.")
+    version = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=INT32, help_text="The next one by default."
+    )
+    parent_id = _Text(required=False, allow_null=True, help_text="The checkpoint it follows.")
+    node_id = _Text(required=False, allow_null=True, help_text="The node that ran last.")
+    cycle_state = JsonPlusField(required=False, allow_null=True, shape=CYCLE_STATE, help_text="Where a cycle stands.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # the metaclass takes it for a field
+        required=False, choices=Source.choices, help_text="What it is made by; loop by default."
+    )
+
+
+class NewFork(Body):
+    """How the fork is to be named."""
+
+    title = _Text(required=False, allow_null=True, help_text="Fork of the session's title by default.")

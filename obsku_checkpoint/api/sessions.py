@@ -1,0 +1,100 @@
+"""Sessions over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from rest_framework import status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from obsku_checkpoint import validation
+from obsku_checkpoint.api import serializers
+from obsku_checkpoint.api.errors import PreconditionFailed
+from obsku_checkpoint.api.etags import etag, matches
+from obsku_checkpoint.api.filters import SessionFilters
+from obsku_checkpoint.api.pagination import KeysetPage
+from obsku_checkpoint.api.views import StoreView
+from obsku_checkpoint.models import Session
+from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.records import Resumption, SessionRecord
+
+
+class Sessions(StoreView):
+    queryset = Session.objects.all()
+    filterset_class = SessionFilters
+    serializer_class = serializers.Session
+
+    def rows(self) -> SessionQuerySet:
+        return self.sessions().newest_first()
+
+    def list(self, request: Request) -> Response:
+        page = KeysetPage(request, self.filter_queryset(self.rows()))
+        return page.response(serializers.Session([SessionRecord(**row) for row in page.rows], many=True).data)
+
+    def create(self, request: Request) -> Response:
+        body = self.body(serializers.NewSession)
+        self.scope.check(body.get("workspace_id"))
+        # Two that send the same at the same time may both be told that they made it.
+        known = body.get("id") is not None and self.store.get_session(body["id"], on_corrupt="keep") is not None
+        shown = serializers.Session(self.store.create_session(**body)).data
+        return self._tagged(shown, status.HTTP_200_OK if known else status.HTTP_201_CREATED)
+
+    def retrieve(self, request: Request, id: str) -> Response:
+        return self._tagged(self._shown(id))
+
+    def partial_update(self, request: Request, id: str) -> Response:
+        changes = self.body(serializers.SessionChanges)
+        condition = request.headers.get("If-Match")
+        if condition is None:
+            self.check_session_in_scope(id)
+            return self._changed(id, changes)
+        with transaction.atomic(using=self.store.using):
+            # Holds the row until the end of the transaction, on SQLite as well.
+            self.sessions().filter(id=id).update(updated_at=F("updated_at"))
+            if not matches(condition, self._shown(id)):
+                raise PreconditionFailed
+            return self._changed(id, changes)
+
+    def destroy(self, request: Request, id: str) -> Response:
+        self.check_session_in_scope(id)
+        if not self.store.delete_session(id):
+            raise NotFound(f"Session not found: {id}")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def latest(self, request: Request) -> Response:
+        row = self.filter_queryset(self.rows()).values().first()
+        if row is None:
+            raise NotFound("Session not found: there is none.")
+        resumption = Resumption(
+            session=SessionRecord(**row),
+            messages=self.store.get_messages(row["id"], on_corrupt="keep"),
+            checkpoint=self.store.get_latest_checkpoint(row["id"], on_corrupt="keep"),
+        )
+        return Response(serializers.Resumption(resumption).data)
+
+    def summary(self, request: Request, id: str) -> Response:
+        self.check_session_in_scope(id)
+        summary = self.store.get_session_summary(id, on_corrupt="keep")
+        if summary is None:
+            raise NotFound(f"Session not found: {id}")
+        return Response(serializers.SessionSummary(summary).data)
+
+    # -- rows
+
+    def _shown(self, id: str) -> dict[str, Any]:
+        row = self.sessions().filter(id=id).values().first() if validation.can_exist("session_id", id) else None
+        if row is None:
+            raise NotFound(f"Session not found: {id}")
+        return serializers.Session(SessionRecord(**row)).data
+
+    def _changed(self, id: str, changes: dict[str, Any]) -> Response:
+        if "workspace_id" in changes:
+            self.scope.check(changes["workspace_id"])
+        return self._tagged(serializers.Session(self.store.update_session(id, **changes)).data)
+
+    def _tagged(self, shown: dict[str, Any], code: int = status.HTTP_200_OK) -> Response:
+        return Response(shown, code, headers={"ETag": etag(shown)})

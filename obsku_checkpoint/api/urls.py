@@ -1,0 +1,53 @@
+"""The routes. A project mounts them: ``path("api/", include("obsku_checkpoint.api.urls"))``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.transaction import non_atomic_requests
+from django.urls import URLPattern, path, register_converter
+
+from obsku_checkpoint.api.checkpoints import Checkpoints, SessionCheckpoints
+from obsku_checkpoint.api.converters import IdConverter
+from obsku_checkpoint.api.filters import LatestFilters
+from obsku_checkpoint.api.messages import Messages
+from obsku_checkpoint.api.sessions import Sessions
+from obsku_checkpoint.api.views import StoreView
+from obsku_checkpoint.models import Checkpoint, Message, Session
+
+register_converter(IdConverter, "obsku_id")
+
+app_name = "obsku_checkpoint"
+
+
+def route(at: str, view: type[StoreView], name: str, methods: dict[str, Any], **options: Any) -> URLPattern:
+    # A request's own transaction would turn an unavailable database into an error outside of the views.
+    return path(at, non_atomic_requests(view.as_view(methods, **options)), name=name)
+
+
+EVERYTHING = {"shows": (Message, Checkpoint)}
+
+urlpatterns = [
+    route("sessions/", Sessions, "sessions", {"get": "list", "post": "create"}),
+    route("sessions/latest/", Sessions, "latest", {"get": "latest"}, filterset_class=LatestFilters, **EVERYTHING),
+    route(
+        "sessions/<obsku_id:id>/",
+        Sessions,
+        "session",
+        {"get": "retrieve", "patch": "partial_update", "delete": "destroy"},
+    ),
+    route("sessions/<obsku_id:id>/summary/", Sessions, "summary", {"get": "summary"}, **EVERYTHING),
+    route("sessions/<obsku_id:id>/messages/", Messages, "messages", {"get": "list", "post": "create"}),
+    route("sessions/<obsku_id:id>/checkpoints/", SessionCheckpoints, "checkpoints", {"get": "list", "post": "create"}),
+    route("sessions/<obsku_id:id>/checkpoints/latest/", SessionCheckpoints, "latest-checkpoint", {"get": "latest"}),
+    route("checkpoints/<obsku_id:id>/", Checkpoints, "checkpoint", {"get": "retrieve"}),
+    route("checkpoints/<obsku_id:id>/lineage/", Checkpoints, "lineage", {"get": "lineage"}),
+    route(
+        "checkpoints/<obsku_id:id>/fork/",
+        Checkpoints,
+        "fork",
+        {"post": "fork"},
+        queryset=Session.objects.all(),  # what is added
+        shows=(Checkpoint,),
+    ),
+]

@@ -1,0 +1,98 @@
+"""What all views have in common: settings, limits, scope and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, cast
+
+from django.db import models
+from django.utils.module_loading import import_string
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from obsku_checkpoint import conf, validation
+from obsku_checkpoint.api.errors import BodyTooLarge, LengthRequired, in_http_words
+from obsku_checkpoint.api.json_plus import JsonPlusParser, JsonPlusRenderer
+from obsku_checkpoint.api.schema import Schema
+from obsku_checkpoint.api.scope import Scope
+from obsku_checkpoint.api.serializers import Body
+from obsku_checkpoint.models import Session
+from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.store import DjangoCheckpointStore
+
+
+class StoreView(GenericViewSet[Any]):
+    """Base of the views: reads are querysets limited by the scope, writes are calls of the store.
+
+    Authentication and throttling are the project's. Every call of the store is a transaction of its own, so
+    ``ATOMIC_REQUESTS`` does not hold here (see `urls.py`).
+    """
+
+    parser_classes = [JsonPlusParser]
+    renderer_classes = [JsonPlusRenderer]
+    filter_backends = [DjangoFilterBackend]
+    metadata_class = None
+    pagination_class = None
+    schema = Schema()
+    #: models whose records the route shows besides those of ``queryset``
+    shows: tuple[type[models.Model], ...] = ()
+
+    @cached_property
+    def store(self) -> DjangoCheckpointStore:
+        return DjangoCheckpointStore()
+
+    @cached_property
+    def scope(self) -> Scope:
+        return Scope(self.request)
+
+    # -- what is asked before a handler runs
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self._check_length(request)
+        super().initial(request, *args, **kwargs)
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [import_string(path)() for path in conf.current().PERMISSION_CLASSES]
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
+        shown = super().get_exception_handler()
+        return lambda error, context: shown(in_http_words(error), context)
+
+    def _check_length(self, request: Request) -> None:
+        """Refuse a long body before any of it is read.
+
+        One without a length would have to be read to know, and WSGI servers cannot give it to Django at all.
+        """
+        length = request.META.get("CONTENT_LENGTH")
+        if not length:
+            if request.META.get("HTTP_TRANSFER_ENCODING") or request._request.read(1):
+                raise LengthRequired
+        elif int(length) > (limit := conf.current().MAX_BODY_BYTES):
+            raise BodyTooLarge(f"The body has more than {limit} bytes.")
+
+    # -- what handlers use
+
+    def body(self, serializer_class: type[Body]) -> dict[str, Any]:
+        """The request's body, an object with the names of the serializer."""
+        serializer = serializer_class(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return cast("dict[str, Any]", serializer.validated_data)
+
+    def sessions(self) -> SessionQuerySet:
+        """The sessions that the request may see."""
+        return self.scope.limit(Session.objects.using(self.store.using).all(), "workspace_id")
+
+    def check_session(self, id: str) -> None:
+        """Raise 404 unless the request may see the session."""
+        if not (validation.can_exist("session_id", id) and self.sessions().filter(id=id).exists()):
+            raise NotFound(f"Session not found: {id}")
+
+    def check_session_in_scope(self, id: str) -> None:
+        """The same where the store is asked next, which knows by itself whether there is such a session."""
+        if not self.scope.everything:
+            self.check_session(id)
