@@ -10,11 +10,22 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
+from example_project.settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from tests.postgres_server import postgres_url
 
 SECRET_KEY = "tests"
 USE_TZ = True
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "obsku_checkpoint", "example_project.scan"]
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "drf_spectacular",
+    "obsku_checkpoint",
+    "example_project.scan",
+]
+ROOT_URLCONF = "tests.api.urls"
+# Basic authentication first, so that nobody being signed in is 401.
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.BasicAuthentication"]}
 
 # A file, not memory: threads and processes share it, and writers wait for each other.
 _folder = Path(tempfile.mkdtemp(prefix="obsku-sqlite-"))

@@ -3,8 +3,9 @@
 * `urls.py`: the routes; `converters.py`: how an id stands in one
 * `sessions.py`, `messages.py`, `checkpoints.py`: the views, one file a subject; `views.py`: what all have in common
 * `permissions.py`: who may do what; `scope.py`: which workspaces a request sees
-* `serializers.py`: what goes in and out; `json_plus.py`: how values with types do
+* `etags.py`: how two people do not overwrite each other
+* `serializers.py`: what goes in and out; `json_plus.py`: how values with types do; `shapes.py`: what is in them
 * `filters.py`, `pagination.py`: which records, and how many at a time
 * `errors.py`: the store's errors in HTTP's words
-* `schema.py`: what OpenAPI says of all that; `examples.py`: its examples
+* `operations.py`: what OpenAPI says of each method of each route; `schema.py`: what it says of all
 """

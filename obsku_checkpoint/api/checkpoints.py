@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.api import serializers
+from obsku_checkpoint.api import operations, serializers
 from obsku_checkpoint.api.etags import etag
 from obsku_checkpoint.api.filters import CheckpointFilters
 from obsku_checkpoint.api.pagination import KeysetPage
@@ -24,6 +24,7 @@ from obsku_checkpoint.records import CheckpointRecord
 class SessionCheckpoints(StoreView):
     queryset = Checkpoint.objects.all()
     filterset_class = CheckpointFilters
+    operations = operations.SESSION_CHECKPOINTS
     serializer_class = serializers.Checkpoint
 
     def rows(self) -> CheckpointQuerySet:
@@ -60,6 +61,7 @@ class SessionCheckpoints(StoreView):
 
 class Checkpoints(StoreView):
     queryset = Checkpoint.objects.all()
+    operations = operations.CHECKPOINTS
     serializer_class = serializers.Checkpoint
 
     def retrieve(self, request: Request, id: str) -> Response:

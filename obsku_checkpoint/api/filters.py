@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.models import Checkpoint, Message, Session
@@ -65,6 +66,9 @@ class LatestFilters(filters.FilterSet):
         fields: list[str] = []
 
 
+@extend_schema_field(
+    {"type": "integer", "format": "int64", "description": "Only messages on that side of this one, in the transcript."}
+)
 class IdFilter(filters.Filter):
     field_class = forms.IntegerField
 
@@ -73,12 +77,8 @@ class MessageFilters(filters.FilterSet):
     before = filters.IsoDateTimeFilter(
         "created_at", lookup_expr="lt", help_text="Only messages written before this moment."
     )
-    before_id = IdFilter(
-        method="beside", min_value=-INT64, max_value=INT64, help_text="Only messages before this one in the transcript."
-    )
-    after_id = IdFilter(
-        method="beside", min_value=-INT64, max_value=INT64, help_text="Only messages after this one in the transcript."
-    )
+    before_id = IdFilter(method="beside", min_value=-INT64, max_value=INT64)
+    after_id = IdFilter(method="beside", min_value=-INT64, max_value=INT64)
 
     class Meta:
         model = Message

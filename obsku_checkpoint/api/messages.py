@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.api import serializers
+from obsku_checkpoint.api import operations, serializers
 from obsku_checkpoint.api.filters import MessageFilters
 from obsku_checkpoint.api.pagination import LIMIT, KeysetPage
 from obsku_checkpoint.api.views import StoreView
@@ -21,6 +21,7 @@ from obsku_checkpoint.records import MessageRecord
 class Messages(StoreView):
     queryset = Message.objects.all()
     filterset_class = MessageFilters
+    operations = operations.MESSAGES
     serializer_class = serializers.Message
 
     def rows(self) -> MessageQuerySet:

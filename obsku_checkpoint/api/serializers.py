@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils.duration import duration_iso_string
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from obsku_checkpoint.api.json_plus import column
+from obsku_checkpoint.api.shapes import CORRUPT, CYCLE_STATE, NAMES, NODE_RESULTS, OBJECT, TOOL_CALLS, TOOL_RESULTS
 from obsku_checkpoint.errors import SerializationError
 from obsku_checkpoint.models import Role, Source
 from obsku_checkpoint.records import CorruptValue
@@ -105,68 +107,28 @@ class _Tokens(serializers.IntegerField):
         super().__init__(required=False, allow_null=True, min_value=0, max_value=INT32, **kwargs)
 
 
-OBJECT = {"type": "object", "additionalProperties": {}}
-TEXT = {"type": "string"}
-TOOL_CALLS = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "name": {**TEXT, "description": "Which tool is called."},
-            "toolUseId": {**TEXT, "description": "What the result refers to."},
-            "input": {"description": "The tool's arguments: any JSON-plus value."},
-        },
-        "required": ["name", "toolUseId", "input"],
-    },
-}
-TOOL_RESULTS = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "toolUseId": {**TEXT, "description": "Which call this is the result of."},
-            "content": {"description": "What the tool gave back: any JSON-plus value."},
-            "status": {"type": ["string", "null"], "description": "How it went, such as success or error."},
-            "fullOutputRef": {"type": ["string", "null"], "description": "Where the whole output is, if it was cut."},
-        },
-        "required": ["toolUseId", "content"],
-    },
-}
-MILLISECONDS = {"type": ["number", "null"], "description": "Milliseconds since 1970."}
-NODE_RESULTS = {
-    "type": "object",
-    "additionalProperties": {
-        "type": "object",
-        "properties": {
-            "status": {**TEXT, "enum": ["pending", "running", "completed", "failed", "skipped"]},
-            "output": {"description": "What the node gave: any JSON-plus value."},
-            "error": {"description": "Why it failed: any JSON-plus value."},
-            "startedAt": MILLISECONDS,
-            "completedAt": MILLISECONDS,
-        },
-        "required": ["status"],
-    },
-}
-CYCLE_STATE = {
-    "type": "object",
-    "properties": {
-        "backEdge": {**TEXT, "description": "The edge that leads back, as `a->b`."},
-        "iteration": {"type": "integer", "format": "int32", "description": "How often it was taken."},
-    },
-    "required": ["backEdge", "iteration"],
-}
-NAMES = {"type": "array", "items": TEXT}
+@extend_schema_field({"type": "string", "format": "duration"})
+class _Duration(serializers.DurationField):
+    pass
+
+
+class _Sum(serializers.IntegerField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_value=2**63 - 1, **kwargs)
+
+
 #: the fields that hold JSON-plus
 JSON_PLUS = frozenset({"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"})
-CORRUPT = JsonPlusField(
-    required=False,
-    shape={
-        "type": "object",
-        "additionalProperties": {"type": "object", "properties": {"text": TEXT, "reason": TEXT}},
-    },
-    help_text="Only where stored values cannot be decoded: each such field is null, and here by its name with the "
-    "stored text and the reason.",
-)
+
+
+class _Corrupt(JsonPlusField):
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            shape=CORRUPT,
+            help_text="Only where stored values cannot be decoded: each such field is null, and here by its name with "
+            "the stored text and the reason.",
+        )
 
 
 # What comes out
@@ -182,7 +144,7 @@ class Session(Shown):
     created_at = _Moment(help_text="When it was made; UTC, whole milliseconds.")
     updated_at = _Moment(help_text="When it was last active; UTC, whole milliseconds.")
     metadata = JsonPlusField(allow_null=True, shape=OBJECT, help_text="The application's own, as JSON-plus.")
-    corrupt = CORRUPT
+    corrupt = _Corrupt()
 
 
 class Message(Shown):
@@ -197,7 +159,7 @@ class Message(Shown):
     tokens_in = _Tokens(help_text="Tokens that the model read.")
     tokens_out = _Tokens(help_text="Tokens that the model wrote.")
     created_at = _Moment(help_text="When it was written; UTC, whole milliseconds.")
-    corrupt = CORRUPT
+    corrupt = _Corrupt()
 
 
 class Checkpoint(Shown):
@@ -217,7 +179,7 @@ class Checkpoint(Shown):
         choices=Source.choices, help_text="What it was made by."
     )
     created_at = _Moment(help_text="When it was saved; UTC, whole milliseconds.")
-    corrupt = CORRUPT
+    corrupt = _Corrupt()
 
 
 class Resumption(serializers.Serializer[Any]):
@@ -232,17 +194,34 @@ class SessionSummary(serializers.Serializer[Any]):
     """A session in figures."""
 
     session = Session(help_text="The session.")
-    message_count = serializers.IntegerField(help_text="How many messages it has.")
-    checkpoint_count = serializers.IntegerField(help_text="How many checkpoints it has.")
-    tokens_in = serializers.IntegerField(help_text="The sum over the transcript.")
-    tokens_out = serializers.IntegerField(help_text="The sum over the transcript.")
+    message_count = _Sum(help_text="How many messages it has.")
+    checkpoint_count = _Sum(help_text="How many checkpoints it has.")
+    tokens_in = _Sum(help_text="The sum over the transcript.")
+    tokens_out = _Sum(help_text="The sum over the transcript.")
     last_message = Message(allow_null=True, help_text="The newest message, if there is one.")
-    duration = serializers.DurationField(help_text="From creation to last activity, as an ISO 8601 duration.")
+    duration = _Duration(help_text="From creation to last activity, as an ISO 8601 duration.")
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
         duration: timedelta = instance.duration
         return {**shown, "duration": duration_iso_string(duration)}
+
+
+class _Page(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True, help_text="The page after this one, if there is more.")
+    previous = serializers.URLField(allow_null=True, help_text="The page before this one.")
+
+
+class SessionPage(_Page):
+    results = Session(many=True, help_text="Sessions, last active first.")
+
+
+class MessagePage(_Page):
+    results = Message(many=True, help_text="Messages, oldest first.")
+
+
+class CheckpointPage(_Page):
+    results = Checkpoint(many=True, help_text="Checkpoints, newest first.")
 
 
 # What comes in
@@ -301,3 +280,11 @@ class NewFork(Body):
     """How the fork is to be named."""
 
     title = _Text(required=False, allow_null=True, help_text="Fork of the session's title by default.")
+
+
+NewMessages = PolymorphicProxySerializer(
+    "NewMessages", [NewMessage, NewMessage(many=True)], resource_type_field_name=None, many=False
+)
+AddedMessages = PolymorphicProxySerializer(
+    "AddedMessages", [Message, Message(many=True)], resource_type_field_name=None, many=False
+)

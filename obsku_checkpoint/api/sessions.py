@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.api import serializers
+from obsku_checkpoint.api import operations, serializers
 from obsku_checkpoint.api.errors import PreconditionFailed
 from obsku_checkpoint.api.etags import etag, matches
 from obsku_checkpoint.api.filters import SessionFilters
@@ -26,6 +26,7 @@ from obsku_checkpoint.records import Resumption, SessionRecord
 class Sessions(StoreView):
     queryset = Session.objects.all()
     filterset_class = SessionFilters
+    operations = operations.SESSIONS
     serializer_class = serializers.Session
 
     def rows(self) -> SessionQuerySet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api.errors import BodyTooLarge, LengthRequired, in_http_words
 from obsku_checkpoint.api.json_plus import JsonPlusParser, JsonPlusRenderer
-from obsku_checkpoint.api.schema import Schema
+from obsku_checkpoint.api.schema import Operation, Schema
 from obsku_checkpoint.api.scope import Scope
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.models import Session
@@ -39,6 +39,8 @@ class StoreView(GenericViewSet[Any]):
     metadata_class = None
     pagination_class = None
     schema = Schema()
+    #: what OpenAPI says of each handler
+    operations: Mapping[str, Operation] = {}
     #: models whose records the route shows besides those of ``queryset``
     shows: tuple[type[models.Model], ...] = ()
 

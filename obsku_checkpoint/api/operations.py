@@ -1,0 +1,210 @@
+"""The operations of the API, as OpenAPI shows them. Keys are the names of the views' handlers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+from obsku_checkpoint.api import serializers
+from obsku_checkpoint.api.schema import CURSOR, ETAG, IF_MATCH, LIMIT, Operation
+from obsku_checkpoint.api.serializers import Checkpoint, Session
+
+MOMENT = "2026-01-02T03:04:05.678Z"
+SESSION_ID, CHECKPOINT_ID = "019b7d0e-8a4e-7c3a-9d55-2f0f6b1c7e10", "019b7d0e-9c11-7b0e-8f3d-6a52c1d8e4f7"
+
+NEW_SESSION = {
+    "id": SESSION_ID,
+    "directory": "/srv/shop",
+    "title": "Find the slow query",
+    "workspace_id": "shop",
+    "metadata": {"deadline": {"__type": "Date", "value": "2026-01-05T17:00:00.000Z"}},
+}
+SESSION = {**NEW_SESSION, "created_at": MOMENT, "updated_at": MOMENT}
+NEW_MESSAGE = {
+    "role": "assistant",
+    "content": "I look at the queries.",
+    "tool_calls": [{"name": "explain", "toolUseId": "use-1", "input": {"page": "/orders"}}],
+    "tokens_in": 812,
+    "tokens_out": 64,
+}
+MESSAGE = {
+    "id": 7,
+    "session_id": SESSION_ID,
+    **NEW_MESSAGE,
+    "tool_results": None,
+    "created_at": MOMENT,
+}
+NEW_CHECKPOINT = {
+    "id": CHECKPOINT_ID,
+    "step": 1,
+    "node_id": "measure",
+    "node_results": {"measure": {"status": "completed", "output": {"seconds": 4.2}}},
+    "pending_nodes": ["fix", "verify"],
+}
+CHECKPOINT = {
+    "session_id": SESSION_ID,
+    "namespace": "",
+    "parent_id": None,
+    "version": 1,
+    **NEW_CHECKPOINT,
+    "cycle_state": None,
+    "source": "loop",
+    "created_at": MOMENT,
+}
+FORK = {**SESSION, "id": "019b7d11-02aa-7d31-b6a4-1c7b8e90aa42", "title": "The same, with an index"}
+
+
+def given(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value, request_only=True)
+
+
+def shown(name: str, value: Any, *codes: str) -> OpenApiExample:
+    return OpenApiExample(name, value, response_only=True, status_codes=codes or ("200",))
+
+
+def page(name: str, value: Any) -> OpenApiExample:
+    return shown(name, {"next": None, "previous": None, "results": [value]})
+
+
+SESSIONS = {
+    "list": Operation(
+        id="sessions_list",
+        summary="Sessions, last active first",
+        answers={200: serializers.SessionPage},
+        errors=[400],
+        parameters=[CURSOR, LIMIT],
+        filters=True,
+        examples=[page("A page", SESSION)],
+    ),
+    "create": Operation(
+        id="sessions_create",
+        summary="Make a session",
+        description="With an `id` the call may be repeated: the same content gives 200 and the session that is there.",
+        body=serializers.NewSession,
+        answers={201: Session, 200: Session},
+        errors=[409],
+        parameters=[ETAG],
+        examples=[given("A session", NEW_SESSION), shown("The session", SESSION, "200", "201")],
+    ),
+    "latest": Operation(
+        id="sessions_latest",
+        summary="The session last active, with all that is needed to go on with it",
+        answers={200: serializers.Resumption},
+        errors=[400, 404],
+        filters=True,
+        examples=[shown("Go on", {"session": SESSION, "messages": [MESSAGE], "checkpoint": CHECKPOINT})],
+    ),
+    "retrieve": Operation(
+        id="sessions_retrieve",
+        summary="One session",
+        answers={200: Session},
+        errors=[404],
+        parameters=[ETAG],
+        examples=[shown("The session", SESSION)],
+    ),
+    "partial_update": Operation(
+        id="sessions_update",
+        summary="Change a session",
+        description="Null clears a value, what is not given stays. `If-Match` compares what can be edited: an agent "
+        "that is at work on the session does not stand in the way.",
+        body=serializers.SessionChanges,
+        answers={200: Session},
+        errors=[404, 412],
+        parameters=[ETAG, IF_MATCH],
+        examples=[given("Another title", {"title": "Find the slow query again"})],
+    ),
+    "destroy": Operation(
+        id="sessions_delete",
+        summary="Delete a session and all that belongs to it",
+        answers={204: None},
+        errors=[404],
+    ),
+    "summary": Operation(
+        id="sessions_summary",
+        summary="A session in figures",
+        answers={200: serializers.SessionSummary},
+        errors=[404],
+    ),
+}
+MESSAGES = {
+    "list": Operation(
+        id="messages_list",
+        summary="The transcript, oldest first",
+        description="A `limit` gives the newest, or with `after_id` the next ones; `previous` leads back from there. "
+        "Without it the pages begin at the first message.",
+        answers={200: serializers.MessagePage},
+        errors=[400, 404],
+        parameters=[CURSOR, LIMIT],
+        filters=True,
+        examples=[page("A page", MESSAGE)],
+    ),
+    "create": Operation(
+        id="messages_create",
+        summary="Append a message, or a list of them of which all are added or none",
+        description="The database numbers messages, so there is no id to make a repeated call safe with.",
+        body=serializers.NewMessages,
+        answers={201: serializers.AddedMessages},
+        errors=[404],
+        examples=[
+            given("One", NEW_MESSAGE),
+            given("Several", [{"role": "user", "content": "And the search page?"}, NEW_MESSAGE]),
+            shown("The message", MESSAGE, "201"),
+        ],
+    ),
+}
+SESSION_CHECKPOINTS = {
+    "list": Operation(
+        id="session_checkpoints_list",
+        summary="The checkpoints of a session, newest first",
+        answers={200: serializers.CheckpointPage},
+        errors=[400, 404],
+        parameters=[CURSOR, LIMIT],
+        filters=True,
+        examples=[page("A page", CHECKPOINT)],
+    ),
+    "create": Operation(
+        id="session_checkpoints_create",
+        summary="Save a checkpoint",
+        description="Without a `version` it takes the next one. With an `id` the call may be repeated: the same "
+        "content gives 200 and the checkpoint that is there.",
+        body=serializers.NewCheckpoint,
+        answers={201: Checkpoint, 200: Checkpoint},
+        errors=[404, 409],
+        examples=[given("After a step", NEW_CHECKPOINT), shown("The checkpoint", CHECKPOINT, "200", "201")],
+    ),
+    "latest": Operation(
+        id="session_checkpoints_latest",
+        summary="The newest checkpoint of a session, or of one of its namespaces",
+        answers={200: Checkpoint},
+        errors=[400, 404],
+        filters=True,
+        examples=[shown("The checkpoint", CHECKPOINT)],
+    ),
+}
+CHECKPOINTS = {
+    "retrieve": Operation(
+        id="checkpoints_retrieve",
+        summary="One checkpoint",
+        answers={200: Checkpoint},
+        errors=[404],
+        examples=[shown("The checkpoint", CHECKPOINT)],
+    ),
+    "lineage": Operation(
+        id="checkpoints_lineage",
+        summary="The checkpoint, its parent, the parent's parent, … across forks",
+        description="It ends at the first one that is gone, or that may not be seen.",
+        answers={200: Checkpoint(many=True)},
+        errors=[404],
+    ),
+    "fork": Operation(
+        id="checkpoints_fork",
+        summary="A new session that goes on from a checkpoint",
+        description="It has the messages written up to the checkpoint, and a copy of the checkpoint itself.",
+        body=serializers.NewFork,
+        answers={201: Session},
+        errors=[404],
+        parameters=[ETAG],
+        examples=[given("With a title", {"title": FORK["title"]}), shown("The fork", FORK, "201")],
+    ),
+}
