@@ -19,6 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from psycopg.conninfo import conninfo_to_dict
+
 URL_VARIABLE = "POSTGRES_URL"
 
 TEST_CONFIGURATION = """
@@ -63,6 +65,18 @@ def postgres_server(configuration: str = TEST_CONFIGURATION) -> Iterator[str]:
                 _run(*control, "-m", "immediate", "stop", cwd=folder)
     finally:
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def stopped(url: str) -> Iterator[None]:
+    """The server of `postgres_server` is away for the time of the block, and starts again at its end."""
+    folder = Path(str(conninfo_to_dict(url)["host"]))
+    control = (_programs(folder) / "bin" / "pg_ctl", "-D", folder / "data", "-w", "-s")
+    _run(*control, "-m", "fast", "stop", cwd=folder)
+    try:
+        yield
+    finally:
+        _run(*control, "-l", folder / "log", "start", cwd=folder)
 
 
 def _programs(folder: Path) -> Path:

@@ -81,7 +81,7 @@ def moment(value: datetime) -> str:
 
 
 def _corrupt(text: str, reason: str) -> dict[str, str]:
-    return {"text": text.encode("utf-8", "backslashreplace").decode(), "reason": reason}
+    return {"text": text.encode("utf-8", "backslashreplace").decode(), "reason": reason.removeprefix("$: ")}
 
 
 # Fields that several of them have
@@ -263,7 +263,7 @@ class NewCheckpoint(Body):
     id = _Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same checkpoint.")
     step = serializers.IntegerField(min_value=-INT32 - 1, max_value=INT32, help_text="The graph's own count.")
     node_results = JsonPlusField(shape=NODE_RESULTS, help_text="How each node ended.")
-    pending_nodes = JsonPlusField(required=False, shape=NAMES, help_text="The nodes still to run.")
+    pending_nodes = JsonPlusField(required=False, allow_null=True, shape=NAMES, help_text="The nodes still to run.")
     namespace = _Text(required=False, help_text="Which of the session's graphs; the main one by default.")
     version = serializers.IntegerField(
         required=False, allow_null=True, min_value=1, max_value=INT32, help_text="The next one by default."

@@ -11,7 +11,6 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from obsku_checkpoint import validation
 from obsku_checkpoint.api import operations, serializers
 from obsku_checkpoint.api.errors import PreconditionFailed
 from obsku_checkpoint.api.etags import etag, matches
@@ -55,7 +54,7 @@ class Sessions(StoreView):
             return self._changed(id, changes)
         with transaction.atomic(using=self.store.using):
             # Holds the row until the end of the transaction, on SQLite as well.
-            self.sessions().filter(id=id).update(updated_at=F("updated_at"))
+            self.session(id).update(updated_at=F("updated_at"))
             if not matches(condition, self._shown(id)):
                 raise PreconditionFailed
             return self._changed(id, changes)
@@ -87,7 +86,7 @@ class Sessions(StoreView):
     # -- rows
 
     def _shown(self, id: str) -> dict[str, Any]:
-        row = self.sessions().filter(id=id).values().first() if validation.can_exist("session_id", id) else None
+        row = self.session(id).values().first()
         if row is None:
             raise NotFound(f"Session not found: {id}")
         return serializers.Session(SessionRecord(**row)).data

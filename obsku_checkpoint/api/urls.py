@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import connections
 from django.db.transaction import non_atomic_requests
 from django.urls import URLPattern, path, register_converter
 
@@ -21,8 +22,11 @@ app_name = "obsku_checkpoint"
 
 
 def route(at: str, view: type[StoreView], name: str, methods: dict[str, Any], **options: Any) -> URLPattern:
-    # A request's own transaction would turn an unavailable database into an error outside of the views.
-    return path(at, non_atomic_requests(view.as_view(methods, **options)), name=name)
+    called = view.as_view(methods, **options)
+    for alias in connections:
+        # A request's own transaction would make an unavailable database an error outside of the view.
+        called = non_atomic_requests(alias)(called)
+    return path(at, called, name=name)
 
 
 EVERYTHING = {"shows": (Message, Checkpoint)}

@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.db import models
 from django.utils.module_loading import import_string
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -30,7 +30,7 @@ class StoreView(GenericViewSet[Any]):
     """Base of the views: reads are querysets limited by the scope, writes are calls of the store.
 
     Authentication and throttling are the project's. Every call of the store is a transaction of its own, so
-    ``ATOMIC_REQUESTS`` does not hold here (see `urls.py`).
+    ``ATOMIC_REQUESTS`` does not hold here (`urls.py`).
     """
 
     parser_classes = [JsonPlusParser]
@@ -74,6 +74,8 @@ class StoreView(GenericViewSet[Any]):
         if not length:
             if request.META.get("HTTP_TRANSFER_ENCODING") or request._request.read(1):
                 raise LengthRequired
+        elif not length.isdecimal():
+            raise ParseError("The Content-Length is no number.")
         elif int(length) > (limit := conf.current().MAX_BODY_BYTES):
             raise BodyTooLarge(f"The body has more than {limit} bytes.")
 
@@ -89,9 +91,14 @@ class StoreView(GenericViewSet[Any]):
         """The sessions that the request may see."""
         return self.scope.limit(Session.objects.using(self.store.using).all(), "workspace_id")
 
+    def session(self, id: str) -> SessionQuerySet:
+        """The one of this id, if there is one that the request may see."""
+        sessions = self.sessions()
+        return sessions.filter(id=id) if validation.can_exist("session_id", id) else sessions.none()
+
     def check_session(self, id: str) -> None:
         """Raise 404 unless the request may see the session."""
-        if not (validation.can_exist("session_id", id) and self.sessions().filter(id=id).exists()):
+        if not self.session(id).exists():
             raise NotFound(f"Session not found: {id}")
 
     def check_session_in_scope(self, id: str) -> None:

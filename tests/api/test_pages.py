@@ -1,0 +1,158 @@
+"""Pages: what is on them while rows are being added, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.api.conftest import Client
+
+
+def walk(api: Client, link: str | None, direction: str = "next", between: Callable[[], object] = list) -> list[Any]:
+    results: list[Any] = []
+    while link:
+        answer = api.get(link)
+        assert answer.status_code == 200, answer.content
+        page = answer.json()
+        results += page["results"] if direction == "next" else page["results"][::-1]
+        link = page[direction]
+        between()
+    return [one["id"] for one in results]
+
+
+def add_messages(store: DjangoCheckpointStore, path: str, count: int) -> list[int]:
+    messages = [{"role": "user", "content": str(number)} for number in range(count)]
+    return [message.id for message in store.add_messages(path.split("/")[-2], messages)]
+
+
+def test_messages_of_one_millisecond_neither_repeat_nor_vanish(
+    api: Client, store: DjangoCheckpointStore, path: str
+) -> None:
+    ids = add_messages(store, path, 7)
+    for limit in (1, 2, 3, 7, 8):
+        assert walk(api, f"{path}messages/?limit={limit}", "previous") == ids[::-1]
+        assert walk(api, f"{path}messages/?limit={limit}&after_id={ids[0] - 1}") == ids
+
+
+def test_a_transcript_that_grows_is_followed_to_its_end(api: Client, store: DjangoCheckpointStore, path: str) -> None:
+    ids = add_messages(store, path, 4)
+    more = iter([2, 1])
+    walked = walk(
+        api,
+        f"{path}messages/?limit=2&after_id={ids[0] - 1}",
+        between=lambda: ids.extend(add_messages(store, path, next(more, 0))),
+    )
+    assert walked == ids
+    assert len(walked) == 7
+
+
+def test_sessions_that_are_added_shift_no_page(api: Client, store: DjangoCheckpointStore, workspace: str) -> None:
+    ids = [store.create_session("/", workspace_id=workspace).id for _ in range(5)]
+    walked = walk(
+        api,
+        f"/api/sessions/?workspace_id={workspace}&limit=2",
+        between=lambda: store.create_session("/", workspace_id=workspace),
+    )
+    assert walked == ids[::-1]
+
+
+def test_a_page_leads_back_to_the_one_before(api: Client, store: DjangoCheckpointStore, workspace: str) -> None:
+    for _ in range(5):
+        store.create_session("/", workspace_id=workspace)
+    first = api.get("/api/sessions/", {"workspace_id": workspace, "limit": 2}).json()
+    second = api.get(first["next"]).json()
+    third = api.get(second["next"]).json()
+    assert (first["previous"], third["next"], len(third["results"])) == (None, None, 1)
+    assert api.get(third["previous"]).json()["results"] == second["results"]
+    back = api.get(second["previous"]).json()
+    assert back["results"] == first["results"]
+    assert back["previous"] is None
+    assert api.get(back["next"]).json()["results"] == second["results"]
+
+
+@pytest.mark.parametrize("query", ["", "namespace=a&"])
+def test_checkpoints_that_are_added_shift_no_page(
+    api: Client, store: DjangoCheckpointStore, path: str, query: str
+) -> None:
+    id = path.split("/")[-2]
+
+    def save(namespace: str = "a") -> str:
+        return store.save_checkpoint(id, step=0, node_results={}, namespace=namespace).id
+
+    ids = [save("a") for _ in range(3)] + [save("" if not query else "a") for _ in range(4)]
+    if query:
+        save("")
+    assert walk(api, f"{path}checkpoints/?{query}limit=2", between=save) == ids[::-1]
+    last = api.get(f"{path}checkpoints/?{query}limit=100").json()
+    assert last["next"] is None
+
+
+def test_a_limit_has_its_limit(api: Client, store: DjangoCheckpointStore, path: str, settings: Any) -> None:
+    add_messages(store, path, 6)
+    settings.OBSKU_CHECKPOINT = {**settings.OBSKU_CHECKPOINT, "PAGE_SIZE": 2, "MAX_PAGE_SIZE": 4}
+    assert len(api.get(f"{path}messages/").json()["results"]) == 2
+    assert len(api.get(f"{path}messages/", {"limit": 5}).json()["results"]) == 4
+    assert len(api.get(f"{path}messages/", {"limit": "9" * 5000}).json()["results"]) == 4
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "bm8",  # no JSON
+        "W10",  # []
+        "W3RydWVd",  # [true]
+        "WzEsMSwiYSJd",  # [1,1,"a"]
+        "W3RydWUsMSxudWxsXQ",  # [true,1,null]
+        "W3RydWUsMWUzMCwiYSJd",  # [true,1e30,"a"]
+        "W3RydWUsOTk5OTk5OTk5OTk5OTk5OTk5OTksImEiXQ",  # [true,99999999999999999999,"a"]
+        "W3RydWUsMSwiXHUwMDAwIl0",  # [true,1,"\u0000"]
+        "W3RydWUsIlx1MDAwMCIsImEiXQ",  # [true,"\u0000","a"]
+        "W3RydWUsW10sImEiXQ",  # [true,[],"a"]
+        "ä",
+    ],
+)
+def test_a_cursor_that_no_list_gave_is_bad_input(api: Client, path: str, place: str) -> None:
+    for list_path in ("/api/sessions/", f"{path}messages/", f"{path}checkpoints/"):
+        answer = api.get(list_path, {"cursor": place})
+        assert (answer.status_code, list(answer.json())) == (400, ["cursor"]), list_path
+
+
+ROUTES = {
+    "/api/sessions/": 1,
+    "/api/sessions/?search=x": 1,
+    "{path}": 1,
+    "{path}messages/": 1,
+    "{path}messages/?limit=3": 1,
+    "{path}messages/?before_id=1000000000": 2,
+    "{path}checkpoints/": 1,
+    "{path}checkpoints/?namespace=": 1,
+    "{path}checkpoints/?namespace=nowhere": 2,
+    "{path}checkpoints/latest/": 1,
+    "{checkpoint}": 1,
+    "{checkpoint}lineage/": 1,
+    "/api/sessions/latest/": 3,
+    "{path}summary/": 5,
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_page_costs_the_same_whatever_it_holds(
+    api: Client, store: DjangoCheckpointStore, path: str, route: str, count: int
+) -> None:
+    id = path.split("/")[-2]
+    add_messages(store, path, count)
+    checkpoint = None
+    for step in range(count):
+        checkpoint = store.save_checkpoint(id, step=step, node_results={}, parent_id=checkpoint)
+        checkpoint = checkpoint.id
+        store.create_session("/")
+    place = route.format(path=path, checkpoint=f"/api/checkpoints/{checkpoint}/")
+    with CaptureQueriesContext(connections[store.using]) as asked:
+        assert api.get(place).status_code == 200
+    assert len(asked) == ROUTES[route]
