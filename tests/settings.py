@@ -25,7 +25,10 @@ INSTALLED_APPS = [
 ROOT_URLCONF = "tests.api.urls"
 SPECTACULAR_SETTINGS = {"TITLE": "Tests", "VERSION": "1", "OAS_VERSION": "3.1.0"}
 # Basic authentication first, so that nobody being signed in is 401.
-REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.BasicAuthentication"]}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.BasicAuthentication"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
 
 # A file, not memory: threads and processes share it, and writers wait for each other.
 _folder = Path(tempfile.mkdtemp(prefix="obsku-sqlite-"))

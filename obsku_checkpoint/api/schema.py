@@ -44,7 +44,8 @@ ID = OpenApiParameter(
     "id",
     str,
     OpenApiParameter.PATH,
-    description="The record's id. `~2F` stands for a slash in it, `~7E` for a tilde, a lone `~` for the empty id.",
+    description="The record's id. `~2F` stands for a slash in it, `~7E` for a tilde, a lone `~` for the empty id, and "
+    "`~6Catest` for the id latest.",
 )
 RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait."
@@ -143,6 +144,7 @@ class Schema(AutoSchema):
 
 class JsonPlusFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # registers itself
     target_class = "obsku_checkpoint.api.serializers.JsonPlusField"
+    match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
         return dict(self.target.shape)

@@ -107,7 +107,7 @@ class _Tokens(serializers.IntegerField):
         super().__init__(required=False, allow_null=True, min_value=0, max_value=INT32, **kwargs)
 
 
-@extend_schema_field({"type": "string", "format": "duration"})
+@extend_schema_field({"type": "string", "pattern": r"^P\d+DT\d{2}H\d{2}M\d{2}(\.\d{6})?S$"})
 class _Duration(serializers.DurationField):
     pass
 
