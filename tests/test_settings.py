@@ -34,6 +34,18 @@ def test_no_setting_is_needed() -> None:
         ({"DATABASE": 5}, ["obsku_checkpoint.E002"]),
         ({"DATABSE": "postgres"}, ["obsku_checkpoint.W001"]),
         (["DATABASE"], ["obsku_checkpoint.E001"]),
+        ({"PAGE_SIZE": 0}, ["obsku_checkpoint.E004"]),
+        ({"MAX_PAGE_SIZE": "500"}, ["obsku_checkpoint.E004"]),
+        ({"MAX_BODY_BYTES": True}, ["obsku_checkpoint.E004"]),
+        ({"PAGE_SIZE": 1000}, ["obsku_checkpoint.W003"]),
+        ({"PERMISSION_CLASSES": "rest_framework.permissions.AllowAny"}, ["obsku_checkpoint.E005"]),
+        ({"PERMISSION_CLASSES": []}, ["obsku_checkpoint.E005"]),
+        ({"PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}, []),
+        ({"PERMISSION_CLASSES": ["rest_framework.permissions.Nobody"]}, ["obsku_checkpoint.E006"]),
+        ({"PERMISSION_CLASSES": [5]}, ["obsku_checkpoint.E006"]),
+        ({"WORKSPACE_SCOPE": "nowhere.scope"}, ["obsku_checkpoint.E006"]),
+        ({"WORKSPACE_SCOPE": "obsku_checkpoint.conf.NAME"}, ["obsku_checkpoint.E006"]),
+        ({"WORKSPACE_SCOPE": "tests.api.test_permissions.scope"}, []),
     ],
 )
 def test_a_wrong_setting_is_reported_at_start_up(given: Any, expected: list[str]) -> None:
@@ -54,7 +66,7 @@ def test_the_tables_live_where_the_setting_says() -> None:
         assert router.allow_relation(Session(), Message())
 
 
-def test_the_router_leaves_other_apps_alone() -> None:
+def test_the_router_leaves_other_apps_alone(committed: None) -> None:
     with override_settings(OBSKU_CHECKPOINT={"DATABASE": "postgres"}, DATABASE_ROUTERS=[ROUTER]):
         assert router.db_for_read(User) == "default"
         assert router.allow_migrate("default", "auth")

@@ -133,7 +133,7 @@ def test_corrupt_checkpoints_can_be_read_and_forked(api: Client, store: DjangoCh
 def test_a_retry_that_meets_an_impossible_time_is_a_conflict(
     api: Client, store: DjangoCheckpointStore, path: str
 ) -> None:
-    body = {"id": uuid.uuid4().hex, "step": 1, "node_results": {}}
+    body: dict[str, Any] = {"id": uuid.uuid4().hex, "step": 1, "node_results": {}}
     assert api.post(f"{path}checkpoints/", body).status_code == 201
     with connections[store.using].cursor() as cursor:
         cursor.execute("UPDATE checkpoints SET created_at = %s WHERE id = %s", [10**17, body["id"]])

@@ -86,12 +86,13 @@ def test_limit_and_before_are_the_stores(api: Client, store: DjangoCheckpointSto
     assert texts(api.get(messages, {"limit": 2})) == ["3", "4"]
     assert texts(api.get(messages, {"limit": 0})) == []
     assert texts(api.get(messages, {"before": third.created_at.isoformat()})) == ["0", "1", "2"]
-    assert texts(api.get(messages, {"before": third.created_at.isoformat(), "limit": 2})) == ["1", "2"]
+    assert texts(api.get(messages, {"before": third.created_at.isoformat(), "limit": "2"})) == ["1", "2"]
     assert texts(api.get(messages, {"before_id": third.id, "limit": 1})) == ["2"]
     assert texts(api.get(messages, {"after_id": third.id - 2, "limit": 1})) == ["2"]
     assert texts(api.get(messages, {"after_id": third.id + 1000})) == []
     assert texts(api.get(messages, {"before_id": 2**63 - 1, "after_id": -(2**63) + 1})) == ["0", "1", "2", "3", "4"]
-    for bad in ({"before": "x"}, {"before_id": "1.5"}, {"after_id": 2**63}):
+    wrong: list[dict[str, Any]] = [{"before": "x"}, {"before_id": "1.5"}, {"after_id": 2**63}]
+    for bad in wrong:
         answer = api.get(messages, bad)
         assert (answer.status_code, list(answer.json())) == (400, list(bad))
 

@@ -64,7 +64,7 @@ def test_sessions_that_are_added_shift_no_page(api: Client, store: DjangoCheckpo
 def test_a_page_leads_back_to_the_one_before(api: Client, store: DjangoCheckpointStore, workspace: str) -> None:
     for _ in range(5):
         store.create_session("/", workspace_id=workspace)
-    first = api.get("/api/sessions/", {"workspace_id": workspace, "limit": 2}).json()
+    first = api.get("/api/sessions/", {"workspace_id": workspace, "limit": "2"}).json()
     second = api.get(first["next"]).json()
     third = api.get(second["next"]).json()
     assert (first["previous"], third["next"], len(third["results"])) == (None, None, 1)
@@ -147,10 +147,9 @@ def test_a_page_costs_the_same_whatever_it_holds(
 ) -> None:
     id = path.split("/")[-2]
     add_messages(store, path, count)
-    checkpoint = None
+    checkpoint: str | None = None
     for step in range(count):
-        checkpoint = store.save_checkpoint(id, step=step, node_results={}, parent_id=checkpoint)
-        checkpoint = checkpoint.id
+        checkpoint = store.save_checkpoint(id, step=step, node_results={}, parent_id=checkpoint).id
         store.create_session("/")
     place = route.format(path=path, checkpoint=f"/api/checkpoints/{checkpoint}/")
     with CaptureQueriesContext(connections[store.using]) as asked:

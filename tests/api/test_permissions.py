@@ -137,7 +137,8 @@ def test_a_session_cannot_be_put_into_a_foreign_workspace(
 ) -> None:
     path = f"/api/sessions/{store.create_session('/', workspace_id=workspace).id}/"
     own = clients["own"]
-    for foreign in ("elsewhere", None, "", ["x"], {}):
+    foreigners: list[Any] = ["elsewhere", None, "", ["x"], {}]
+    for foreign in foreigners:
         assert own.post("/api/sessions/", {"directory": "/", "workspace_id": foreign}).status_code == 403, foreign
         assert own.patch(path, {"workspace_id": foreign}).status_code == 403, foreign
         assert own.patch(path, {"workspace_id": foreign}, headers={"If-Match": "*"}).status_code == 403, foreign

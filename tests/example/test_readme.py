@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +23,19 @@ BLOCKS = [
     for code in re.findall(r"^```python\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
 ]
 WITHOUT_DJANGO = "Use it without Django"
+OVER_HTTP = "REST API"
+SHELL = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 #: the blocks that stand for a file of the reader's begin with its name
 FILE = re.compile(r"# [\w/]+\.py\n")
 
 
-def script(*, without_django: bool) -> str:
-    chosen = [code for heading, code in BLOCKS if (heading == WITHOUT_DJANGO) is without_django]
+def script(*headings: str) -> str:
+    """The blocks under these headings; without any, those that run in a Django project."""
+    chosen = [
+        code
+        for heading, code in BLOCKS
+        if (heading in headings if headings else heading not in (WITHOUT_DJANGO, OVER_HTTP))
+    ]
     return "\n".join(code for code in chosen if not FILE.match(code))
 
 
@@ -60,7 +70,7 @@ def test_every_block_is_python() -> None:
 
 
 def test_the_blocks_run_in_a_django_project(project: Project, tmp_path: Path) -> None:
-    code = script(without_django=False)
+    code = script()
     lines = run(f"import django\n\ndjango.setup()\n\n{code}", project.environment, tmp_path)
     assert len(promised(code)) == 6
     assert in_order(promised(code), lines), lines
@@ -72,8 +82,48 @@ def test_the_block_without_django_runs_alone(
 ) -> None:
     environment = {**project.environment, "POSTGRES_URL": postgres_database()}
     del environment["DJANGO_SETTINGS_MODULE"]
-    code = script(without_django=True)
+    code = script(WITHOUT_DJANGO)
     assert run(code, environment, tmp_path) == promised(code)
+
+
+def test_the_api_answers_as_it_is_told(project: Project, tmp_path: Path) -> None:
+    project.environment["DJANGO_SUPERUSER_PASSWORD"] = "secret"
+    project.run("createsuperuser", "--noinput", "--username", "agent", "--email", "agent@localhost")
+    with served(project) as address:
+        for commands in SHELL:
+            done = subprocess.run(
+                ["bash", "-ec", commands.replace("127.0.0.1:8000", address)],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        code = script(OVER_HTTP)
+        assert len(promised(code)) == 2
+        assert run(code.replace("127.0.0.1:8000", address), project.environment, tmp_path) == promised(code)
+    assert len(SHELL) == 2
+    titles = project.query("SELECT title FROM sessions ORDER BY created_at")
+    assert titles == [("Find the slow query",), ("The same, with an index",)]
+
+
+@contextlib.contextmanager
+def served(project: Project) -> Iterator[str]:
+    """The example project behind a port of its own, as ``manage.py runserver`` serves it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    server = project.start("runserver", "--noreload", address)
+    try:
+        for _ in range(200):
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+                break
+            time.sleep(0.05)
+        yield address
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^):]+)\)", README))))
