@@ -155,3 +155,12 @@ def test_a_page_costs_the_same_whatever_it_holds(
     with CaptureQueriesContext(connections[store.using]) as asked:
         assert api.get(place).status_code == 200
     assert len(asked) == ROUTES[route]
+
+
+def test_a_page_whose_rows_are_gone_is_empty_and_leads_nowhere(
+    api: Client, store: DjangoCheckpointStore, workspace: str
+) -> None:
+    made = [store.create_session("/", workspace_id=workspace).id for _ in range(3)]
+    first = api.get("/api/sessions/", {"workspace_id": workspace, "limit": "2"}).json()
+    store.delete_session(made[0])
+    assert api.get(first["next"]).json() == {"next": None, "previous": None, "results": []}

@@ -28,7 +28,7 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.conftest import Client
 
 #: cases for each operation and database
-CASES = 20
+CASES = 10
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from django.db import connections
+from django.urls import reverse
 
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.conftest import Client
@@ -195,3 +196,10 @@ def test_times_are_utc_with_milliseconds(api: Client, path: str) -> None:
     moment = datetime.fromisoformat(api.get(path).json()["updated_at"])
     assert moment.tzinfo == UTC
     assert moment.microsecond % 1000 == 0
+
+
+@pytest.mark.parametrize("id", ODD_IDS)
+def test_a_path_that_django_makes_leads_to_the_session(api: Client, store: DjangoCheckpointStore, id: str) -> None:
+    store.get_or_create_session(id, "/")
+    assert api.get(reverse("obsku_checkpoint:session", args=[id])).json()["id"] == id
+    store.delete_session(id)
