@@ -71,7 +71,8 @@ def postgres_server(configuration: str = TEST_CONFIGURATION) -> Iterator[str]:
 def stopped(url: str) -> Iterator[None]:
     """The server of `postgres_server` is away for the time of the block, and starts again at its end."""
     folder = Path(str(conninfo_to_dict(url)["host"]))
-    control = (_programs(folder) / "bin" / "pg_ctl", "-D", folder / "data", "-w", "-s")
+    [programs] = {*folder.glob("programs/*/pginstall18")} or {_programs(folder)}
+    control = (programs / "bin" / "pg_ctl", "-D", folder / "data", "-w", "-s")
     _run(*control, "-m", "fast", "stop", cwd=folder)
     try:
         yield
