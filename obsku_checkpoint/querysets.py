@@ -25,9 +25,6 @@ class SessionQuerySet(QuerySet["Session"]):
         """Those of one workspace, all of them for None; "" is a workspace like any other."""
         return self if workspace_id is None else self.filter(workspace_id=workspace_id)
 
-    def active_before(self, moment: datetime | None) -> Self:
-        return self if moment is None else self.filter(updated_at__lt=moment)
-
     def matching(self, query: str) -> Self:
         """Those whose title, directory or id contains the text, in any case."""
         lookup = "icontains"
@@ -49,9 +46,6 @@ class SessionQuerySet(QuerySet["Session"]):
 class MessageQuerySet(QuerySet["Message"]):
     def in_session(self, session_id: str) -> Self:
         return self.filter(session_id=session_id)
-
-    def written_before(self, moment: datetime | None) -> Self:
-        return self if moment is None else self.filter(created_at__lt=moment)
 
     # The first condition of each is implied by the second; it lets the index on (session_id, created_at) find the
     # place, which no database does for the OR.
@@ -84,9 +78,6 @@ class MessageQuerySet(QuerySet["Message"]):
 class CheckpointQuerySet(QuerySet["Checkpoint"]):
     def in_session(self, session_id: str) -> Self:
         return self.filter(session_id=session_id)
-
-    def in_namespace(self, namespace: str) -> Self:
-        return self.filter(namespace=namespace)
 
     def newest_version_first(self) -> Self:
         """The order within a namespace."""
