@@ -11,6 +11,7 @@ Environment variables, none of them needed:
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from example_project.secret_key import secret_key
 HERE = Path(__file__).resolve().parent
 BASE_DIR = HERE.parent
 
-DEBUG = True  # an example to be run on one's own machine
+# An example to be run on one's own machine. Not for its agents: Django then keeps a log of all their queries.
+DEBUG = "runserver" in sys.argv
 SECRET_KEY = os.environ.get("EXAMPLE_SECRET_KEY") or secret_key(HERE / ".secret_key")
-ALLOWED_HOSTS = [host for host in os.environ.get("EXAMPLE_ALLOWED_HOSTS", "").split(",") if host]
+ALLOWED_HOSTS = (os.environ.get("EXAMPLE_ALLOWED_HOSTS") or ".localhost,127.0.0.1,[::1]").split(",")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
