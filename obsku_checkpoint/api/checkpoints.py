@@ -29,10 +29,7 @@ class SessionCheckpoints(StoreView):
 
     def rows(self) -> CheckpointQuerySet:
         """Those of the session, newest first."""
-        id, checkpoints = self.kwargs["id"], Checkpoint.objects.using(self.store.using)
-        if not validation.can_exist("session_id", id):
-            return checkpoints.none()
-        found = self.scope.limit(checkpoints.in_session(id))
+        found = self.of_session(Checkpoint.objects.using(self.store.using).all())
         one_namespace = "namespace" in self.request.query_params
         return found.newest_version_first() if one_namespace else found.newest_first()
 

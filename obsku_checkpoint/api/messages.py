@@ -8,7 +8,6 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from obsku_checkpoint import validation
 from obsku_checkpoint.api import operations, serializers
 from obsku_checkpoint.api.filters import MessageFilters
 from obsku_checkpoint.api.pagination import LIMIT, KeysetPage
@@ -26,10 +25,7 @@ class Messages(StoreView):
 
     def rows(self) -> MessageQuerySet:
         """Those of the session, oldest first."""
-        id, messages = self.kwargs["id"], Message.objects.using(self.store.using)
-        if not validation.can_exist("session_id", id):
-            return messages.none()
-        return self.scope.limit(messages.in_session(id)).oldest_first()
+        return self.of_session(Message.objects.using(self.store.using).all()).oldest_first()
 
     def list(self, request: Request, id: str) -> Response:
         parameters = request.query_params

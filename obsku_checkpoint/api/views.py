@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.db import models
 from django.utils.module_loading import import_string
@@ -22,8 +22,10 @@ from obsku_checkpoint.api.schema import Operation, Schema
 from obsku_checkpoint.api.scope import Scope
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.models import Session
-from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.querysets import CheckpointQuerySet, MessageQuerySet, SessionQuerySet
 from obsku_checkpoint.store import DjangoCheckpointStore
+
+Rows = TypeVar("Rows", MessageQuerySet, CheckpointQuerySet)
 
 
 class StoreView(GenericViewSet[Any]):
@@ -95,6 +97,11 @@ class StoreView(GenericViewSet[Any]):
         """The one of this id, if there is one that the request may see."""
         sessions = self.sessions()
         return sessions.filter(id=id) if validation.can_exist("session_id", id) else sessions.none()
+
+    def of_session(self, rows: Rows) -> Rows:
+        """Those of the session in the path, if it is one that the request may see."""
+        id = self.kwargs["id"]
+        return self.scope.limit(rows.in_session(id)) if validation.can_exist("session_id", id) else rows.none()
 
     def check_session(self, id: str) -> None:
         """Raise 404 unless the request may see the session."""
