@@ -113,8 +113,8 @@ class _RoundedUp:
     rhs: Any
 
     def get_prep_lookup(self) -> Any:
-        if isinstance(self.rhs, datetime) and self.rhs.microsecond % 1000:
-            self.rhs += MILLISECOND
+        if isinstance(self.rhs, datetime) and self.rhs.utcoffset() is not None:
+            return first_millisecond(self.rhs)
         return super().get_prep_lookup()  # type: ignore[misc]  # of the lookup it is mixed into
 
 
