@@ -105,10 +105,15 @@ class DatabaseStore:
         """Called after every call; Django ends a thread's connection with its request."""
 
     def _select(
-        self, model: type[Model], *conditions: Sequence[Any], order: str = "", limit: int | None = None
+        self,
+        model: type[Model],
+        *conditions: Sequence[Any],
+        column: str = "",
+        order: str = "",
+        limit: int | None = None,
     ) -> Sequence[Row]:
-        """Raw rows of a table. A condition is its SQL and the values of its placeholders."""
-        sql = select(model, tuple(condition[0] for condition in conditions), order, limited=limit is not None)
+        """Raw rows of a table, all columns or one. A condition is its SQL and the values of its placeholders."""
+        sql = select(model, column, tuple(condition[0] for condition in conditions), order, limited=limit is not None)
         parameters = [value for condition in conditions for value in condition[1:]]
         return self._statements.rows(sql, parameters if limit is None else [*parameters, limit])
 

@@ -17,6 +17,7 @@ from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, S
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.rows import Row, checkpoint_record
 from obsku_checkpoint.store.same import same_content
+from obsku_checkpoint.store.selects import BY_ID, OF_SESSION
 from obsku_checkpoint.store.statements import CHECKPOINT_COLUMNS, NAMESPACE, SESSION_ID, VERSION
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Checkpoints(DatabaseStore):
             return None
         validation.on_corrupt(on_corrupt)
         with self._call():
-            rows = self._select(Checkpoint, ("id = %s", checkpoint_id))
+            rows = self._select(Checkpoint, (BY_ID, checkpoint_id))
         return checkpoint_record(rows[0], on_corrupt) if rows else None
 
     def get_latest_checkpoint(
@@ -109,8 +110,8 @@ class Checkpoints(DatabaseStore):
                 checkpoints = self._checkpoints.in_session(session_id).newest_first()
                 rows = self._rows(checkpoints.values_list(*CHECKPOINT_COLUMNS)[:count])
             else:
-                of_namespace = ("session_id = %s AND namespace = %s", session_id, namespace)
-                rows = self._select(Checkpoint, of_namespace, order="version DESC", limit=count)
+                conditions = (OF_SESSION, session_id), ("namespace = %s", namespace)
+                rows = self._select(Checkpoint, *conditions, order="version DESC", limit=count)
         return [checkpoint_record(row, on_corrupt) for row in rows]
 
     def get_lineage(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> list[CheckpointRecord]:
@@ -136,11 +137,11 @@ class Checkpoints(DatabaseStore):
     def _refused(self, row: Row) -> Row | None:
         """Why nothing was inserted: the stored row of a retried write; None where another took the next version."""
         id, session_id, version = row[ID], row[SESSION_ID], row[VERSION]
-        if stored := self._select(Checkpoint, ("id = %s", id)):
+        if stored := self._select(Checkpoint, (BY_ID, id)):
             if version not in (None, stored[0][VERSION]) or not same_content(Checkpoint, stored[0], row, CONTENT):
                 raise IdConflictError("Checkpoint", id)
             return stored[0]
-        if not self._select(Session, ("id = %s", session_id)):
+        if not self._select(Session, (BY_ID, session_id), column="id"):
             raise SessionNotFoundError(session_id)
         if version is not None:
             raise VersionConflictError(session_id, row[NAMESPACE], version)

@@ -16,10 +16,10 @@ from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.rows import Row, message_records
+from obsku_checkpoint.store.selects import BY_ID, OF_SESSION
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import MessageQuerySet
-
 
 OLDEST_FIRST = "created_at, id"
 NEWEST_FIRST = "created_at DESC, id DESC"
@@ -60,7 +60,7 @@ class Messages(DatabaseStore):
         count = validation.limit(limit)
         if not validation.can_exist("session_id", session_id):
             return []
-        conditions: list[Sequence[Any]] = [("session_id = %s", session_id)]
+        conditions: list[Sequence[Any]] = [(OF_SESSION, session_id)]
         if (moment := validation.moment("before", before)) is not None:
             conditions.append(("created_at < %s", first_millisecond(moment)))
         with self._call():
@@ -86,8 +86,8 @@ class Messages(DatabaseStore):
         By id alone where it is not of the session.
         """
         validation.integer(field, id, low=-(2**63), high=2**63 - 1)
-        place = self._select(Message, ("session_id = %s", session_id), ("id = %s", id))
-        return (f"(created_at, id) {side} (%s, %s)", place[0][-1], id) if place else (f"id {side} %s", id)
+        place = self._select(Message, (OF_SESSION, session_id), (BY_ID, id), column="created_at")
+        return (f"(created_at, id) {side} (%s, %s)", *place[0], id) if place else (f"id {side} %s", id)
 
     def _append(self, session_id: str, rows: Sequence[Sequence[Any]]) -> list[MessageRecord]:
         if not validation.can_exist("session_id", session_id):
@@ -107,7 +107,7 @@ class Messages(DatabaseStore):
 
     def _nothing(self, session_id: str) -> list[MessageRecord]:
         with self._call():
-            if not self._select(Session, ("id = %s", session_id)):
+            if not self._select(Session, (BY_ID, session_id), column="id"):
                 raise SessionNotFoundError(session_id)
         return []
 

@@ -17,11 +17,11 @@ from obsku_checkpoint.records import SessionRecord
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.rows import Row, session_record
 from obsku_checkpoint.store.same import same_content
+from obsku_checkpoint.store.selects import BY_ID
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import SessionQuerySet
 
-BY_ID = "id = %s"
 NEWEST_FIRST = "updated_at DESC, id DESC"
 CONTENT = ("workspace_id", "title", "directory", "metadata")
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connections, transaction
+from django.db.backends.utils import CursorWrapper
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.errors import ConfigurationError
@@ -23,7 +24,6 @@ from obsku_checkpoint.store.selects import columns
 
 #: how old a session's ``updated_at`` grows before a checkpoint advances it
 TOUCH_AFTER_MS = 1000
-
 
 SESSIONS, MESSAGES, CHECKPOINTS = (model._meta.db_table for model in (Session, Message, Checkpoint))
 SESSION_COLUMNS, CHECKPOINT_COLUMNS = columns(Session), columns(Checkpoint)
@@ -133,8 +133,11 @@ class Statements:
     def __init__(self, using: str) -> None:
         self.using = using
 
+    def cursor(self) -> CursorWrapper:
+        return connections[self.using].cursor()
+
     def rows(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
-        with connections[self.using].cursor() as cursor:
+        with self.cursor() as cursor:
             cursor.execute(sql, parameters)
             rows: Sequence[Row] = cursor.fetchall()
             return rows
@@ -173,7 +176,7 @@ class Statements:
             saved = self.rows(INSERT_CHECKPOINT, checkpoint_parameters(row))
             if saved:
                 validation.integer("version", saved[0][0])
-                with connections[self.using].cursor() as cursor:
+                with self.cursor() as cursor:
                     cursor.execute(TOUCH_SESSION, [now, row[SESSION_ID], now - TOUCH_AFTER_MS])
         return saved[0][0] if saved else None
 
@@ -188,7 +191,7 @@ class Statements:
             session = self.rows(FORK_SESSION, [session_id, title, now, now, checkpoint_id])
             if not session:
                 return None
-            with connections[self.using].cursor() as cursor:
+            with self.cursor() as cursor:
                 cursor.execute(FORK_MESSAGES, [session_id, checkpoint_id])
                 cursor.execute(FORK_CHECKPOINT, [new_checkpoint_id, session_id, now, checkpoint_id])
         return session[0]
@@ -230,13 +233,13 @@ FORK = (
 )
 
 
+_QUOTED = str.maketrans({'"': r"\"", "\\": r"\\"})
+
+
 def array(values: Iterable[Any]) -> str:
     """An array's text form, NULL for None; quicker to make than by a driver that looks at each value's type."""
     texts = ("NULL" if value is None else '"' + str(value).translate(_QUOTED) + '"' for value in values)
     return "{" + ",".join(texts) + "}"
-
-
-_QUOTED = str.maketrans({'"': r"\"", "\\": r"\\"})
 
 
 #: As `LATEST`; a plan that does not know the session sorts nothing either.
@@ -250,11 +253,8 @@ LATEST_OF_EACH = (
 class PostgresStatements(Statements):
     """One statement a call. The types of parameters are spelt out, since the server binds them."""
 
-    def rows(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
-        with prepared_cursor(connections[self.using]) as cursor:
-            cursor.execute(sql, parameters)
-            rows: Sequence[Row] = cursor.fetchall()
-            return rows
+    def cursor(self) -> CursorWrapper:
+        return prepared_cursor(connections[self.using])
 
     def insert_messages(self, session_id: str, rows: Sequence[Row], now: int) -> list[int] | None:
         if len(rows) == 1:
