@@ -12,6 +12,7 @@ __all__ = [
     "CheckpointStoreError",
     "ConfigurationError",
     "EntityNotFoundError",
+    "GraphError",
     "IdConflictError",
     "InvalidRecordError",
     "NotFoundError",
@@ -147,3 +148,15 @@ class StoreUnavailableError(CheckpointStoreError):
 
 class ConfigurationError(CheckpointStoreError):
     """The store cannot be built as it is configured; the message says what to change."""
+
+
+class GraphError(CheckpointStoreError, ValueError):
+    """A graph that cannot be built, or a run that cannot go on as it is asked to. ``nodes`` are those it is about."""
+
+    def __init__(self, reason: str, nodes: tuple[str, ...] = ()) -> None:
+        super().__init__(reason, nodes)
+        self.reason = reason
+        self.nodes = nodes
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {', '.join(map(repr, self.nodes))}" if self.nodes else self.reason

@@ -33,13 +33,25 @@ class ToolResult(TypedDict):
 
 
 class NodeResult(TypedDict):
-    """How one node of the graph ended; ``startedAt`` and ``completedAt`` are milliseconds since 1970."""
+    """How one node of the graph ended; ``startedAt`` and ``completedAt`` are milliseconds since 1970.
+
+    The keys below ``completedAt`` are those of `obsku_checkpoint.graph`; the npm package passes over them.
+    """
 
     status: NodeStatus
     output: NotRequired[Any]
     error: NotRequired[Any]
     startedAt: NotRequired[int | float]
     completedAt: NotRequired[int | float]
+    #: the open question of a node that is interrupted: ``reason``, perhaps ``options``, and what else it was given
+    interrupt: NotRequired[dict[str, Any]]
+    #: the answers that an unfinished node has been given so far
+    answers: NotRequired[list[Any]]
+    #: the last checkpoint of the graph that an unfinished node is
+    nested: NotRequired[str]
+    #: at the graph's entry: the input of the run, and its identity
+    input: NotRequired[Any]
+    run: NotRequired[str]
 
 
 class CycleState(TypedDict):
@@ -47,6 +59,8 @@ class CycleState(TypedDict):
 
     backEdge: str
     iteration: int
+    #: how often each of the graph's back edges has been taken (`obsku_checkpoint.graph`)
+    iterations: NotRequired[dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

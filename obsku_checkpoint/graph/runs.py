@@ -1,0 +1,216 @@
+"""`run` and `resume`, and their async forms."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from obsku_checkpoint.errors import GraphError
+from obsku_checkpoint.graph.callers import AsyncCaller, Caller, SyncCaller
+from obsku_checkpoint.graph.definition import SEPARATOR, Graph
+from obsku_checkpoint.graph.engine import Aborted, Engine, OnCheckpoint, OnEvent, Surroundings
+from obsku_checkpoint.graph.execution import Execution
+from obsku_checkpoint.graph.results import RunResult
+from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.protocols import UNSET, CheckpointStore
+from obsku_checkpoint.records import CheckpointRecord, SessionRecord
+
+MAX_CONCURRENCY = 8
+
+Open = Callable[[Caller], Awaitable[Execution]]
+
+
+class Options(TypedDict, total=False):
+    """What all ways to run a graph have in common."""
+
+    #: nodes at work at a time, those of nested graphs among them (8). With 1, `run` and `resume` call sync nodes in
+    #: the caller's own thread, and so within its transaction.
+    max_concurrency: int
+    #: called with each checkpoint (`CheckpointRecord`) after it is saved
+    on_checkpoint: OnCheckpoint | None
+    #: called with each `Event`
+    on_event: OnEvent | None
+
+
+def run(
+    graph: Graph,
+    *,
+    checkpoint_store: CheckpointStore,
+    input: Any = None,
+    session_id: str | None = None,
+    namespace: str = "",
+    from_checkpoint: SessionRecord | CheckpointRecord | None = None,
+    **options: Unpack[Options],
+) -> RunResult:
+    """Run the graph from its entry, and save a checkpoint after each node.
+
+    A session is made where none is given; a session may hold any number of runs, one after the other. ``input`` is
+    what every node finds in its context; it is kept in the checkpoints, so the store must be able to.
+
+    With ``from_checkpoint`` the run goes on from there instead: from a fork, as `CheckpointStore.fork` returns it (or
+    another session, in ``namespace``), or from a checkpoint that is the newest of its namespace. The graph may have
+    changed nodes by then, and ``input``, if given, replaces that of the checkpoint for the nodes still to run.
+
+    Store and callbacks are called in the caller's thread, nodes beside each other in others. A node that raises is
+    not an error of the run: the result's status says so. Raises `VersionConflictError` when another process works on
+    the same run, any other error of the store or a callback, and `GraphError` for arguments that do not fit.
+    """
+    return _sync(checkpoint_store, _opening(graph, input, session_id, namespace, from_checkpoint), options)
+
+
+async def arun(
+    graph: Graph,
+    *,
+    checkpoint_store: CheckpointStore,
+    input: Any = None,
+    session_id: str | None = None,
+    namespace: str = "",
+    from_checkpoint: SessionRecord | CheckpointRecord | None = None,
+    **options: Unpack[Options],
+) -> RunResult:
+    """`run` on the event loop: the store's async twins, sync nodes in threads, callbacks sync or async."""
+    return await _async(checkpoint_store, _opening(graph, input, session_id, namespace, from_checkpoint), options)
+
+
+def resume(
+    graph: Graph,
+    *,
+    checkpoint_store: CheckpointStore,
+    session_id: str,
+    namespace: str = "",
+    answer: Any = UNSET,
+    **options: Unpack[Options],
+) -> RunResult:
+    """Go on with the newest run of the session's namespace: what failed or never ran is run, what is finished is not.
+
+    ``answer`` is for the first open question (`RunResult.question`). It is saved before the node is run again, so it
+    is given once, whatever happens then. Nodes whose question has no answer yet are left alone. A run that is
+    complete gives its result again. Raises what `run` does.
+    """
+    return _sync(checkpoint_store, _reopening(graph, session_id, namespace, answer), options)
+
+
+async def aresume(
+    graph: Graph,
+    *,
+    checkpoint_store: CheckpointStore,
+    session_id: str,
+    namespace: str = "",
+    answer: Any = UNSET,
+    **options: Unpack[Options],
+) -> RunResult:
+    """`resume` on the event loop, as `arun` is `run`."""
+    return await _async(checkpoint_store, _reopening(graph, session_id, namespace, answer), options)
+
+
+def _opening(
+    graph: Graph,
+    input: Any,
+    session_id: str | None,
+    namespace: str,
+    from_checkpoint: SessionRecord | CheckpointRecord | None,
+) -> Open:
+    if from_checkpoint is not None:
+        if not isinstance(from_checkpoint, SessionRecord | CheckpointRecord):
+            raise GraphError("from_checkpoint must be a SessionRecord or a CheckpointRecord")
+        if session_id is not None or (namespace and isinstance(from_checkpoint, CheckpointRecord)):
+            raise GraphError("from_checkpoint brings its own session and namespace")
+
+    async def open(caller: Caller) -> Execution:
+        if isinstance(from_checkpoint, SessionRecord):
+            last = await _outermost(caller, from_checkpoint.id, namespace)
+            return _restored(graph, from_checkpoint.id, last, input)
+        if from_checkpoint is not None:
+            place = (from_checkpoint.session_id, from_checkpoint.namespace)
+            last = await caller.ask("get_latest_checkpoint", place[0], namespace=place[1])
+            if last is None or last.id != from_checkpoint.id:
+                raise GraphError(f"checkpoint {from_checkpoint.id} is not the newest of its namespace: fork it first")
+            return _restored(graph, place[0], from_checkpoint, input)
+        session = session_id
+        if session is None:
+            session = (await caller.ask("create_session", str(Path.cwd()))).id
+        last = await caller.ask("get_latest_checkpoint", session, namespace=namespace)
+        execution = Execution(graph, session, namespace, last)
+        execution.begin(new_id(), input)
+        return execution
+
+    return open
+
+
+async def _outermost(caller: Caller, session_id: str, namespace: str) -> CheckpointRecord | None:
+    """The newest checkpoint of the namespace; without one, that of the outermost graph which the session has."""
+    last: CheckpointRecord | None = await caller.ask("get_latest_checkpoint", session_id, namespace=namespace)
+    if last or namespace:
+        return last
+    last = await caller.ask("get_latest_checkpoint", session_id)
+    # The newest may be that of a nested graph.
+    names = last.namespace.split(SEPARATOR) if last else []
+    for length in range(1, len(names)):
+        outer = SEPARATOR.join(names[:length])
+        if around := await caller.ask("get_latest_checkpoint", session_id, namespace=outer):
+            last = around
+            break
+    return last
+
+
+def _restored(graph: Graph, session_id: str, last: CheckpointRecord | None, input: Any = None) -> Execution:
+    if last is None:
+        raise GraphError(f"session {session_id} has no checkpoint to go on from")
+    execution = Execution(graph, session_id, last.namespace, last)
+    execution.restore(last, input=input)
+    return execution
+
+
+def _reopening(graph: Graph, session_id: str, namespace: str, answer: Any) -> Open:
+    async def open(caller: Caller) -> Execution:
+        last = await caller.ask("get_latest_checkpoint", session_id, namespace=namespace)
+        if last is None:
+            raise GraphError(f"session {session_id} has no checkpoint to resume in namespace {namespace!r}")
+        execution = _restored(graph, session_id, last)
+        if answer is not UNSET:
+            execution.answer(answer)
+        return execution
+
+    return open
+
+
+def _sync(store: CheckpointStore, open: Open, options: Options) -> RunResult:
+    for name in ("on_checkpoint", "on_event"):
+        if inspect.iscoroutinefunction(options.get(name)):
+            raise GraphError(f"{name} must be sync here: it can be async for arun and aresume")
+    caller = SyncCaller(store)
+    try:
+        return caller.run(lambda: _run(caller, open, options))
+    finally:
+        caller.close()
+
+
+async def _async(store: CheckpointStore, open: Open, options: Options) -> RunResult:
+    caller = AsyncCaller(store)
+    try:
+        return await _run(caller, open, options)
+    finally:
+        caller.close()
+
+
+async def _run(caller: Caller, open: Open, options: Options) -> RunResult:
+    if unknown := options.keys() - Options.__annotations__.keys():
+        raise TypeError(f"unexpected keyword arguments: {', '.join(sorted(unknown))}")
+    limit = options.get("max_concurrency", MAX_CONCURRENCY)
+    if type(limit) is not int or limit < 1:
+        raise GraphError("max_concurrency must be 1 or more")
+    surroundings = Surroundings(
+        caller=caller,
+        on_checkpoint=options.get("on_checkpoint"),
+        on_event=options.get("on_event"),
+        slots=asyncio.Semaphore(limit),
+        alone=limit == 1,
+    )
+    execution = await open(caller)
+    try:
+        return await Engine(execution, surroundings).run()
+    except Aborted as aborted:
+        raise aborted.error from aborted.error.__cause__
