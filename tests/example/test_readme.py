@@ -26,6 +26,7 @@ BLOCKS = [
 PATIENCE = 300
 WITHOUT_DJANGO = "Use it without Django"
 OVER_HTTP = "REST API"
+GRAPH = "Run a graph"
 SHELL = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 #: the blocks that stand for a file of the reader's begin with its name
 FILE = re.compile(r"# [\w/]+\.py\n")
@@ -36,7 +37,7 @@ def script(*headings: str) -> str:
     chosen = [
         code
         for heading, code in BLOCKS
-        if (heading in headings if headings else heading not in (WITHOUT_DJANGO, OVER_HTTP))
+        if (heading in headings if headings else heading not in (WITHOUT_DJANGO, OVER_HTTP, GRAPH))
     ]
     return "\n".join(code for code in chosen if not FILE.match(code))
 
@@ -76,6 +77,20 @@ def test_the_blocks_run_in_a_django_project(project: Project, tmp_path: Path) ->
     lines = run(f"import django\n\ndjango.setup()\n\n{code}", project.environment, tmp_path)
     assert len(promised(code)) == 6
     assert in_order(promised(code), lines), lines
+
+
+def test_the_graphs_run_alone_and_are_drawn(project: Project, tmp_path: Path) -> None:
+    code = script(GRAPH)
+    lines = run(f"import django\n\ndjango.setup()\n\n{code}", project.environment, tmp_path)
+    (drawing,) = re.findall(r"^```mermaid\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    saved = [line for line in lines if line.startswith("Saved: ")]
+    assert saved[:2] == [
+        "Saved: None ['list', 'parse', 'search', 'report']",
+        "Saved: list ['parse', 'search', 'report']",
+    ]
+    assert (len(saved), saved[-1]) == (5, "Saved: report []")
+    assert len(promised(code)) == 11
+    assert [line for line in lines if line not in saved] == [*promised(code), *drawing.splitlines(), ""]
 
 
 @pytest.mark.django_db(databases=["postgres"])
