@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.base ## An agent works, is killed, resumes and is forked: on SQLite, no server needed
+demo: $(VENV)/.base ## An agent works, is killed, resumes, asks, and is forked: on SQLite, no server needed
 	@$(BIN)/python manage.py demo
 
 test: $(VENV)/.dev ## All tests, on SQLite and on a PostgreSQL server of their own, with branch coverage

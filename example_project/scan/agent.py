@@ -1,31 +1,41 @@
-"""The agent: a graph of four nodes, run one after the other, that any process can go on with at any time.
+"""The agent: a graph of five nodes that any process can go on with at any time.
 
-    list ──► search ──► rank ──► report
+    list ─┬─► search ↺ ─┬─► rank ──► report
+          └─► parse  ↺ ─┘
 
-It keeps what it does in a checkpoint store and knows nothing but the store's protocol: Django's, the one without a
-Django project, or any other will do. `transcript.py` says what is in the messages and why it is not in the
+`search` looks for secrets in all files, `parse` for dangerous calls in the Python ones, each a batch of files at a
+time: a cycle, so that there is a checkpoint after each batch. At the first secret, `search` asks whether to go on.
+
+The agent keeps what it does in a checkpoint store and knows nothing but the store's protocol: Django's, the one
+without a Django project, or any other will do. `transcript.py` says what is in the messages and why it is not in the
 checkpoints.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from example_project.scan import transcript
 from example_project.scan.files import list_files
-from example_project.scan.report import Report, rank, severities, summary
-from example_project.scan.rules import RULESETS, Finding
-from example_project.scan.search import BATCH_FILES, BATCH_SECONDS, search_files
+from example_project.scan.report import Report, count, printable, severities, summary
+from example_project.scan.rules import RULES, RULESETS, Finding, Kind
+from example_project.scan.search import BATCH_FILES, BATCH_SECONDS, PYTHON, search_files
+from example_project.scan.transcript import Work
+from obsku_checkpoint.graph import Context, Edge, Event, Graph, RunResult, interrupt, resume, run
 from obsku_checkpoint.protocols import CheckpointStore
-from obsku_checkpoint.records import CheckpointRecord, NodeResult, NodeStatus, SessionRecord
+from obsku_checkpoint.records import CheckpointRecord, SessionRecord
 
 WORKSPACE = "scan"
-NODES = ("list", "search", "rank", "report")
+ANSWERS = ("yes", "no")
+#: the searching nodes, and which rules are theirs
+KINDS: dict[str, Kind] = {"search": "secret", "parse": "code"}
+#: the files come to an end, not the count of the batches
+MAX_BATCHES = 1_000_000
 
-#: told after each batch: files done, files in all, findings so far, the last file
-Watch = Callable[[int, int, int, str], None]
+#: a question -> its answer; None leaves it open, for another process to answer
+Ask = Callable[[dict[str, Any]], str | None]
 
 
 def start(store: CheckpointStore, directory: str, *, title: str, ruleset: str) -> SessionRecord:
@@ -46,6 +56,10 @@ def fork(
     return store.update_session(session.id, metadata=metadata)
 
 
+def is_finished(searched: dict[str, Any]) -> bool:
+    return not searched["more"]
+
+
 class Run:
     """One process at work on one session: reads where it stands, and goes on from there."""
 
@@ -54,127 +68,142 @@ class Run:
         store: CheckpointStore,
         session: SessionRecord,
         *,
-        watch: Watch | None = None,
         batch_files: int = BATCH_FILES,
         batch_seconds: float = BATCH_SECONDS,
         delay: float = 0.0,
     ) -> None:
         self._store = store
         self._session = session
-        self._watch = watch
+        self._ruleset: str = session.metadata["ruleset"]
         self._pace: dict[str, Any] = {"batch_files": batch_files, "batch_seconds": batch_seconds, "delay": delay}
         self._knowledge = transcript.read(store.iter_messages(session.id))
-        self._ranked: list[Finding] = []
-        self._checkpoint = store.get_latest_checkpoint(session.id, namespace="") or self._begin()
+        self.graph = Graph(
+            entry="list",
+            nodes={
+                "list": self._list,
+                "search": self._search,
+                "parse": self._parse,
+                "rank": self._rank,
+                "report": self._report,
+            },
+            edges=[
+                Edge("list", "search"),
+                Edge("list", "parse", condition=lambda listed: listed["python"]),
+                Edge("search", "search", back=True, max_iterations=MAX_BATCHES, until=is_finished),
+                Edge("parse", "parse", back=True, max_iterations=MAX_BATCHES, until=is_finished),
+                Edge("search", "rank"),
+                Edge("parse", "rank"),
+                Edge("rank", "report"),
+            ],
+        )
+        #: where the session stands before it is run; None if it is new
+        self.checkpoint = store.get_latest_checkpoint(session.id, namespace="")
 
     @property
     def finished(self) -> bool:
-        return not self._checkpoint.pending_nodes
+        return self.checkpoint is not None and not self.checkpoint.pending_nodes
 
     @property
     def files_done(self) -> int:
-        return len(self._knowledge.done)
+        return len(self._knowledge.search.done)
 
-    def to_the_end(self) -> Report:
-        """Run the nodes that are left. A session that is finished already only gives its report.
+    def to_the_end(self, ask: Ask, *, on_event: Callable[[Event], None] | None = None) -> RunResult:
+        """Run what is left, unless a node fails or a question stays without an answer.
 
         Raises `VersionConflictError` when another process works on the same session.
         """
-        nodes: dict[str, Callable[[], Any]] = {
-            "list": self._list,
-            "search": self._search,
-            "rank": self._rank,
-            "report": self._report,
+        # All of it is work for the processor: in threads it would be no faster, and each would need a connection.
+        options: dict[str, Any] = {
+            "checkpoint_store": self._store,
+            "session_id": self._session.id,
+            "max_concurrency": 1,
+            "on_event": on_event,
         }
-        while pending := self._checkpoint.pending_nodes:
-            started = self._started(pending[0])
-            output = nodes[pending[0]]()
-            self._save(pending[0], "completed", output, started, pending[1:])
-        return self._result()
+        result = resume(self.graph, **options) if self.checkpoint else run(self.graph, input=self._request(), **options)
+        while result.question and (answer := ask(result.question)):
+            result = resume(self.graph, answer=answer, **options)
+        return result
+
+    def report(self) -> Report:
+        """What is found so far."""
+        return self._knowledge.report(self._session.id, self._session.directory)
 
     # -- the nodes: each does what is left of its work, and returns what its checkpoint shows
 
-    def _list(self) -> Any:
+    def _list(self, context: Context) -> Any:
         if self._knowledge.listing is None:
             listing = list_files(self._session.directory)
-            self._store.add_messages(self._session.id, transcript.listing_messages(self._session.directory, listing))
+            self._store.add_messages(context.session_id, transcript.listing_messages(self._session.directory, listing))
             self._knowledge.listing = listing
-        return {"files": len(self._knowledge.listing.files), "left_out": len(self._knowledge.listing.notes)}
+        files = self._knowledge.files
+        return {"files": len(files), "python": sum(file.endswith(PYTHON) for file in files)}
 
-    def _search(self) -> Any:
-        knowledge, ruleset = self._knowledge, self._session.metadata["ruleset"]
-        started = self._started("search")
-        for batch in search_files(self._session.directory, knowledge.remaining(), RULESETS[ruleset], **self._pace):
-            messages = transcript.batch_messages(knowledge.batches + 1, batch, ruleset)
-            self._store.add_messages(self._session.id, messages)
-            knowledge.add_batch(batch, ruleset)
-            self._save("search", "running", self._searched(), started, self._checkpoint.pending_nodes)
-            if self._watch:
-                output = self._searched()
-                self._watch(output["done"], output["of"], output["findings"], batch.files[-1])
-        return self._searched()
+    def _search(self, context: Context) -> Any:
+        knowledge, work = self._knowledge, self._knowledge.search
+        if work.findings and knowledge.answer is None:
+            self._ask(work.findings[0])
+        if knowledge.answer == "no":
+            return {**self._searched(context.node, work), "more": False}
+        # A secret is asked about at once, not after the rest of a batch.
+        self._search_a_batch(context.node, work, to_first_finding=knowledge.answer is None)
+        output = self._searched(context.node, work)
+        return {**output, "more": output["more"] or (bool(work.findings) and knowledge.answer is None)}
 
-    def _rank(self) -> Any:
-        self._ranked = rank(self._knowledge.findings)
-        found = severities(self._ranked)
+    def _parse(self, context: Context) -> Any:
+        self._search_a_batch(context.node, self._knowledge.parse)
+        return self._searched(context.node, self._knowledge.parse)
+
+    def _rank(self, context: Context) -> Any:
+        ranked = self.report().findings
+        found = severities(ranked)
         if not self._knowledge.ranked:
-            worst = self._ranked[0] if self._ranked else None
-            self._store.add_messages(self._session.id, transcript.rank_messages(found, worst))
+            self._store.add_messages(context.session_id, transcript.rank_messages(found, ranked[0] if ranked else None))
         return {"severities": found}
 
-    def _report(self) -> Any:
-        text = summary(self._result())
+    def _report(self, context: Context) -> Any:
+        text = summary(self.report())
         if not self._knowledge.reported:
-            self._store.add_message(self._session.id, "assistant", f"The scan is finished: {text}.")
+            self._store.add_message(context.session_id, "assistant", f"The scan is finished: {text}.")
         return {"summary": text}
 
-    # -- what is known
+    # -- within
 
-    def _searched(self) -> dict[str, Any]:
-        knowledge = self._knowledge
-        return {
-            "done": len(knowledge.done),
-            "of": len(knowledge.listing.files) if knowledge.listing else 0,
-            "findings": len(knowledge.findings),
-            "ruleset": self._session.metadata["ruleset"],
-        }
-
-    def _result(self) -> Report:
-        ranked = self._ranked or rank(self._knowledge.findings)
-        return self._knowledge.report(self._session.id, self._session.directory, ranked)
-
-    # -- checkpoints
-
-    def _begin(self) -> CheckpointRecord:
+    def _request(self) -> str:
+        text = f"Scan {self._session.directory} for security problems with the ruleset {self._ruleset}."
         if not self._knowledge.asked:
-            ruleset = self._session.metadata["ruleset"]
-            text = f"Scan {self._session.directory} for security problems with the ruleset {ruleset}."
             self._store.add_message(self._session.id, "user", text)
-        return self._store.save_checkpoint(
-            self._session.id, step=0, node_results={}, pending_nodes=NODES, version=1, source="input"
+        return text
+
+    def _ask(self, secret: Finding) -> None:
+        output = self._searched("search", self._knowledge.search)
+        left = count(output["of"] - output["done"], "file")
+        reason = f"{printable(secret.file)}:{secret.line} holds a secret ({left} left). Go on?"
+        answer = interrupt(reason, options=ANSWERS, excerpt=secret.excerpt, done=output["done"], of=output["of"])
+        self._store.add_messages(self._session.id, transcript.answer_messages(secret, answer))
+        self._knowledge.answer = answer
+
+    def _search_a_batch(self, node: str, work: Work, *, to_first_finding: bool = False) -> None:
+        batches = search_files(
+            self._session.directory,
+            self._left(node, work),
+            self._rules(node),
+            to_first_finding=to_first_finding,
+            **self._pace,
         )
+        for batch in islice(batches, 1):
+            messages = transcript.batch_messages(node, work.batches + 1, batch, self._ruleset)
+            self._store.add_messages(self._session.id, messages)
+            work.add_batch(batch, self._ruleset)
 
-    def _save(self, node: str, status: NodeStatus, output: Any, started: int, pending: list[str]) -> None:
-        result: NodeResult = {"status": status, "output": output, "startedAt": started}
-        if status == "completed":
-            result["completedAt"] = _now()
-        last = self._checkpoint
-        self._checkpoint = self._store.save_checkpoint(
-            self._session.id,
-            step=last.step + 1,
-            node_id=node,
-            node_results={**last.node_results, node: result},
-            pending_nodes=pending,
-            parent_id=last.id,
-            # Not just the next free one: if another process saved it first, both are at work on this session.
-            version=last.version + 1,
-        )
+    def _searched(self, node: str, work: Work) -> dict[str, Any]:
+        done, left = len(work.done), len(self._left(node, work))
+        found = {"findings": len(work.findings), "ruleset": self._ruleset}
+        return {"done": done, "of": done + left, **found, "more": left > 0}
 
-    def _started(self, node: str) -> int:
-        """When the node began: in an earlier process, perhaps."""
-        result = self._checkpoint.node_results.get(node)
-        return int(result["startedAt"]) if result and "startedAt" in result else _now()
+    def _left(self, node: str, work: Work) -> list[str]:
+        """The files that the node is still to search; none if the ruleset has no rules for it."""
+        files = self._knowledge.files if self._rules(node) else []
+        return [file for file in files if file not in work.done and (node == "search" or file.endswith(PYTHON))]
 
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+    def _rules(self, node: str) -> frozenset[str]:
+        return frozenset(rule for rule in RULESETS[self._ruleset] if RULES[rule].kind == KINDS[node])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from example_project.scan.agent import WORKSPACE
-from example_project.scan.report import Paint, count, plain, printable
+from example_project.scan.report import Paint, count, cut, plain, printable
 from obsku_checkpoint.protocols import CheckpointStore
-from obsku_checkpoint.records import CheckpointRecord, MessageRecord, SessionRecord, SessionSummary
+from obsku_checkpoint.records import CheckpointRecord, MessageRecord, NodeResult, SessionRecord, SessionSummary
 
 #: how many sessions are listed where nothing else is asked for
 LISTED = 20
@@ -46,20 +47,40 @@ def show(store: CheckpointStore, session: SessionRecord, *, paint: Paint = plain
 def message_line(message: MessageRecord) -> str:
     calls = "".join(f"  -> {call['name']}({_arguments(call['input'])})" for call in message.tool_calls or ())
     results = "<- " if message.tool_results else ""
-    return _cut(
+    return _fitted(
         f"  {_clock(message.created_at)}  {message.role:<9}  {results}{printable(message.content or '')}{calls}"
     )
 
 
 def checkpoint_line(checkpoint: CheckpointRecord) -> str:
-    result = checkpoint.node_results.get(checkpoint.node_id or "")
-    name = checkpoint.source if checkpoint.source == "input" else checkpoint.node_id or ""
-    if result is None:
-        text = f"next: {', '.join(checkpoint.pending_nodes)}"
-    else:
-        text = f"{result['status']:<9}  {_output(checkpoint.node_id, result.get('output'))}"
+    node = checkpoint.node_id or ""
+    result = checkpoint.node_results.get(node)
+    text = in_words(node, result) if result else f"next: {', '.join(checkpoint.pending_nodes)}"
+    name = node if result else checkpoint.source
     forked = "  (fork)" if checkpoint.source == "fork" else ""
-    return f"  {checkpoint.id}  {checkpoint.step:>3}  {name:<6}  {text}{forked}"
+    return f"{_fitted(f'  {checkpoint.id} {checkpoint.step:>3} {name:<6} {text}', margin=len(forked))}{forked}"
+
+
+def in_words(node: str, result: NodeResult) -> str:
+    """What a node came to, or where it stands."""
+    if "interrupt" in result:
+        return f"asks: {result['interrupt']['reason']}"
+    if result["status"] == "pending":
+        return f"answered: {', '.join(map(str, result['answers']))}" if "answers" in result else "to do"
+    if result["status"] != "completed":
+        return f"{result['status']}: {result['error']}" if "error" in result else result["status"]
+    match node, result.get("output"):
+        case "list", {"files": files, "python": python}:
+            text = f"{count(files, 'file')}, {python:,} of them Python"
+        case "search" | "parse", {"done": done, "of": total, "findings": findings}:
+            text = f"{done:,} of {count(total, 'file')}, {count(findings, 'finding')}"
+        case "rank", {"severities": severities}:
+            text = ", ".join(f"{number} {severity}" for severity, number in severities.items()) or "nothing found"
+        case "report", {"summary": summary}:
+            text = summary
+        case _, output:
+            text = str(output)
+    return printable(text)
 
 
 def family_tree(store: CheckpointStore, session: SessionRecord, checkpoints: list[CheckpointRecord]) -> Iterator[str]:
@@ -106,25 +127,10 @@ def _arguments(input: Any) -> str:
     return ", ".join(f"{name}={printable(str(value))}" for name, value in input.items())
 
 
-def _output(node: str | None, output: Any) -> str:
-    """What a node's output says, in a few words."""
-    match node, output:
-        case "list", {"files": files}:
-            text = count(files, "file")
-        case "search", {"done": done, "of": total, "findings": findings}:
-            text = f"{done:,} of {count(total, 'file')}, {count(findings, 'finding')}"
-        case "rank", {"severities": severities}:
-            text = ", ".join(f"{number} {severity}" for severity, number in severities.items()) or "nothing found"
-        case "report", {"summary": summary}:
-            text = summary
-        case _:
-            text = str(output)
-    return _cut(printable(text), 40)
-
-
 def _clock(moment: datetime) -> str:
     return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
 
 
-def _cut(line: str, characters: int = 110) -> str:
-    return line if len(line) <= characters else line[: characters - 1] + "…"
+def _fitted(line: str, *, margin: int = 0) -> str:
+    """As much of the line as the terminal shows in one; what is not on a terminal is cut at 110 characters."""
+    return cut(line, shutil.get_terminal_size((110, 24)).columns - margin)

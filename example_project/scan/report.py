@@ -28,6 +28,8 @@ class Report:
     #: worst first
     findings: list[Finding]
     notes: list[Note]
+    #: files that nobody looked for secrets in, because the scan is not finished or was told to stop
+    not_searched: int
 
 
 def plain(text: str, _style: str) -> str:
@@ -66,18 +68,20 @@ def summary(report: Report) -> str:
     return f"{sentence} ({counts})" if counts else sentence
 
 
-def as_text(report: Report, *, paint: Paint = plain, limit: int | None = None) -> str:
-    """The report for a person, at most ``limit`` findings of it."""
+def as_text(report: Report, *, paint: Paint = plain, limit: int | None = None, width: int = 1000) -> str:
+    """The report for a person, at most ``limit`` findings of it, on a terminal of so many columns."""
     lines = [f"Security scan of {printable(report.directory)}"]
     shown = report.findings[:limit]
     for rule, group in groupby(shown, key=lambda finding: RULES[finding.rule]):
-        lines += ["", _heading(rule, paint)]
+        lines += ["", *_heading(rule, paint, width)]
         for finding in group:
-            lines += [f"  {printable(finding.file)}:{finding.line}", f"      {finding.excerpt}"]
+            lines += [f"  {printable(finding.file)}:{finding.line}", cut(f"      {finding.excerpt}", width)]
     if len(shown) < len(report.findings):
         lines += ["", f"… and {len(report.findings) - len(shown)} more."]
     if limit is None and report.notes:
         lines += ["", "Not searched, or not fully:", *_notes(report.notes)]
+    if report.not_searched:
+        lines += ["", f"Stopped early: {count(report.not_searched, 'file')} not searched for secrets."]
     rulesets = ", ".join(
         f"{number} with ruleset {name}" if len(report.files) > 1 else f"ruleset {name}"
         for name, number in report.files.items()
@@ -93,6 +97,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "directory": printable(report.directory),
         "files": sum(report.files.values()),
         "files_by_ruleset": dict(report.files),
+        "files_not_searched": report.not_searched,
         "findings_by_severity": severities(report.findings),
         "findings": [_finding_as_json(finding) for finding in report.findings],
         "notes": [{"file": printable(note.file), "reason": note.reason} for note in report.notes],
@@ -109,9 +114,16 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _heading(rule: Rule, paint: Paint) -> str:
-    severity = paint(f"{rule.severity.upper():<8}", rule.severity)
-    return f"{severity}  {rule.message}  [{rule.id}, {rule.confidence} confidence]"
+def cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _heading(rule: Rule, paint: Paint, width: int) -> list[str]:
+    severity, which = f"{rule.severity.upper():<8}", f"[{rule.id}, {rule.confidence} confidence]"
+    line = f"{paint(severity, rule.severity)}  {rule.message}"
+    if len(f"{severity}  {rule.message}  {which}") <= width:
+        return [f"{line}  {which}"]
+    return [line, f"{'':<10}{which}"]
 
 
 def _notes(notes: list[Note]) -> list[str]:

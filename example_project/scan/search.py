@@ -19,6 +19,7 @@ BATCH_FILES = 25
 BATCH_SECONDS = 0.2
 #: a line with this comment is left alone
 IGNORE = "# nosec"
+PYTHON = (".py", ".pyi", ".pyw")
 
 
 @dataclass(slots=True)
@@ -38,16 +39,19 @@ def search_files(
     batch_files: int = BATCH_FILES,
     batch_seconds: float = BATCH_SECONDS,
     delay: float = 0.0,
+    to_first_finding: bool = False,
 ) -> Iterator[Batch]:
     """Search the files in order; a batch is full after so many files, or so many seconds, whichever comes first.
 
-    ``delay`` waits so many seconds after each file, for those who want to watch.
+    ``delay`` waits so many seconds after each file, for those who want to watch; with ``to_first_finding`` a batch is
+    full with the first file in which something is found, too.
     """
     batch, started = Batch(), time.monotonic()
     for path in files:
         search_file(directory, path, rules, batch)
         time.sleep(delay)
-        if len(batch.files) >= batch_files or time.monotonic() - started >= batch_seconds:
+        full = len(batch.files) >= batch_files or time.monotonic() - started >= batch_seconds
+        if full or (to_first_finding and batch.findings):
             yield batch
             batch, started = Batch(), time.monotonic()
     if batch.files:
@@ -66,8 +70,9 @@ def search_file(directory: str, path: str, rules: frozenset[str], batch: Batch) 
     if text is None:
         batch.notes.append(Note(file=path, reason=NOT_TEXT))
         return
-    places = set(find_secrets(text))
-    if path.endswith((".py", ".pyi", ".pyw")) and any(RULES[rule].kind == "code" for rule in rules):
+    kinds = {RULES[rule].kind for rule in rules}
+    places = set(find_secrets(text)) if "secret" in kinds else set()
+    if path.endswith(PYTHON) and "code" in kinds:
         places.update(_dangers(data, path, batch))
     lines = text.split("\n")
     for rule, number in sorted(places, key=lambda place: (place[1], place[0])):

@@ -19,20 +19,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from example_project.scan.files import Listing, Note
-from example_project.scan.report import Report, count
+from example_project.scan.report import Report, count, rank
 from example_project.scan.rules import Finding
 from example_project.scan.search import Batch
 from obsku_checkpoint.records import MessageRecord, ToolCall, ToolResult
 
 
 @dataclass(slots=True)
-class Knowledge:
-    """All that the transcript tells."""
+class Work:
+    """What one of the searching nodes has done so far."""
 
-    #: the user's message is there
-    asked: bool = False
-    #: None until the files are listed
-    listing: Listing | None = None
     #: files that are finished, in the order in which they were searched
     done: dict[str, None] = field(default_factory=dict)
     batches: int = 0
@@ -40,8 +36,6 @@ class Knowledge:
     searched: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    ranked: bool = False
-    reported: bool = False
 
     def add_batch(self, batch: Batch, ruleset: str) -> None:
         """Take in one batch. Files known already stay as they are: two processes may have searched the same."""
@@ -52,13 +46,43 @@ class Knowledge:
         self.notes += [note for note in batch.notes if note.file not in self.done]
         self.done.update(dict.fromkeys(new))
 
-    def remaining(self) -> list[str]:
-        return [file for file in self.listing.files if file not in self.done] if self.listing else []
 
-    def report(self, session_id: str, directory: str, ranked: list[Finding]) -> Report:
-        notes = [*(self.listing.notes if self.listing else []), *self.notes]
-        files = {name: number for name, number in self.searched.items() if number}
-        return Report(session_id=session_id, directory=directory, files=files, findings=ranked, notes=notes)
+@dataclass(slots=True)
+class Knowledge:
+    """All that the transcript tells."""
+
+    #: the user's message is there
+    asked: bool = False
+    #: None until the files are listed
+    listing: Listing | None = None
+    #: secrets in all files
+    search: Work = field(default_factory=Work)
+    #: dangerous calls in the Python files
+    parse: Work = field(default_factory=Work)
+    #: what the person said about the first secret
+    answer: str | None = None
+    ranked: bool = False
+    reported: bool = False
+
+    @property
+    def files(self) -> list[str]:
+        return self.listing.files if self.listing else []
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [*self.search.findings, *self.parse.findings]
+
+    def report(self, session_id: str, directory: str) -> Report:
+        notes = [*(self.listing.notes if self.listing else []), *self.search.notes, *self.parse.notes]
+        return Report(
+            session_id=session_id,
+            directory=directory,
+            files={name: number for name, number in self.search.searched.items() if number},
+            findings=rank(self.findings),
+            # Both nodes note a file that neither can read.
+            notes=list(dict.fromkeys(notes)),
+            not_searched=len(self.files) - len(self.search.done),
+        )
 
 
 def read(messages: Iterable[MessageRecord]) -> Knowledge:
@@ -78,16 +102,20 @@ def read(messages: Iterable[MessageRecord]) -> Knowledge:
 
 
 def _take_in(knowledge: Knowledge, use: str, input: Any, content: Any) -> None:
+    node = use.partition("-")[0]
     if use == "list":
         notes = [Note.from_json(note) for note in content["notes"]]
         knowledge.listing = Listing(files=content["files"], notes=notes)
-    elif use.startswith("search-"):
+    elif node in ("search", "parse"):
         batch = Batch(
             files=content["files"],
             findings=[Finding.from_json(finding) for finding in content["findings"]],
             notes=[Note.from_json(note) for note in content["notes"]],
         )
-        knowledge.add_batch(batch, input["ruleset"])
+        work: Work = getattr(knowledge, node)
+        work.add_batch(batch, input["ruleset"])
+    elif use == "ask":
+        knowledge.answer = content
     elif use == "rank":
         knowledge.ranked = True
 
@@ -99,16 +127,21 @@ def listing_messages(directory: str, listing: Listing) -> list[dict[str, Any]]:
     return _exchange("First the files.", call, said, content)
 
 
-def batch_messages(number: int, batch: Batch, ruleset: str) -> list[dict[str, Any]]:
-    """The call and the result of the batch ``number``, counted from 1."""
+def batch_messages(node: str, number: int, batch: Batch, ruleset: str) -> list[dict[str, Any]]:
+    """The call and the result of the node's batch ``number``, counted from 1."""
     content = {
         "files": batch.files,
         "findings": [finding.as_json() for finding in batch.findings],
         "notes": [note.as_json() for note in batch.notes],
     }
     said = f"{count(len(batch.files), 'file')}, {count(len(batch.findings), 'finding')}"
-    call = _call(f"search-{number}", "search_files", {"ruleset": ruleset, "files": len(batch.files)})
-    return _exchange("The next files.", call, said, content)
+    call = _call(f"{node}-{number}", f"{node}_files", {"ruleset": ruleset, "files": len(batch.files)})
+    return _exchange("Next.", call, said, content)
+
+
+def answer_messages(secret: Finding, answer: str) -> list[dict[str, Any]]:
+    call = _call("ask", "ask_person", {"file": secret.file, "line": secret.line})
+    return _exchange("A secret: shall I go on?", call, answer, answer)
 
 
 def rank_messages(severities: dict[str, int], worst: Finding | None) -> list[dict[str, Any]]:

@@ -45,13 +45,15 @@ class Project:
         self.database = database
         self.environment = {**os.environ, "EXAMPLE_DATABASE": str(database), "EXAMPLE_SECRET_KEY": "tests"}
         self.environment["DJANGO_SETTINGS_MODULE"] = "example_project.settings"
-        self.environment.pop("POSTGRES_URL", None)
+        for name in ("POSTGRES_URL", "COLUMNS"):
+            self.environment.pop(name, None)
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(REPOSITORY / "manage.py"), *command],
             cwd=REPOSITORY,
             env=self.environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -65,7 +67,7 @@ class Project:
         return output
 
     def report(self, *command: str) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads(self.run("scan", *command, "--json"))
+        report: dict[str, Any] = json.loads(self.run("scan", *command, "--answer", "yes", "--json"))
         return report
 
     def query(self, sql: str) -> list[Any]:
@@ -76,12 +78,12 @@ class Project:
         finally:
             connection.close()
 
-    def files_searched(self) -> Counter[str]:
-        """File -> how often the stored messages say that it was searched."""
+    def files_searched(self, node: str = "search") -> Counter[str]:
+        """File -> how often the stored messages say that the node searched it."""
         searched: Counter[str] = Counter()
         for (text,) in self.query("SELECT tool_results FROM messages WHERE tool_results IS NOT NULL"):
             for result in codec.loads(text):
-                if result["toolUseId"].startswith("search-"):
+                if result["toolUseId"].startswith(f"{node}-"):
                     searched.update(result["content"]["files"])
         return searched
 

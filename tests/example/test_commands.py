@@ -11,10 +11,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from example_project.scan import agent
-from example_project.scan.progress import ProgressBar
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
 
 
 def manage(*command: str) -> str:
@@ -24,12 +28,12 @@ def manage(*command: str) -> str:
 
 
 def scan(*arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(manage("scan", *arguments, "--json"))
+    found: dict[str, Any] = json.loads(manage("scan", *arguments, "--answer", "yes", "--json"))
     return found
 
 
 def test_a_scan_reports_what_it_found(directory: Path) -> None:
-    text = manage("scan", str(directory))
+    text = manage("scan", str(directory), "--answer", "yes")
     assert text.startswith(f"Security scan of {directory}\n")
     assert "HIGH      eval or exec of text that is not fixed  [eval, high confidence]\n  module_00.py:3\n" in text
     assert "API_TOKEN=q8Zt…[16 characters]" in text
@@ -37,7 +41,7 @@ def test_a_scan_reports_what_it_found(directory: Path) -> None:
 
 
 def test_the_report_can_be_shortened(directory: Path) -> None:
-    assert "\n… and 19 more.\n" in manage("scan", str(directory), "--top", "2")
+    assert "\n… and 19 more.\n" in manage("scan", str(directory), "--top", "2", "--answer", "yes")
 
 
 def test_the_latest_session_is_resumed(directory: Path) -> None:
@@ -58,7 +62,7 @@ def test_sessions_are_listed(directory: Path) -> None:
     scan(str(directory), "--title", "My scan")
     listed = manage("runs")
     assert "My scan" in listed
-    assert "12 messages, 8 checkpoints" in listed
+    assert "20 messages, 13 checkpoints" in listed
     assert "The scan is finished: 61 files, 21 findings (21 high)." in listed
     assert manage("scan", "--list") == listed
 
@@ -100,6 +104,8 @@ def test_a_session_without_a_checkpoint_is_shown_and_resumed(directory: Path) ->
         (["--resume", "x", "--title", "T"], "--title belongs to a new session"),
         (["--resume", "x", "--ruleset", "strict"], "--ruleset belongs to a new session"),
         (["--list", "--json"], "--json belongs to a report"),
+        (["--show", "x", "--answer", "no"], "--answer belongs to a run"),
+        ([".", "--answer", "perhaps"], "argument --answer"),
         ([".", "--top", "0"], "argument --top"),
         ([".", "--batch", "many"], "argument --batch"),
         ([".", "--delay", "-1"], "argument --delay"),
@@ -125,19 +131,3 @@ def test_a_fork_that_would_change_nothing_is_refused(directory: Path) -> None:
         manage("scan", "--fork", report.id)
     with pytest.raises(CommandError, match="all files are searched"):
         manage("scan", "--fork", rank.id, "--ruleset", "strict")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_is_drawn_on_a_terminal_only() -> None:
-    terminal, pipe = Terminal(), io.StringIO()
-    for stream in (terminal, pipe):
-        with ProgressBar(stream) as bar:
-            bar(30, 60, 2, "shop.py")
-    assert "██░" in terminal.getvalue()
-    assert "30 of 60 files  2 findings  shop.py" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\r\x1b[K")
-    assert pipe.getvalue() == ""

@@ -18,6 +18,8 @@ from django.core.management.base import BaseCommand, CommandError
 from example_project.scan import agent, history, report, transcript
 from example_project.scan.colours import painter
 from example_project.scan.files import list_files
+from example_project.scan.management.commands import scan
+from example_project.scan.rules import RULES
 from obsku_checkpoint.records import CheckpointRecord, MessageRecord, SessionRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 
@@ -26,11 +28,11 @@ SCAN_SECONDS = 1.6
 BATCHES = 12
 PATIENCE_SECONDS = 30.0
 TOP = 4
-WIDTH = 90
+WIDTH = 79
 
 
 class Command(BaseCommand):
-    help = "Scan this repository, kill the scan in the middle, resume it, look at it, and fork it."
+    help = "Scan this repository, kill the scan in the middle, resume it, answer its question, look at it, and fork it."
 
     def handle(self, *_args: Any, **options: Any) -> None:
         self.paint = painter(self.stdout, no_color=options["no_color"])
@@ -38,7 +40,7 @@ class Command(BaseCommand):
         self.directory = str(settings.BASE_DIR)
         self.store = DjangoCheckpointStore()
 
-        self.title("An agent that survives", "a security scan of this repository, kept by obsku_checkpoint")
+        self.title("An agent that survives", "a security scan, kept by obsku_checkpoint")
         call_command("migrate", verbosity=0)
 
         self.title("1. Start the scan, and kill it in the middle")
@@ -47,13 +49,18 @@ class Command(BaseCommand):
         last = self.store.get_latest_checkpoint(session.id)
 
         self.title("2. Resume it: another process goes on from the last checkpoint")
-        self.run("scan", "--resume", session.id, "--top", str(TOP))
+        self.run("scan", "--resume", session.id, expected=scan.WAITING)
+        self.say("It has found a secret, and asks whether to go on. Nobody is there to answer: the")
+        self.say("question is kept in its last checkpoint, and the process has ended.")
+
+        self.title("3. Answer it: a third process goes on, and it might be days later")
+        self.run("scan", "--resume", session.id, "--answer", "yes", "--top", str(TOP))
         self.prove_nothing_was_repeated(session, before)
 
-        self.title("3. The run, as the database has it")
+        self.title("4. The run, as the database has it")
         self.show_run(session, before, last)
 
-        self.title("4. Fork it from the middle, with another ruleset")
+        self.title("5. Fork it from the middle, with another ruleset")
         forked = self.fork(session)
 
         self.title("What to type next")
@@ -68,7 +75,12 @@ class Command(BaseCommand):
         command += ["--delay", f"{SCAN_SECONDS / files:.3f}"]
         self.announce(command)
         child = subprocess.Popen(
-            self.command_line(command), cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            self.command_line(command),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             session = self.wait_until_half_done(child, known)
@@ -77,8 +89,10 @@ class Command(BaseCommand):
             _, errors = child.communicate()
         if session is None:
             raise CommandError(f"The scan ended before it could be killed (exit code {child.returncode}).\n{errors}")
-        done = transcript.read(self.store.iter_messages(session.id)).done
-        self.say(f"{self.paint('Killed', 'bad')} with SIGKILL: {len(done)} of {files} files were finished by then.")
+        written = transcript.read(self.store.iter_messages(session.id))
+        secrets, code = len(written.search.done), report.count(len(written.parse.done), "Python file")
+        self.say(f"{self.paint('Killed', 'bad')} with SIGKILL. By then it had searched {secrets} of {files} files for")
+        self.say(f"secrets, and {code} for dangerous calls.")
         return session
 
     def wait_until_half_done(self, child: subprocess.Popen[str], known: set[str]) -> SessionRecord | None:
@@ -93,55 +107,73 @@ class Command(BaseCommand):
 
     def half_done(self, session: SessionRecord) -> bool:
         checkpoint = self.store.get_latest_checkpoint(session.id)
-        progress = files_counted(checkpoint) if checkpoint else None
-        return progress is not None and progress["done"] * 2 >= progress["of"]
+        # Not the search for secrets, which may have stopped with its question.
+        progress = counted(checkpoint, "parse") if checkpoint else None
+        return progress is not None and progress["more"] and progress["done"] * 2 >= progress["of"]
 
     def prove_nothing_was_repeated(self, session: SessionRecord, before: list[MessageRecord]) -> None:
         after = [message for message in self.store.iter_messages(session.id) if message.id > before[-1].id]
         first, second = files_searched(before), files_searched(after)
-        repeated = first.keys() & second.keys() | {file for file, times in (first + second).items() if times > 1}
-        if repeated:
+        if repeated := [file for (_, file), times in (first + second).items() if times > 1]:
             raise CommandError(f"Searched twice: {', '.join(sorted(repeated))}")
         self.say()
-        self.say(
-            f"{self.paint('Nothing was repeated:', 'good')} by the messages in the database {len(first)} files were "
-            f"searched\nbefore the kill, {len(second)} after it, and none twice."
-        )
+        self.say(f"{self.paint('Nothing was repeated.', 'good')} By the messages in the database:")
+        for node, purpose in (("search", "secrets"), ("parse", "dangerous calls")):
+            early, late = (sum(name == node for name, _ in files) for files in (first, second))
+            self.say(f"  {purpose:<15}  {early:>3} files before the kill, {late:>3} after it, none twice")
 
     def show_run(self, session: SessionRecord, before: list[MessageRecord], last: CheckpointRecord | None) -> None:
         messages = list(self.store.iter_messages(session.id))
         checkpoints = self.store.list_checkpoints(session.id)[::-1]
-        mark = self.paint("  " + "- " * 15 + "killed here, and resumed", "bad")
-
         self.announce(["scan", "--show", session.id], "shows all of it; here in short")
-        at = len(before)
-        lines = [history.message_line(message) for message in messages]
-        self.say(self.paint(f"{len(messages)} messages", "title"))
-        self.say("\n".join([*shortened(lines[:at], 5, 2), mark, *shortened(lines[at:], 2, 5)]))
 
-        at = last.version if last else 0
-        lines = [history.checkpoint_line(checkpoint) for checkpoint in checkpoints]
+        self.say(self.paint(f"{len(messages)} messages", "title"))
+        asked = next(at for at, message in enumerate(messages) if is_question(message))
+        self.say_in_short([history.message_line(each) for each in messages], len(before), asked)
+
         self.say()
         self.say(self.paint(f"{len(checkpoints)} checkpoints", "title"))
-        self.say("\n".join([*shortened(lines[:at], 3, 2), mark, *shortened(lines[at:], 1, 4)]))
+        asked = max(at for at, checkpoint in enumerate(checkpoints) if checkpoint.source == "interrupt")
+        self.say_in_short(
+            [history.checkpoint_line(each) for each in checkpoints], last.version if last else 0, asked + 1
+        )
+
+    def say_in_short(self, lines: list[str], killed: int, asked: int) -> None:
+        """The lines with a mark where the run was killed, and one where it was asked (or both at the same place)."""
+        marks = {killed: "killed here, and resumed", asked: "answered here, and resumed"}
+        start = 0
+        for at, mark in sorted(marks.items()):
+            self.say("\n".join(shortened(lines[start:at], 2, 2)))
+            self.say(self.paint(f"  {'- ' * 15}{mark}", "bad"))
+            start = at
+        self.say("\n".join(shortened(lines[start:], 2, 3)))
 
     def fork(self, session: SessionRecord) -> SessionRecord:
         middle = self.last_before_the_first_finding(session)
-        done = set(transcript.read(self.messages_up_to(session, middle)).done)
-        command = ["scan", "--fork", middle.id, "--title", "Demo, strict", "--ruleset", "strict", "--json"]
-        strict = json.loads(self.run(*command, capture=True))
-        known = agent.Run(self.store, session).to_the_end()
+        known = transcript.read(self.messages_up_to(session, middle))
+        command = ["scan", "--fork", middle.id, "--title", "Demo, strict", "--ruleset", "strict", "--answer", "yes"]
+        strict = json.loads(self.run(*command, "--json", capture=True))
+        default = report.as_json(agent.Run(self.store, session).report())
 
-        rest = [finding for finding in known.findings if finding.file not in done]
-        rest_strict = [finding for finding in strict["findings"] if finding["file"] not in done]
-        old = {(finding.rule, report.printable(finding.file), finding.line) for finding in rest}
-        extra = Counter(
-            finding["rule"] for finding in rest_strict if (finding["rule"], finding["file"], finding["line"]) not in old
-        )
+        def rest(findings: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+            done = {
+                "secret": {*map(report.printable, known.search.done)},
+                "code": {*map(report.printable, known.parse.done)},
+            }
+            return [
+                (finding["rule"], finding["file"], finding["line"])
+                for finding in findings
+                if finding["file"] not in done[RULES[finding["rule"]].kind]
+            ]
+
+        rest_default, rest_strict = rest(default["findings"]), rest(strict["findings"])
+        extra = Counter(rule for rule, *_ in set(rest_strict) - set(rest_default))
         more = ", ".join(f"{number} {rule}" for rule, number in extra.most_common()) or "nothing"
-        self.say(f"The fork has the {report.count(len(done), 'file')} finished by then; the others were searched anew:")
-        self.say(f"  ruleset default  {report.count(len(rest), 'finding'):>12}")
-        self.say(f"  ruleset strict   {report.count(len(rest_strict), 'finding'):>12}, with {more} more")
+        done = report.count(len(known.search.done), "file")
+        self.say(f"The fork has the {done} finished by then; in the others it finds:")
+        self.say(f"  ruleset default  {report.count(len(rest_default), 'finding'):>12}")
+        self.say(f"  ruleset strict   {report.count(len(rest_strict), 'finding'):>12}")
+        self.say(f"  more             {more}")
         forked = self.store.get_session(strict["session"])
         if forked is None:
             raise CommandError(f"The fork is not in the database: {strict['session']}")
@@ -151,9 +183,9 @@ class Command(BaseCommand):
 
     def last_before_the_first_finding(self, session: SessionRecord) -> CheckpointRecord:
         """From there on, two rulesets have something to differ about."""
-        counted = [(each, files_counted(each)) for each in self.store.list_checkpoints(session.id)]
-        searching = [(each, progress) for each, progress in counted if progress]
-        return next((each for each, progress in searching if not progress["findings"]), searching[-1][0])
+        parsing = [(each, counted(each, "parse")) for each in self.store.list_checkpoints(session.id)]
+        begun = [(each, progress) for each, progress in parsing if progress]
+        return next((each for each, progress in begun if not progress["findings"]), begun[-1][0])
 
     def messages_up_to(self, session: SessionRecord, checkpoint: CheckpointRecord) -> list[MessageRecord]:
         return [each for each in self.store.iter_messages(session.id) if each.created_at <= checkpoint.created_at]
@@ -175,18 +207,22 @@ class Command(BaseCommand):
     def command_line(self, command: list[str]) -> list[str]:
         return [sys.executable, str(Path(self.directory, "manage.py")), *command, *self.colour]
 
-    def run(self, *command: str, capture: bool = False) -> str:
+    def run(self, *command: str, capture: bool = False, expected: int = 0) -> str:
         """Run a command of this project in a process of its own; with ``capture`` its output is returned."""
         self.announce(list(command))
         done = subprocess.run(
             self.command_line(list(command)),
             cwd=self.directory,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.PIPE if capture else None,
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise CommandError(f"manage.py {' '.join(command)} ended with exit code {done.returncode}")
+        if done.returncode != expected:
+            raise CommandError(
+                f"manage.py {' '.join(command)} ended with exit code {done.returncode}\n{done.stderr or ''}"
+            )
         return done.stdout or ""
 
     def title(self, text: str, more: str = "") -> None:
@@ -206,17 +242,21 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def files_counted(checkpoint: CheckpointRecord) -> dict[str, Any] | None:
-    """How far the search was at this checkpoint; None where it was not searching."""
-    result = checkpoint.node_results.get("search")
-    return result["output"] if result and result["status"] == "running" else None
+def counted(checkpoint: CheckpointRecord, node: str) -> dict[str, Any] | None:
+    """How far the node was at this checkpoint; None if it had not begun."""
+    result = checkpoint.node_results.get(node)
+    return result.get("output") if result else None
 
 
-def files_searched(messages: list[MessageRecord]) -> Counter[str]:
-    """File -> how often the messages say that it was searched."""
+def files_searched(messages: list[MessageRecord]) -> Counter[tuple[str, str]]:
+    """(node, file) -> how often the messages say that it was searched."""
     results = [result for message in messages for result in message.tool_results or ()]
-    searched = [result["content"]["files"] for result in results if result["toolUseId"].startswith("search-")]
-    return Counter(file for files in searched for file in files)
+    searched = [(result["toolUseId"].partition("-")[0], result["content"]) for result in results]
+    return Counter((node, file) for node, content in searched if node in agent.KINDS for file in content["files"])
+
+
+def is_question(message: MessageRecord) -> bool:
+    return any(call["name"] == "ask_person" for call in message.tool_calls or ())
 
 
 def shortened(lines: list[str], first: int, last: int) -> list[str]:

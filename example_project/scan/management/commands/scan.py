@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from example_project.scan import agent, history, report
+from example_project.scan import agent, history, question, report
 from example_project.scan.colours import painter
-from example_project.scan.progress import ProgressBar
+from example_project.scan.progress import Progress
 from example_project.scan.rules import RULESETS
 from example_project.scan.search import BATCH_FILES, BATCH_SECONDS
 from obsku_checkpoint.errors import CheckpointStoreError, VersionConflictError
@@ -17,7 +18,8 @@ from obsku_checkpoint.records import CheckpointRecord, SessionRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 LATEST = ""
-INTERRUPTED = 130
+#: exit codes: the agent waits for an answer; Ctrl-C, as a shell has it
+WAITING, STOPPED = 3, 130
 
 
 class Command(BaseCommand):
@@ -42,6 +44,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--ruleset", choices=sorted(RULESETS), help="what to look for in a new session or a fork (default: default)"
         )
+        parser.add_argument(
+            "--answer",
+            choices=agent.ANSWERS,
+            help="answer the question, now or when it comes, whether to go on where a secret is found",
+        )
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
         parser.add_argument("--top", type=positive, metavar="N", help="print only the first N findings")
         parser.add_argument(
@@ -62,6 +69,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         self.options = options
         self.paint = painter(self.stdout, no_color=options["no_color"])
+        self.paint_errors = painter(self.stderr, no_color=options["no_color"])
         self.store = DjangoCheckpointStore()
         self._check_combination()
         try:
@@ -90,8 +98,10 @@ class Command(BaseCommand):
             for option in ("title", "ruleset"):
                 if self.options[option] is not None:
                     raise CommandError(f"--{option} belongs to a new session: give it with PATH or --fork.")
-        if self.options["json"] and given[0] in ("--show", "--list"):
-            raise CommandError(f"--json belongs to a report: it cannot be combined with {given[0]}.")
+        if given[0] in ("--show", "--list"):
+            for option, what in (("json", "a report"), ("answer", "a run")):
+                if self.options[option]:
+                    raise CommandError(f"--{option} belongs to {what}: it cannot be combined with {given[0]}.")
 
     # -- which session
 
@@ -143,24 +153,38 @@ class Command(BaseCommand):
     # -- running it
 
     def _run(self, session: SessionRecord) -> None:
+        run = agent.Run(self.store, session, batch_files=self.options["batch"], delay=self.options["delay"])
+        earlier, resumed = run.files_done, not run.finished and self.options["resume"] is not None
         try:
-            with ProgressBar(sys.stderr) as bar:
-                run = agent.Run(
-                    self.store, session, watch=bar, batch_files=self.options["batch"], delay=self.options["delay"]
-                )
-                earlier, resumed = run.files_done, not run.finished and self.options["resume"] is not None
-                found = run.to_the_end()
+            with Progress(sys.stderr, run.graph.nodes, run.checkpoint, paint=self.paint_errors) as self.progress:
+                result = run.to_the_end(self._ask, on_event=self.progress)
         except KeyboardInterrupt:
             self.stderr.write(f"Stopped. To go on: manage.py scan --resume {session.id}")
-            sys.exit(INTERRUPTED)
+            sys.exit(STOPPED)
+        if result.status == "failed":
+            errors = "; ".join(f"{node}: {error}" for node, error in result.errors.items())
+            raise CommandError(f"{errors}\nTo try again: manage.py scan --resume {session.id}")
+        if result.question:
+            self.stderr.write(f"{result.question['reason']} To answer yes or no:")
+            self.stderr.write(f"  manage.py scan --resume {session.id} --answer yes")
+            sys.exit(WAITING)
+        found = run.report()
         if self.options["json"]:
             self.stdout.write(json.dumps(report.as_json(found), indent=2))
             return
-        self.stdout.write(report.as_text(found, paint=self.paint, limit=self.options["top"]))
+        layout = {"width": shutil.get_terminal_size().columns} if self.stdout.isatty() else {}
+        self.stdout.write(report.as_text(found, paint=self.paint, limit=self.options["top"], **layout))
         if resumed:
             new = report.count(run.files_done - earlier, "file")
             self.stdout.write(f"Resumed: {report.count(earlier, 'file')} finished before, {new} searched now.")
         self.stdout.write(f"Session {session.id}")
+
+    def _ask(self, asked: dict[str, Any]) -> str | None:
+        if self.options["answer"] is None and sys.stdin.isatty() and sys.stderr.isatty():
+            self.progress.again()
+            return question.ask(asked, sys.stdin, sys.stderr, paint=self.paint_errors)
+        answer: str | None = self.options["answer"]
+        return answer
 
 
 def positive(value: str) -> int:
