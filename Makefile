@@ -41,9 +41,9 @@ $(BIN)/python:
 	$(BIN)/python -m pip install -q --upgrade pip
 
 $(VENV)/.base: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q -e ".[api]"
+	$(BIN)/python -m pip install -q -e ".[api,client]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q -e ".[api]" --group dev
+	$(BIN)/python -m pip install -q -e ".[api,client]" --group dev
 	@touch $@ $(VENV)/.base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import (
+    AccessDeniedError,
     CheckpointCorruptionError,
     CheckpointNotFoundError,
     CheckpointStoreError,
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "UNSET",
+    "AccessDeniedError",
     "CheckpointCorruptionError",
     "CheckpointNotFoundError",
     "CheckpointRecord",

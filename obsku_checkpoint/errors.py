@@ -7,6 +7,7 @@ task queues) with its attributes.
 from __future__ import annotations
 
 __all__ = [
+    "AccessDeniedError",
     "CheckpointCorruptionError",
     "CheckpointNotFoundError",
     "CheckpointStoreError",
@@ -144,6 +145,10 @@ class StoreUnavailableError(CheckpointStoreError):
 
     The driver's error is the ``__cause__``.
     """
+
+
+class AccessDeniedError(CheckpointStoreError):
+    """The server does not know the caller, or does not let it do this."""
 
 
 class ConfigurationError(CheckpointStoreError):

@@ -146,3 +146,9 @@ class SessionSummary:
     last_message: MessageRecord | None
     #: from the session's creation to its last activity
     duration: timedelta
+
+
+def duration(session: SessionRecord) -> timedelta:
+    """From creation to last activity; zero where one of the two cannot be decoded."""
+    created, active = session.created_at, session.updated_at
+    return timedelta(0) if isinstance(created, CorruptValue) or isinstance(active, CorruptValue) else active - created

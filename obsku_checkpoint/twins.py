@@ -14,9 +14,9 @@ S = TypeVar("S")
 
 @runtime_checkable
 class RunsAsync(Protocol):
-    """A store that says itself where the work of its async twins is done."""
+    """A store that says itself how its async twins do their work: ``call`` is the sync method with its arguments."""
 
-    async def _run_async(self, call: Callable[[], R]) -> R: ...
+    async def _run_async(self, call: functools.partial[R]) -> R: ...
 
 
 def twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
@@ -27,7 +27,7 @@ def twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], 
     name = method.__name__
 
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        work: Callable[[], R] = functools.partial(getattr(self, name), *args, **kwargs)
+        work: functools.partial[R] = functools.partial(getattr(self, name), *args, **kwargs)
         if isinstance(self, RunsAsync):
             return await self._run_async(work)
         import asyncio  # noqa: PLC0415 - a third of the package's import time; a running loop has imported it

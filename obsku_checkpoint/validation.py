@@ -6,14 +6,16 @@ field.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
+from obsku_checkpoint.protocols import UNSET
 from obsku_checkpoint.records import NodeStatus, Role, Source
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def can_exist(field: str, value: Any) -> bool:
     return not _UNSTORABLE.search(value)
 
 
-def content(field: str, value: Any) -> str | None:
+def _content(field: str, value: Any) -> str | None:
     """A message's text. Models and tools do emit what PostgreSQL cannot hold, and an agent must not die of it."""
     if value is None:
         return None
@@ -82,7 +84,7 @@ def integer(field: str, value: Any, low: int = -INT32 - 1, high: int = INT32) ->
     return value
 
 
-def tokens(field: str, value: Any) -> int | None:
+def _tokens(field: str, value: Any) -> int | None:
     return None if value is None else integer(field, value, low=0)
 
 
@@ -96,12 +98,14 @@ def moment(field: str, value: Any) -> datetime | None:
     return value
 
 
+def iso(field: str, value: Any) -> str | None:
+    """The moment as ISO 8601."""
+    checked = moment(field, value)
+    return None if checked is None else checked.isoformat()
+
+
 def on_corrupt(value: Any) -> str:
     return _one_of("on_corrupt", value, ("raise", "keep"))
-
-
-def role(field: str, value: Any) -> str:
-    return _one_of(field, value, ROLES)
 
 
 def source(value: Any) -> str:
@@ -124,13 +128,26 @@ def metadata(value: Any) -> str | None:
     return json_plus("metadata", value)
 
 
-def tool_calls(field: str, value: Any) -> str | None:
+def session_changes(**given: Any) -> dict[str, Any]:
+    """The columns of a session that are to be changed: those that are not `UNSET`."""
+    return {name: _SESSION_CHANGES[name](name, value) for name, value in given.items() if value is not UNSET}
+
+
+_SESSION_CHANGES: dict[str, Callable[[str, Any], str | None]] = {
+    "title": optional_text,
+    "directory": text,
+    "workspace_id": optional_key,
+    "metadata": lambda _, value: metadata(value),
+}
+
+
+def _tool_calls(field: str, value: Any) -> str | None:
     return _list(
         field, value, lambda path, call: _shape(path, call, {"name": _text, "toolUseId": _text, "input": _any})
     )
 
 
-def tool_results(field: str, value: Any) -> str | None:
+def _tool_results(field: str, value: Any) -> str | None:
     required = {"toolUseId": _text, "content": _any}
     return _list(
         field, value, lambda path, result: _shape(path, result, required, {"status": _text, "fullOutputRef": _text})
@@ -157,6 +174,48 @@ def cycle_state(value: Any) -> str | None:
         return None
     _shape("cycle_state", value, {"backEdge": _text, "iteration": integer})
     return json_plus("cycle_state", value)
+
+
+def message(
+    path: str,
+    role: Any,
+    content: Any = None,
+    tool_calls: Any = None,
+    tool_results: Any = None,
+    tokens_in: Any = None,
+    tokens_out: Any = None,
+) -> list[Any]:
+    """What the columns `MESSAGE` of a message store; ``path`` leads to it where it is one of several."""
+    prefix = f"{path}." if path else ""
+    return [
+        _one_of(f"{prefix}role", role, ROLES),
+        _content(f"{prefix}content", content),
+        _tool_calls(f"{prefix}tool_calls", tool_calls),
+        _tool_results(f"{prefix}tool_results", tool_results),
+        _tokens(f"{prefix}tokens_in", tokens_in),
+        _tokens(f"{prefix}tokens_out", tokens_out),
+    ]
+
+
+MESSAGE = tuple(inspect.signature(message).parameters)[1:]
+
+
+def messages(value: Any) -> list[list[Any]]:
+    """The same of many: an iterable of mappings with the names of `MESSAGE`."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        raise InvalidRecordError("messages", f"takes an iterable of mappings, not {type(value).__name__}")
+    return [_one_message(f"messages[{index}]", one) for index, one in enumerate(value)]
+
+
+def _one_message(path: str, value: Any) -> list[Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidRecordError(path, f"takes a mapping, not {type(value).__name__}")
+    for name in value:
+        if name not in MESSAGE:
+            raise InvalidRecordError(f"{path}.{name}", f"is unknown; known are {', '.join(MESSAGE)}")
+    if "role" not in value:
+        raise InvalidRecordError(f"{path}.role", "is missing")
+    return message(path, **value)
 
 
 def _one_of(field: str, value: Any, choices: Sequence[str]) -> str:

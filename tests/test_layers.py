@@ -12,11 +12,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "twins", "ids", "clock", "codec_surrogates"},
+    {"errors", "records", "twins", "ids", "clock", "codec_surrogates", "paths"},
     {"codec_tags"},
     {"codec"},
     {"protocols", "validation"},
-    {"graph"},
+    {"client", "graph"},
     {"conf"},
     {"fields", "routers", "signals", "checks"},
     {"querysets"},

@@ -1,6 +1,6 @@
 """The REST API: everything the store does, over HTTP. Needs the extra ``api``.
 
-* `urls.py`: the routes; `converters.py`: how an id stands in one
+* `urls.py`: the routes (`obsku_checkpoint.paths`: how an id stands in one)
 * `sessions.py`, `messages.py`, `checkpoints.py`: the views, one file a subject; `views.py`: what all have in common
 * `permissions.py`: who may do what; `scope.py`: which workspaces a request sees
 * `etags.py`: how two people do not overwrite each other

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import status
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +15,7 @@ from obsku_checkpoint.api.etags import etag
 from obsku_checkpoint.api.filters import CheckpointFilters
 from obsku_checkpoint.api.pagination import KeysetPage
 from obsku_checkpoint.api.views import StoreView
+from obsku_checkpoint.errors import CheckpointNotFoundError
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.querysets import CheckpointQuerySet
 from obsku_checkpoint.records import CheckpointRecord
@@ -52,7 +52,7 @@ class SessionCheckpoints(StoreView):
         namespace = request.query_params.get("namespace")
         checkpoint = self.store.get_latest_checkpoint(id, namespace, on_corrupt="keep")
         if checkpoint is None:
-            raise NotFound("Checkpoint not found: the session has none.")
+            raise CheckpointNotFoundError("latest")
         return Response(serializers.Checkpoint(checkpoint).data)
 
 
@@ -68,7 +68,7 @@ class Checkpoints(StoreView):
         """The checkpoint, its parent, … as far as the request may see."""
         lineage = self._visible(self.store.get_lineage(id, on_corrupt="keep"))
         if not lineage:
-            raise NotFound(f"Checkpoint not found: {id}")
+            raise CheckpointNotFoundError(id)
         return Response(serializers.Checkpoint(lineage, many=True).data)
 
     def fork(self, request: Request, id: str) -> Response:
@@ -84,7 +84,7 @@ class Checkpoints(StoreView):
         checkpoints = self.scope.limit(Checkpoint.objects.using(self.store.using).filter(id=id))
         row = checkpoints.values().first() if validation.can_exist("checkpoint_id", id) else None
         if row is None:
-            raise NotFound(f"Checkpoint not found: {id}")
+            raise CheckpointNotFoundError(id)
         return _record(row)
 
     def _visible(self, lineage: list[CheckpointRecord]) -> list[CheckpointRecord]:

@@ -60,17 +60,22 @@ def in_http_words(error: Exception) -> Exception:
         case SerializationError():
             return ValidationError({_shown(error.path): [_shown(error.reason)]})
         case NotFoundError():
-            return NotFound(_shown(str(error)))
+            return NotFound(_problem(error, f"{error.kind.lower()}_not_found"))
         case IdConflictError():
-            return Conflict(_shown(str(error)), code="id_conflict")
+            return Conflict(_problem(error, "id_conflict"))
         case VersionConflictError():
-            return Conflict(_shown(str(error)), code="version_conflict")
+            return Conflict(_problem(error, "version_conflict"))
         case CheckpointCorruptionError():  # a write met a stored record that nobody can read
-            return Conflict(f"The stored record cannot be decoded: {_shown(error.reason)}", code="corrupt")
+            return Conflict(_problem(f"The stored record cannot be decoded: {error.reason}", "corrupt"))
         # The latter two where it is not the store that asks: users and permissions are in the database, too.
         case StoreUnavailableError() | OperationalError() | InterfaceError():
             return Unavailable()
     return error
+
+
+def _problem(error: object, code: str) -> dict[str, str]:
+    """``detail`` is for people, ``code`` for programs."""
+    return {"detail": _shown(str(error)), "code": code}
 
 
 def _shown(text: str) -> str:

@@ -120,6 +120,14 @@ SESSIONS = {
         answers={204: None},
         errors=[404],
     ),
+    "summaries": Operation(
+        id="sessions_summaries",
+        summary="Sessions in figures, last active first",
+        answers={200: serializers.SessionSummaryPage},
+        errors=[400],
+        parameters=[CURSOR, LIMIT],
+        filters=True,
+    ),
     "summary": Operation(
         id="sessions_summary",
         summary="A session in figures",

@@ -14,7 +14,10 @@ from rest_framework import serializers
 INTEGER = ("integer", ["integer", "null"])
 PROBLEM = {
     "type": "object",
-    "properties": {"detail": {"type": "string", "description": "What is wrong."}},
+    "properties": {
+        "detail": {"type": "string", "description": "What is wrong."},
+        "code": {"type": "string", "description": "The same for programs, of 404 and 409: as `version_conflict`."},
+    },
     "required": ["detail"],
 }
 FIELDS = {

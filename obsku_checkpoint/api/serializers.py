@@ -216,6 +216,10 @@ class SessionPage(_Page):
     results = Session(many=True, help_text="Sessions, last active first.")
 
 
+class SessionSummaryPage(_Page):
+    results = SessionSummary(many=True, help_text="Sessions in figures, last active first.")
+
+
 class MessagePage(_Page):
     results = Message(many=True, help_text="Messages, oldest first.")
 

@@ -7,7 +7,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 from rest_framework import status
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +16,7 @@ from obsku_checkpoint.api.etags import etag, matches
 from obsku_checkpoint.api.filters import SessionFilters
 from obsku_checkpoint.api.pagination import KeysetPage
 from obsku_checkpoint.api.views import StoreView
+from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.querysets import SessionQuerySet
 from obsku_checkpoint.records import Resumption, SessionRecord
@@ -62,13 +62,13 @@ class Sessions(StoreView):
     def destroy(self, request: Request, id: str) -> Response:
         self.check_session_in_scope(id)
         if not self.store.delete_session(id):
-            raise NotFound(f"Session not found: {id}")
+            raise SessionNotFoundError(id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def latest(self, request: Request) -> Response:
         row = self.filter_queryset(self.rows()).values().first()
         if row is None:
-            raise NotFound("Session not found: there is none.")
+            raise SessionNotFoundError("latest")
         resumption = Resumption(
             session=SessionRecord(**row),
             messages=self.store.get_messages(row["id"], on_corrupt="keep"),
@@ -76,11 +76,16 @@ class Sessions(StoreView):
         )
         return Response(serializers.Resumption(resumption).data)
 
+    def summaries(self, request: Request) -> Response:
+        page = KeysetPage(request, self.filter_queryset(self.rows()))
+        summaries = self.store.summaries_of([SessionRecord(**row) for row in page.rows], "keep")
+        return page.response(serializers.SessionSummary(summaries, many=True).data)
+
     def summary(self, request: Request, id: str) -> Response:
         self.check_session_in_scope(id)
         summary = self.store.get_session_summary(id, on_corrupt="keep")
         if summary is None:
-            raise NotFound(f"Session not found: {id}")
+            raise SessionNotFoundError(id)
         return Response(serializers.SessionSummary(summary).data)
 
     # -- rows
@@ -88,7 +93,7 @@ class Sessions(StoreView):
     def _shown(self, id: str) -> dict[str, Any]:
         row = self.session(id).values().first()
         if row is None:
-            raise NotFound(f"Session not found: {id}")
+            raise SessionNotFoundError(id)
         return serializers.Session(SessionRecord(**row)).data
 
     def _changed(self, id: str, changes: dict[str, Any]) -> Response:

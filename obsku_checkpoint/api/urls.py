@@ -9,12 +9,12 @@ from django.db.transaction import non_atomic_requests
 from django.urls import URLPattern, path, register_converter
 
 from obsku_checkpoint.api.checkpoints import Checkpoints, SessionCheckpoints
-from obsku_checkpoint.api.converters import IdConverter
 from obsku_checkpoint.api.filters import LatestFilters
 from obsku_checkpoint.api.messages import Messages
 from obsku_checkpoint.api.sessions import Sessions
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Checkpoint, Message, Session
+from obsku_checkpoint.paths import IdConverter
 
 register_converter(IdConverter, "obsku_id")
 
@@ -34,6 +34,7 @@ EVERYTHING = {"shows": (Message, Checkpoint)}
 urlpatterns = [
     route("sessions/", Sessions, "sessions", {"get": "list", "post": "create"}),
     route("sessions/latest/", Sessions, "latest", {"get": "latest"}, filterset_class=LatestFilters, **EVERYTHING),
+    route("sessions/summaries/", Sessions, "summaries", {"get": "summaries"}, **EVERYTHING),
     route(
         "sessions/<obsku_id:id>/",
         Sessions,

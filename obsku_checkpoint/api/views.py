@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from django.db import models
 from django.utils.module_loading import import_string
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +21,7 @@ from obsku_checkpoint.api.json_plus import JsonPlusParser, JsonPlusRenderer
 from obsku_checkpoint.api.schema import Operation, Schema
 from obsku_checkpoint.api.scope import Scope
 from obsku_checkpoint.api.serializers import Body
+from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.querysets import CheckpointQuerySet, MessageQuerySet, SessionQuerySet
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -106,7 +107,7 @@ class StoreView(GenericViewSet[Any]):
     def check_session(self, id: str) -> None:
         """Raise 404 unless the request may see the session."""
         if not self.session(id).exists():
-            raise NotFound(f"Session not found: {id}")
+            raise SessionNotFoundError(id)
 
     def check_session_in_scope(self, id: str) -> None:
         """The same where the store is asked next, which knows by itself whether there is such a session."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from obsku_checkpoint import signals, validation
 from obsku_checkpoint.clock import clock
-from obsku_checkpoint.errors import InvalidRecordError, SessionNotFoundError
+from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
 from obsku_checkpoint.store.base import DatabaseStore
-from obsku_checkpoint.store.rows import Row, message_records
+from obsku_checkpoint.store.rows import message_records
 from obsku_checkpoint.store.selects import BY_ID, OF_SESSION
 
 if TYPE_CHECKING:
@@ -37,14 +36,11 @@ class Messages(DatabaseStore):
         tokens_in: int | None = None,
         tokens_out: int | None = None,
     ) -> MessageRecord:
-        message = _columns("", role, content, tool_calls, tool_results, tokens_in, tokens_out)
+        message = validation.message("", role, content, tool_calls, tool_results, tokens_in, tokens_out)
         return self._append(session_id, [message])[0]
 
     def add_messages(self, session_id: str, messages: Iterable[Mapping[str, Any]]) -> list[MessageRecord]:
-        if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
-            raise InvalidRecordError("messages", f"takes an iterable of mappings, not {type(messages).__name__}")
-        rows = [_columns_of(f"messages[{index}]", message) for index, message in enumerate(messages)]
-        return self._append(session_id, rows)
+        return self._append(session_id, validation.messages(messages))
 
     def get_messages(
         self,
@@ -110,37 +106,3 @@ class Messages(DatabaseStore):
             if not self._select(Session, (BY_ID, session_id), column="id"):
                 raise SessionNotFoundError(session_id)
         return []
-
-
-def _columns(
-    path: str,
-    role: Any,
-    content: Any = None,
-    tool_calls: Any = None,
-    tool_results: Any = None,
-    tokens_in: Any = None,
-    tokens_out: Any = None,
-) -> Row:
-    prefix = f"{path}." if path else ""
-    return [
-        validation.role(f"{prefix}role", role),
-        validation.content(f"{prefix}content", content),
-        validation.tool_calls(f"{prefix}tool_calls", tool_calls),
-        validation.tool_results(f"{prefix}tool_results", tool_results),
-        validation.tokens(f"{prefix}tokens_in", tokens_in),
-        validation.tokens(f"{prefix}tokens_out", tokens_out),
-    ]
-
-
-PARAMETERS = tuple(inspect.signature(_columns).parameters)[1:]
-
-
-def _columns_of(path: str, message: Any) -> Row:
-    if not isinstance(message, Mapping):
-        raise InvalidRecordError(path, f"takes a mapping, not {type(message).__name__}")
-    for name in message:
-        if name not in PARAMETERS:
-            raise InvalidRecordError(f"{path}.{name}", f"is unknown; known are {', '.join(PARAMETERS)}")
-    if "role" not in message:
-        raise InvalidRecordError(f"{path}.role", "is missing")
-    return _columns(path, **message)

@@ -110,15 +110,9 @@ class Sessions(DatabaseStore):
         workspace_id: str | Unset | None = UNSET,
         metadata: dict[str, Any] | Unset | None = UNSET,
     ) -> SessionRecord:
-        changes: dict[str, Any] = {}
-        if title is not UNSET:
-            changes["title"] = validation.optional_text("title", title)
-        if directory is not UNSET:
-            changes["directory"] = validation.text("directory", directory)
-        if workspace_id is not UNSET:
-            changes["workspace_id"] = validation.optional_key("workspace_id", workspace_id)
-        if metadata is not UNSET:
-            changes["metadata"] = validation.metadata(metadata)
+        changes = validation.session_changes(
+            title=title, directory=directory, workspace_id=workspace_id, metadata=metadata
+        )
         if not validation.can_exist("session_id", session_id):
             raise SessionNotFoundError(session_id)
         with self._call():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from obsku_checkpoint.protocols import OnCorrupt
-from obsku_checkpoint.records import CorruptValue, SessionRecord, SessionSummary
+from obsku_checkpoint.records import SessionRecord, SessionSummary, duration
 from obsku_checkpoint.store.checkpoints import Checkpoints
 from obsku_checkpoint.store.messages import Messages
 from obsku_checkpoint.store.rows import message_records
@@ -16,7 +16,7 @@ from obsku_checkpoint.store.sessions import Sessions
 class Summaries(Sessions, Messages, Checkpoints):
     def get_session_summary(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> SessionSummary | None:
         session = self.get_session(session_id, on_corrupt=on_corrupt)
-        return self._summaries([session], on_corrupt)[0] if session else None
+        return self.summaries_of([session], on_corrupt)[0] if session else None
 
     def list_session_summaries(
         self,
@@ -27,9 +27,10 @@ class Summaries(Sessions, Messages, Checkpoints):
         on_corrupt: OnCorrupt = "raise",
     ) -> list[SessionSummary]:
         sessions = self.list_sessions(workspace_id, before=before, limit=limit, on_corrupt=on_corrupt)
-        return self._summaries(sessions, on_corrupt)
+        return self.summaries_of(sessions, on_corrupt)
 
-    def _summaries(self, sessions: Sequence[SessionRecord], on_corrupt: OnCorrupt) -> list[SessionSummary]:
+    def summaries_of(self, sessions: Sequence[SessionRecord], on_corrupt: OnCorrupt) -> list[SessionSummary]:
+        """The figures of sessions that have been read, in their order."""
         ids = [session.id for session in sessions]
         with self._call():
             figures = {id: numbers for id, *numbers in self._rows(self._messages.figures(ids))}
@@ -47,13 +48,7 @@ class Summaries(Sessions, Messages, Checkpoints):
                 tokens_in=tokens_in,
                 tokens_out=tokens_out,
                 last_message=last_messages.get(session.id),
-                duration=_duration(session),
+                duration=duration(session),
             )
             summaries.append(summary)
         return summaries
-
-
-def _duration(session: SessionRecord) -> timedelta:
-    if isinstance(session.created_at, CorruptValue) or isinstance(session.updated_at, CorruptValue):
-        return timedelta(0)
-    return session.updated_at - session.created_at

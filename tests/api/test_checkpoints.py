@@ -35,7 +35,10 @@ def test_a_checkpoint_is_saved_and_read(api: Client, store: DjangoCheckpointStor
     assert api.get(f"/api/checkpoints/{stored.id}/").json() == checkpoint
     assert api.get(f"{path}checkpoints/").json()["results"] == [checkpoint]
     assert api.get(f"{path}checkpoints/latest/").json() == checkpoint
-    assert api.get("/api/checkpoints/nowhere/").json() == {"detail": "Checkpoint not found: nowhere"}
+    assert api.get("/api/checkpoints/nowhere/").json() == {
+        "detail": "Checkpoint not found: nowhere",
+        "code": "checkpoint_not_found",
+    }
 
 
 def test_the_same_post_twice_makes_one_checkpoint(api: Client, path: str) -> None:

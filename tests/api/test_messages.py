@@ -73,7 +73,10 @@ def test_bad_messages_are_answered_with_the_fields_name(api: Client, path: str, 
 def test_a_session_that_does_not_exist_has_no_messages(api: Client) -> None:
     for body in ({"role": "user"}, [{"role": "user"}], []):
         assert api.post("/api/sessions/nowhere/messages/", body).status_code == 404
-    assert api.get("/api/sessions/nowhere/messages/").json() == {"detail": "Session not found: nowhere"}
+    assert api.get("/api/sessions/nowhere/messages/").json() == {
+        "detail": "Session not found: nowhere",
+        "code": "session_not_found",
+    }
 
 
 def test_limit_and_before_are_the_stores(api: Client, store: DjangoCheckpointStore, path: str) -> None:

@@ -137,6 +137,7 @@ ROUTES = {
     "{checkpoint}lineage/": 1,
     "/api/sessions/latest/": 3,
     "{path}summary/": 5,
+    "/api/sessions/summaries/": 5,
 }
 
 

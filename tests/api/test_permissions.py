@@ -31,6 +31,7 @@ NO_OPTIONS_OF_ALL = (401, 403, 405, 405, 405, 405)
 ROUTES: dict[str, dict[str, tuple[int, ...]]] = {
     "sessions/": {"get": LIST, "post": (401, 403, 403, 201, 201, 403)},
     "sessions/latest/?workspace_id={workspace}": {"get": READ, "options": NO_OPTIONS_OF_ALL},
+    "sessions/summaries/": {"get": LIST, "options": NO_OPTIONS_OF_ALL},
     "sessions/{session}/": {"get": READ, "patch": CHANGE, "delete": DELETE},
     "sessions/{session}/summary/": {"get": READ, "options": NO_OPTIONS_OF_ALL},
     "sessions/{session}/messages/": {"get": READ, "post": ADD},
@@ -175,7 +176,13 @@ def test_a_route_that_shows_more_needs_more_permissions(
     checkpoint = store.save_checkpoint(id, step=1, node_results={})
     client = Client(user)
     assert client.get(path).status_code == 200
-    for route in (f"{path}summary/", "/api/sessions/latest/", f"{path}messages/", f"{path}checkpoints/"):
+    for route in (
+        f"{path}summary/",
+        "/api/sessions/latest/",
+        "/api/sessions/summaries/",
+        f"{path}messages/",
+        f"{path}checkpoints/",
+    ):
         assert client.get(route).status_code == 403, route
     assert client.post(f"/api/checkpoints/{checkpoint.id}/fork/", {}).status_code == 403
 

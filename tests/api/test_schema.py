@@ -62,7 +62,7 @@ def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 def test_the_schema_is_openapi_3_1_and_has_every_route(schema: dict[str, Any]) -> None:
     assert schema["openapi"].startswith("3.1")
-    assert len(list(operations(schema))) == 15
+    assert len(list(operations(schema))) == 16
 
 
 def test_every_operation_is_described_with_its_errors(schema: dict[str, Any]) -> None:

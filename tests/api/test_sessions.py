@@ -43,7 +43,10 @@ def test_a_session_is_made_read_changed_and_deleted(api: Client, store: DjangoCh
     assert api.delete(path).status_code == 204
     assert api.delete(path).status_code == 404
     assert api.patch(path, {}).status_code == 404
-    assert api.get(path).json() == {"detail": f"Session not found: {stored.id}"}
+    assert api.get(path).json() == {
+        "detail": f"Session not found: {stored.id}",
+        "code": "session_not_found",
+    }
 
 
 def test_a_map_that_typescript_stored_comes_out_and_goes_in_unchanged(
@@ -70,7 +73,10 @@ def test_the_same_post_twice_makes_one_session(api: Client, workspace: str) -> N
     assert len(api.get(SESSIONS, {"workspace_id": workspace}).json()["results"]) == 1
     refused = api.post(SESSIONS, {**body, "title": "Other"})
     assert refused.status_code == 409
-    assert refused.json() == {"detail": f"Session {body['id']} exists with other content"}
+    assert refused.json() == {
+        "detail": f"Session {body['id']} exists with other content",
+        "code": "id_conflict",
+    }
 
 
 @pytest.mark.parametrize(
@@ -163,9 +169,11 @@ def test_a_session_is_summed_up(api: Client, store: DjangoCheckpointStore, path:
     assert (summary["tokens_in"], summary["tokens_out"], summary["last_message"]["id"]) == (3, 4, last.id)
     assert summary["duration"].startswith("P0DT00H00M0")
     assert api.get(f"{SESSIONS}nowhere/summary/").status_code == 404
+    page = api.get(f"{SESSIONS}summaries/", {"workspace_id": summary["session"]["workspace_id"]}).json()
+    assert page == {"next": None, "previous": None, "results": [summary]}
 
 
-ODD_IDS = ["Сессия-日本-🚀-{}", "a/b?c#d&e=f-{}", " spaces\tand ~2F {} ", "latest", "", ".", ".."]
+ODD_IDS = ["Сессия-日本-🚀-{}", "a/b?c#d&e=f-{}", " spaces\tand ~2F {} ", "latest", "summaries", "", ".", ".."]
 
 
 @pytest.mark.parametrize("text", ODD_IDS)
@@ -174,7 +182,9 @@ def test_any_id_has_a_path(api: Client, store: DjangoCheckpointStore, text: str)
     store.delete_session(id)
     assert api.post(SESSIONS, {"id": id, "directory": "/"}).status_code == 201
     from_tilde = id.replace("~", "~7E").replace("/", "~2F")
-    segment = {"latest": "~6Catest", "": "~", ".": "~2E", "..": "~2E."}.get(id, quote(from_tilde))
+    segment = {"latest": "~6Catest", "summaries": "~73ummaries", "": "~", ".": "~2E", "..": "~2E."}.get(
+        id, quote(from_tilde)
+    )
     assert api.get(f"{SESSIONS}{segment}/").json()["id"] == id
     assert api.post(f"{SESSIONS}{segment}/messages/", {"role": "user"}).status_code == 201
     assert api.delete(f"{SESSIONS}{segment}/").status_code == 204

@@ -1,4 +1,4 @@
-"""How an id stands in a path.
+"""How an id stands in a path of the REST API. Knows no Django.
 
 An id may be any text; a segment of a path may not: servers decode ``%2F`` before the path is looked up, and clients
 resolve ``.`` and ``..``. So ``~2F`` stands for a slash, ``~7E`` for the tilde itself (any byte of UTF-8 can be written
@@ -10,7 +10,7 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 #: ids that are a path's own words where they stand bare
-RESERVED = frozenset({".", "..", "latest"})
+RESERVED = frozenset({".", "..", "latest", "summaries"})
 
 
 class IdConverter:

@@ -1,0 +1,58 @@
+"""How a method asks: for one answer, or for a list page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+
+from obsku_checkpoint.client.answers import content
+from obsku_checkpoint.client.connections import Connections
+from obsku_checkpoint.client.requests import Request
+from obsku_checkpoint.client.retries import Steps, exchange
+from obsku_checkpoint.errors import CheckpointStoreError
+from obsku_checkpoint.protocols import ITERATION_PAGE
+
+
+class HTTPStore(Connections):
+    """The part of the store that is the same for every subject."""
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | None] | None = None,
+        body: bytes | None = None,
+        repeatable: bool = True,
+        errors: Mapping[str, CheckpointStoreError] | None = None,
+    ) -> Steps[Any]:
+        """What the server answers, None where there is no such record. ``params`` that are None are left out;
+        ``errors`` are what to raise, by the ``code`` of a refusal.
+        """
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        request = Request(method=method, path=path, params=given, body=body, repeatable=repeatable)
+        response = yield from exchange(request, self._retries)
+        return content(response, errors or {})
+
+    def _list(
+        self,
+        path: str,
+        params: Mapping[str, str | None],
+        limit: int | None,
+        towards: Literal["next", "previous"] = "next",
+    ) -> Steps[list[Any]]:
+        """The first ``limit`` of a list, or with ``previous`` the last ones; in the list's own order."""
+        found: list[Any] = []
+        cursor = None
+        while True:
+            size = ITERATION_PAGE if limit is None else min(limit - len(found), ITERATION_PAGE)
+            page = yield from self._ask("GET", path, params={**params, "limit": str(size), "cursor": cursor})
+            if page is None:
+                return found
+            found = found + page["results"] if towards == "next" else page["results"] + found
+            if page[towards] is None or len(found) == limit:
+                return found
+            # Only the cursor: behind a proxy, the server may not know by which URL it is reached.
+            cursor = httpx.URL(page[towards]).params["cursor"]

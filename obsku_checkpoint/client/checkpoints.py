@@ -1,0 +1,133 @@
+"""Checkpoints over HTTP: save the state of a graph, find the newest, follow the parents, fork."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from obsku_checkpoint import validation
+from obsku_checkpoint.client.answers import record
+from obsku_checkpoint.client.base import HTTPStore
+from obsku_checkpoint.client.connections import steps
+from obsku_checkpoint.client.requests import body, path
+from obsku_checkpoint.client.retries import Steps
+from obsku_checkpoint.errors import (
+    CheckpointNotFoundError,
+    IdConflictError,
+    SessionNotFoundError,
+    VersionConflictError,
+)
+from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.protocols import OnCorrupt
+from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, SessionRecord, Source
+
+
+class Checkpoints(HTTPStore):
+    @steps
+    def save_checkpoint(
+        self,
+        session_id: str,
+        *,
+        step: int,
+        node_results: Mapping[str, NodeResult],
+        pending_nodes: Sequence[str] = (),
+        namespace: str = "",
+        version: int | None = None,
+        parent_id: str | None = None,
+        node_id: str | None = None,
+        cycle_state: CycleState | None = None,
+        source: Source = "loop",
+        id: str | None = None,
+    ) -> Steps[CheckpointRecord]:
+        id = new_id() if id is None else validation.key("id", id)
+        namespace = validation.key("namespace", namespace)
+        columns = {
+            "id": id,
+            "namespace": namespace,
+            "parent_id": validation.optional_text("parent_id", parent_id),
+            "version": None if version is None else validation.integer("version", version, low=1),
+            "step": validation.integer("step", step),
+            "node_id": validation.optional_text("node_id", node_id),
+            "node_results": validation.node_results(node_results),
+            "pending_nodes": validation.pending_nodes(pending_nodes),
+            "cycle_state": validation.cycle_state(cycle_state),
+            "source": validation.source(source),
+        }
+        absent = SessionNotFoundError(session_id)
+        if not validation.can_exist("session_id", session_id):
+            raise absent
+        shown = yield from self._ask(
+            "POST",
+            path("sessions", session_id, "checkpoints/"),
+            body=body(columns),
+            errors={
+                "session_not_found": absent,
+                "id_conflict": IdConflictError("Checkpoint", id),
+                "version_conflict": VersionConflictError(session_id, namespace, version or 0),  # only of a given one
+            },
+        )
+        return record(CheckpointRecord, shown, "raise")
+
+    @steps
+    def get_checkpoint(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[CheckpointRecord | None]:
+        validation.on_corrupt(on_corrupt)
+        if not validation.can_exist("checkpoint_id", checkpoint_id):
+            return None
+        shown = yield from self._ask("GET", path("checkpoints", checkpoint_id))
+        return None if shown is None else record(CheckpointRecord, shown, on_corrupt)
+
+    @steps
+    def get_latest_checkpoint(
+        self, session_id: str, namespace: str | None = None, *, on_corrupt: OnCorrupt = "raise"
+    ) -> Steps[CheckpointRecord | None]:
+        validation.on_corrupt(on_corrupt)
+        if not _can_exist(session_id, namespace):
+            return None
+        shown = yield from self._ask(
+            "GET", path("sessions", session_id, "checkpoints/latest/"), params={"namespace": namespace}
+        )
+        return None if shown is None else record(CheckpointRecord, shown, on_corrupt)
+
+    @steps
+    def list_checkpoints(
+        self,
+        session_id: str,
+        *,
+        namespace: str | None = None,
+        limit: int | None = None,
+        on_corrupt: OnCorrupt = "raise",
+    ) -> Steps[list[CheckpointRecord]]:
+        validation.on_corrupt(on_corrupt)
+        count = validation.limit(limit)
+        if not _can_exist(session_id, namespace):
+            return []
+        shown = yield from self._list(path("sessions", session_id, "checkpoints/"), {"namespace": namespace}, count)
+        return [record(CheckpointRecord, checkpoint, on_corrupt) for checkpoint in shown]
+
+    @steps
+    def get_lineage(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[list[CheckpointRecord]]:
+        validation.on_corrupt(on_corrupt)
+        if not validation.can_exist("checkpoint_id", checkpoint_id):
+            return []
+        shown = yield from self._ask("GET", path("checkpoints", checkpoint_id, "lineage/"))
+        return [record(CheckpointRecord, checkpoint, on_corrupt) for checkpoint in shown or []]
+
+    @steps
+    def fork(self, checkpoint_id: str, *, title: str | None = None) -> Steps[SessionRecord]:
+        """Not repeated where it may have been carried out: each would be another session."""
+        title = validation.optional_text("title", title)
+        absent = CheckpointNotFoundError(checkpoint_id)
+        if not validation.can_exist("checkpoint_id", checkpoint_id):
+            raise absent
+        shown = yield from self._ask(
+            "POST",
+            path("checkpoints", checkpoint_id, "fork/"),
+            body=body({"title": title}),
+            repeatable=False,
+            errors={"checkpoint_not_found": absent},
+        )
+        return record(SessionRecord, shown, "keep")
+
+
+def _can_exist(session_id: str, namespace: str | None) -> bool:
+    session = validation.can_exist("session_id", session_id)
+    return session if namespace is None else validation.can_exist("namespace", namespace) and session

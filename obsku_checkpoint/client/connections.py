@@ -1,0 +1,180 @@
+"""How a method's steps are carried out, by threads and by event loops.
+
+A method is written once, as a generator of requests. `steps` makes the sync method of it; its async twin carries the
+same steps out with an `httpx.AsyncClient`, without a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from obsku_checkpoint.client.requests import Request
+from obsku_checkpoint.client.retries import Outcome, Pause, Steps
+from obsku_checkpoint.errors import ConfigurationError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Connections")
+
+FAILURES = (httpx.RequestError, httpx.InvalidURL)
+
+
+def steps(method: Callable[Concatenate[S, P], Steps[R]]) -> Callable[Concatenate[S, P], R]:
+    """The sync method of a generator of steps."""
+
+    @functools.wraps(method)
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._run(method(self, *args, **kwargs))
+
+    vars(call)["steps"] = method
+    return call
+
+
+class Connections:
+    """A pool of connections for the threads of a process, and one for each event loop. A forked child opens its own."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str | None = None,
+        timeout: float | httpx.Timeout = 10.0,
+        retries: int = 4,
+        **client_options: Any,
+    ) -> None:
+        """``base_url`` is where the project has mounted the API, such as ``https://shop.example/api/``.
+
+        ``token`` is one of Django REST framework's, sent as ``Authorization: Token …``. ``timeout`` is in seconds, of
+        connecting and of each wait for bytes; ``retries`` is how many times more a request is tried at most.
+        ``client_options`` are those that `httpx.Client` and `httpx.AsyncClient` both take, such as ``auth``,
+        ``headers``, ``verify`` and ``limits``. Raises `ConfigurationError`; connects to nothing yet.
+        """
+        try:
+            url = httpx.URL(base_url)
+        except (TypeError, httpx.InvalidURL) as error:
+            raise ConfigurationError(f"base_url is no URL: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ConfigurationError("base_url must be an absolute URL of http or https")
+        if type(retries) is not int or retries < 0:
+            raise ConfigurationError("retries must be an integer, 0 or more")
+        headers = httpx.Headers(client_options.pop("headers", None))
+        headers.setdefault("Accept", "application/json")
+        if token is not None:
+            headers["Authorization"] = f"Token {token}"
+        self._retries = retries
+        self._options = {
+            "verify": httpx.create_ssl_context(),  # read once: it takes longer than a request
+            **client_options,
+            "base_url": url,
+            "headers": headers,
+            "timeout": timeout,
+        }
+        self._threads_clients: dict[int, httpx.Client] = {}
+        self._loops_clients: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
+
+    # -- threads
+
+    def _run(self, steps: Steps[R]) -> R:
+        outcome: Outcome = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # typeshed does not know whose end it is
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                outcome = None
+                continue
+            try:
+                outcome = self._threads_client().request(**_arguments(step))
+            except FAILURES as error:
+                outcome = error
+
+    def _threads_client(self) -> httpx.Client:
+        process = os.getpid()
+        return self._threads_clients.get(process) or self._threads_clients.setdefault(
+            process, httpx.Client(**self._options)
+        )
+
+    def close(self) -> None:
+        """Close the connections of this process's threads. A later call opens new ones."""
+        client = self._threads_clients.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # -- event loops
+
+    async def _run_async(self, call: functools.partial[R]) -> R:
+        method = getattr(call.func, "steps", None)
+        if method is None:  # a subclass has overridden the sync method
+            return await asyncio.to_thread(call)
+        steps: Steps[R] = method(self, *call.args, **call.keywords)
+        outcome: Outcome = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # as above
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                outcome = None
+                continue
+            try:
+                client = await self._loops_client()
+                outcome = await client.request(**_arguments(step))
+            except FAILURES as error:
+                outcome = error
+
+    async def _loops_client(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops_clients:
+            client = httpx.AsyncClient(**self._options)
+            lifetime = self._until_the_loop_ends(loop, client)
+            self._loops_clients[loop] = client, lifetime
+            await anext(lifetime)
+        return self._loops_clients[loop][0]
+
+    async def _until_the_loop_ends(
+        self, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient
+    ) -> AsyncGenerator[None, None]:
+        """Closes the client with the loop: `asyncio.run` ends the async generators that were begun in it."""
+        try:
+            yield
+        finally:
+            del self._loops_clients[loop]
+            await client.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop. A later call opens new ones."""
+        if found := self._loops_clients.get(asyncio.get_running_loop()):
+            await found[1].aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    headers = {} if request.body is None else {"Content-Type": "application/json"}
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": request.params or None,
+        "content": request.body,
+        "headers": headers,
+    }

@@ -1,0 +1,74 @@
+"""Over HTTP: resume the last active session, and sessions in figures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from obsku_checkpoint import validation
+from obsku_checkpoint.client.answers import record
+from obsku_checkpoint.client.connections import steps
+from obsku_checkpoint.client.requests import path
+from obsku_checkpoint.client.retries import Steps
+from obsku_checkpoint.client.sessions import Sessions
+from obsku_checkpoint.protocols import OnCorrupt
+from obsku_checkpoint.records import (
+    CheckpointRecord,
+    MessageRecord,
+    Resumption,
+    SessionRecord,
+    SessionSummary,
+    duration,
+)
+
+
+class Summaries(Sessions):
+    @steps
+    def continue_latest(
+        self, workspace_id: str | None = None, *, on_corrupt: OnCorrupt = "raise"
+    ) -> Steps[Resumption | None]:
+        validation.on_corrupt(on_corrupt)
+        if workspace_id is not None and not validation.can_exist("workspace_id", workspace_id):
+            return None
+        shown = yield from self._ask("GET", "sessions/latest/", params={"workspace_id": workspace_id})
+        if shown is None:
+            return None
+        checkpoint = shown["checkpoint"]
+        return Resumption(
+            session=record(SessionRecord, shown["session"], on_corrupt),
+            messages=[record(MessageRecord, message, on_corrupt) for message in shown["messages"]],
+            checkpoint=None if checkpoint is None else record(CheckpointRecord, checkpoint, on_corrupt),
+        )
+
+    @steps
+    def get_session_summary(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[SessionSummary | None]:
+        validation.on_corrupt(on_corrupt)
+        if not validation.can_exist("session_id", session_id):
+            return None
+        shown = yield from self._ask("GET", path("sessions", session_id, "summary/"))
+        return None if shown is None else _summary(shown, on_corrupt)
+
+    @steps
+    def list_session_summaries(
+        self,
+        workspace_id: str | None = None,
+        *,
+        before: datetime | None = None,
+        limit: int | None = None,
+        on_corrupt: OnCorrupt = "raise",
+    ) -> Steps[list[SessionSummary]]:
+        shown = yield from self._list_of_sessions("sessions/summaries/", workspace_id, before, None, limit, on_corrupt)
+        return [_summary(summary, on_corrupt) for summary in shown]
+
+
+def _summary(shown: dict[str, Any], on_corrupt: OnCorrupt) -> SessionSummary:
+    session, last = record(SessionRecord, shown["session"], on_corrupt), shown["last_message"]
+    return SessionSummary(
+        session=session,
+        message_count=shown["message_count"],
+        checkpoint_count=shown["checkpoint_count"],
+        tokens_in=shown["tokens_in"],
+        tokens_out=shown["tokens_out"],
+        last_message=None if last is None else record(MessageRecord, last, on_corrupt),
+        duration=duration(session),
+    )
