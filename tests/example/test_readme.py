@@ -117,7 +117,7 @@ def test_the_api_answers_as_it_is_told(project: Project, tmp_path: Path) -> None
             )
             assert done.returncode == 0, done.stdout + done.stderr
         code = script(OVER_HTTP)
-        assert len(promised(code)) == 2
+        assert len(promised(code)) == 3
         assert run(code.replace("127.0.0.1:8000", address), project.environment, tmp_path) == promised(code)
     assert len(SHELL) == 2
     titles = project.query("SELECT title FROM sessions ORDER BY created_at")
