@@ -8,7 +8,6 @@ committed.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -46,7 +45,8 @@ Steps = Generator[Request | Pause, Outcome, R]
 
 def exchange(request: Request, retries: int) -> Steps[httpx.Response]:
     """The answer to a request, after as many as ``retries`` more tries; `StoreUnavailableError` where none comes."""
-    for attempt in itertools.count():
+    attempt = 0
+    while True:
         outcome = yield request
         if isinstance(outcome, httpx.Response) and outcome.status_code not in {*AWAY, THROTTLED}:
             return outcome
@@ -61,7 +61,7 @@ def exchange(request: Request, retries: int) -> Steps[httpx.Response]:
         if attempt >= retries or wait > LONGEST_WAIT or not (request.repeatable or not_done):
             raise _unavailable(request, outcome, not_done) from (outcome if isinstance(outcome, Exception) else None)
         yield Pause(wait)
-    raise AssertionError  # the count has no end
+        attempt += 1
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -77,6 +77,9 @@ def _retry_after(response: httpx.Response) -> float:
 
 
 def _unavailable(request: Request, outcome: Outcome, not_done: bool) -> StoreUnavailableError:
-    what = f"answers {outcome.status_code}" if isinstance(outcome, httpx.Response) else type(outcome).__name__
+    if isinstance(outcome, httpx.Response):
+        what = f"answers {outcome.status_code}"
+    else:
+        what = f"{type(outcome).__name__}: {outcome}"
     doubt = "" if request.repeatable or not_done else "; it may have been carried out and is not repeated"
-    return StoreUnavailableError(f"{request.method} {request.path}: {what}: {outcome}{doubt}")
+    return StoreUnavailableError(f"{request.method} {request.path}: {what}{doubt}")
