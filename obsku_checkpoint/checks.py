@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from obsku_checkpoint import conf
 
 ENGINES = ("postgresql", "sqlite")
-SIZES = ("PAGE_SIZE", "MAX_PAGE_SIZE", "MAX_BODY_BYTES")
+SIZES = ("PAGE_SIZE", "MAX_PAGE_SIZE", "MAX_BODY_BYTES", "STREAM_INTERVAL_MS")
 
 
 @register

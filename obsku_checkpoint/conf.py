@@ -27,6 +27,8 @@ class Settings:
     """The largest ``limit`` of the API; a larger one gives this many."""
     MAX_BODY_BYTES: int = 10 * 2**20
     """The longest body of a request that the API reads."""
+    STREAM_INTERVAL_MS: int = 250
+    """Milliseconds from one look for new events to the next, while somebody listens to a stream."""
 
 
 KEYS = frozenset(field.name for field in fields(Settings))

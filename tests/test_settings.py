@@ -37,6 +37,7 @@ def test_no_setting_is_needed() -> None:
         ({"PAGE_SIZE": 0}, ["obsku_checkpoint.E004"]),
         ({"MAX_PAGE_SIZE": "500"}, ["obsku_checkpoint.E004"]),
         ({"MAX_BODY_BYTES": True}, ["obsku_checkpoint.E004"]),
+        ({"STREAM_INTERVAL_MS": 0.25}, ["obsku_checkpoint.E004"]),
         ({"PAGE_SIZE": 1000}, ["obsku_checkpoint.W003"]),
         ({"PERMISSION_CLASSES": "rest_framework.permissions.AllowAny"}, ["obsku_checkpoint.E005"]),
         ({"PERMISSION_CLASSES": []}, ["obsku_checkpoint.E005"]),

@@ -44,6 +44,12 @@ class BodyTooLarge(APIException):
     default_code = "body_too_large"
 
 
+class StreamNeedsASGI(APIException):
+    status_code = status.HTTP_501_NOT_IMPLEMENTED
+    default_detail = "The stream needs an ASGI server: under WSGI each listener would hold one of its threads."
+    default_code = "stream_needs_asgi"
+
+
 class Unavailable(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The database is unavailable: try again."

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 
 from obsku_checkpoint.api import serializers
-from obsku_checkpoint.api.schema import CURSOR, ETAG, IF_MATCH, LIMIT, Operation
+from obsku_checkpoint.api.schema import CURSOR, ETAG, IF_MATCH, LAST_EVENT_ID, LIMIT, Operation
 from obsku_checkpoint.api.serializers import Checkpoint, Session
 
 MOMENT = "2026-01-02T03:04:05.678Z"
@@ -52,6 +52,7 @@ CHECKPOINT = {
     "source": "loop",
     "created_at": MOMENT,
 }
+EVENT = 'id: 1042\nevent: message\ndata: {"id": 7, "role": "assistant", "content": "I look at the queries.", …}\n\n'
 FORK = {**SESSION, "id": "019b7d11-02aa-7d31-b6a4-1c7b8e90aa42", "title": "The same, with an index"}
 
 
@@ -159,6 +160,19 @@ MESSAGES = {
             given("Several", [{"role": "user", "content": "And the search page?"}, NEW_MESSAGE]),
             shown("The message", MESSAGE, "201"),
         ],
+    ),
+}
+EVENTS = {
+    "stream": Operation(
+        id="sessions_events",
+        summary="What is new in a session, as server-sent events",
+        description="Events `message` and `checkpoint` have the record as `data`, in the order of their commits. "
+        "`deleted` is the last one: the session is gone, or may not be seen any more. Comments show that the "
+        "connection lives.",
+        answers={(200, "text/event-stream"): {"type": "string", "description": "Events without end."}},
+        errors=[400, 404, 501],
+        parameters=[LAST_EVENT_ID],
+        examples=[shown("A message", EVENT)],
     ),
 }
 SESSION_CHECKPOINTS = {

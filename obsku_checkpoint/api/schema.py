@@ -41,6 +41,7 @@ FURTHER: dict[int, tuple[dict[str, Any], str]] = {
     404: (PROBLEM, "There is no such record, or it may not be seen."),
     409: (PROBLEM, "The id exists with other content, or the version is taken."),
     412: (PROBLEM, "The session was edited since the ETag in If-Match."),
+    501: (PROBLEM, "The server is a WSGI server, which cannot stream."),
     415: (PROBLEM, "The body is not application/json."),
 }
 ID = OpenApiParameter(
@@ -66,6 +67,14 @@ IF_MATCH = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="Change the session only if nobody edited it since this ETag."
 )
 
+LAST_EVENT_ID = OpenApiParameter(
+    "Last-Event-ID",
+    str,
+    OpenApiParameter.HEADER,
+    description="The `id` of the last event received: the stream goes on behind it. 0 is the session's beginning, "
+    "without it the stream is what comes from now on.",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
@@ -76,8 +85,8 @@ class Operation:
     description: str = ""
     #: what comes in: a serializer, or a JSON schema
     body: Any = None
-    #: status code -> what comes out
-    answers: dict[int, Any]
+    #: status code, or that and the media type where it is not JSON -> what comes out
+    answers: dict[int | tuple[int, str], Any]
     #: errors that not every route has
     errors: Sequence[int] = ()
     parameters: Sequence[OpenApiParameter] = ()

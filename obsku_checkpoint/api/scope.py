@@ -33,7 +33,10 @@ class Scope:
         """Those of the rows that the request may see."""
         return rows if self.workspaces is None else rows.filter(**{f"{column}__in": self.workspaces})
 
+    def sees(self, workspace_id: str | None) -> bool:
+        return self.workspaces is None or workspace_id in self.workspaces
+
     def check(self, workspace_id: Any) -> None:
         """Raise 403 where a session is not to be put into the workspace; none is a workspace, too."""
-        if self.workspaces is not None and not (isinstance(workspace_id, str) and workspace_id in self.workspaces):
+        if not self.everything and not (isinstance(workspace_id, str) and self.sees(workspace_id)):
             raise PermissionDenied("This workspace is not among yours.")

@@ -9,6 +9,7 @@ from django.db.transaction import non_atomic_requests
 from django.urls import URLPattern, path, register_converter
 
 from obsku_checkpoint.api.checkpoints import Checkpoints, SessionCheckpoints
+from obsku_checkpoint.api.events import Events
 from obsku_checkpoint.api.filters import LatestFilters
 from obsku_checkpoint.api.messages import Messages
 from obsku_checkpoint.api.sessions import Sessions
@@ -42,6 +43,7 @@ urlpatterns = [
         {"get": "retrieve", "patch": "partial_update", "delete": "destroy"},
     ),
     route("sessions/<obsku_id:id>/summary/", Sessions, "summary", {"get": "summary"}, **EVERYTHING),
+    route("sessions/<obsku_id:id>/events/", Events, "events", {"get": "stream"}, **EVERYTHING),
     route("sessions/<obsku_id:id>/messages/", Messages, "messages", {"get": "list", "post": "create"}),
     route("sessions/<obsku_id:id>/checkpoints/", SessionCheckpoints, "checkpoints", {"get": "list", "post": "create"}),
     route("sessions/<obsku_id:id>/checkpoints/latest/", SessionCheckpoints, "latest-checkpoint", {"get": "latest"}),

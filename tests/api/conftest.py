@@ -47,3 +47,19 @@ def workspace() -> str:
 def path(store: DjangoCheckpointStore, workspace: str) -> str:
     """The path of a new session."""
     return f"/api/sessions/{store.create_session('/repo', title='T', workspace_id=workspace).id}/"
+
+
+@pytest.fixture
+def stream(api: Client, settings: Any, path: str) -> str:
+    """The path of a new session's stream, which everybody may listen to."""
+    settings.OBSKU_CHECKPOINT = {
+        **settings.OBSKU_CHECKPOINT,
+        "PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+        "STREAM_INTERVAL_MS": 20,
+    }
+    return f"{path}events/"
+
+
+@pytest.fixture
+def id(stream: str) -> str:
+    return stream.split("/")[-3]

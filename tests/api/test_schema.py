@@ -62,7 +62,7 @@ def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 def test_the_schema_is_openapi_3_1_and_has_every_route(schema: dict[str, Any]) -> None:
     assert schema["openapi"].startswith("3.1")
-    assert len(list(operations(schema))) == 16
+    assert len(list(operations(schema))) == 17
 
 
 def test_every_operation_is_described_with_its_errors(schema: dict[str, Any]) -> None:
@@ -129,6 +129,9 @@ def test_answers_are_those_of_the_schema(
         if somewhere and "id" in case.path_parameters and not path.endswith("{id}/"):
             case.path_parameters["id"] = place[path.split("/")[2]]
         answer = case.call()
-        case.validate_response(answer, checks=CHECKS)
+        checks = list(CHECKS)
+        if answer.status_code == 501:  # to say that there is no stream under WSGI is no failure of the server
+            checks.remove(not_a_server_error)
+        case.validate_response(answer, checks=checks)
 
     run()

@@ -1,0 +1,69 @@
+"""What is new in sessions: one question for any number of them, each from a place of its own on.
+
+A place says which rows somebody has been given. It is not the newest id or time: writers commit in another order than
+that of their ids, and their clocks differ. What a place is instead depends on the database (`news_postgres.py`,
+`news_sqlite.py`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from obsku_checkpoint.models import Checkpoint, Message
+from obsku_checkpoint.records import CheckpointRecord, MessageRecord
+from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.rows import Row, checkpoint_record, message_record
+
+#: the place before everything, on every database
+BEGINNING = "0"
+#: events of one session and place that are read at once
+LIMIT = 500
+
+MESSAGE_COLUMNS = [str(field.column) for field in Message._meta.concrete_fields]
+CHECKPOINT_COLUMNS = [str(field.column) for field in Checkpoint._meta.concrete_fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row that is new, and the place of somebody who has been given it and all before it."""
+
+    record: MessageRecord | CheckpointRecord
+    place: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is new in one session from one place on, in order, and the place after it."""
+
+    exists: bool
+    workspace_id: str | None
+    events: Sequence[Event]
+    place: Any
+
+
+class News(DatabaseStore):
+    """Asks one database. Places are immutable and hashable; ``str`` gives their text."""
+
+    @abstractmethod
+    def place(self, text: str) -> Any:
+        """The place of a text that ``str`` gave, or of `BEGINNING`; ValueError for any other."""
+
+    @abstractmethod
+    def read(self, watched: Sequence[tuple[str, Any]]) -> list[Found]:
+        """What is new in each (session id, place), in one statement; without a place, the place after all there is.
+
+        Raises `StoreUnavailableError`.
+        """
+
+
+def record(message: bool, row: Row) -> MessageRecord | CheckpointRecord:
+    """``row`` has a message's columns, then a checkpoint's."""
+    width = len(MESSAGE_COLUMNS)
+    return message_record(row[:width], "keep") if message else checkpoint_record(row[width:], "keep")
+
+
+def columns(alias: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{alias}.{name}" for name in names)

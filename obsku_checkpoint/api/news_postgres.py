@@ -1,0 +1,179 @@
+"""What is new on PostgreSQL: which transactions' rows somebody has been given.
+
+All rows of one transaction become visible at once, and each has its number (``xmin``). A place is a *horizon*, such
+that all rows of lower numbers have been given (``pg_snapshot_xmin``: none of those transactions is still open), and,
+for numbers from there on, how many rows of each have been given. So a row is given as soon as it is committed, and a
+transaction that stays open for an hour, ours or somebody else's, holds nothing up and loses nothing: its rows are not
+among those given. Whole snapshots would say less: they do not know the numbers of savepoints, which are rows' numbers,
+too; but a savepoint's number is above its transaction's, so the horizon holds for both.
+
+Order: by transaction; within one, by time, a message before a checkpoint of the same millisecond.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import orjson
+
+from obsku_checkpoint.api import news
+from obsku_checkpoint.api.news import CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Event, Found, News
+
+#: numbers above the horizon that a place holds at most, so that its text fits into a header. With more of them (one
+#: transaction is open while a session gets that many) the next rows wait for the horizon.
+GIVEN = 400
+#: seconds after which the transaction of a message's id has surely got its own number
+SETTLED = 5.0
+TEXT = re.compile(r"[0-9]{1,18}(?:\.[0-9a-z]{1,11}(?:\*[0-9]{1,9})?)*", re.ASCII)
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+# A row's number has 32 bits; that of the next transaction tells the rest. Sorts hold keys only: the lateral joins at
+# the end fetch what is to be given.
+SQL = f"""
+WITH now AS MATERIALIZED (
+    SELECT pg_snapshot_xmin(taken)::text::bigint AS oldest, pg_snapshot_xmax(taken)::text::bigint AS next,
+        (SELECT max(id) FROM messages) AS top
+    FROM pg_current_snapshot() AS taken
+), watched AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%s::jsonb) AS w (number int, session_id text, horizon bigint, given jsonb)
+), found AS (
+    SELECT w.number, w.given, w.horizon, now.next - ((now.next - m.xmin::text::bigint) & 4294967295) AS transaction,
+        0 AS kind, m.created_at, m.id AS position, '' AS id
+    FROM watched w JOIN messages m ON m.session_id = w.session_id CROSS JOIN now
+    WHERE m.id > %s AND now.next - ((now.next - m.xmin::text::bigint) & 4294967295) >= coalesce(w.horizon, now.oldest)
+    UNION ALL
+    SELECT w.number, w.given, w.horizon, now.next - ((now.next - c.xmin::text::bigint) & 4294967295), 1,
+        c.created_at, c.version, c.id
+    FROM watched w JOIN checkpoints c ON c.session_id = w.session_id CROSS JOIN now
+    WHERE now.next - ((now.next - c.xmin::text::bigint) & 4294967295) >= coalesce(w.horizon, now.oldest)
+), counted AS (
+    SELECT *, row_number() OVER (PARTITION BY number, transaction ORDER BY created_at, kind, position, id COLLATE "C")
+        AS count, count(*) OVER (PARTITION BY number, transaction) AS size
+    FROM found
+), fresh AS (
+    SELECT *, row_number() OVER (PARTITION BY number ORDER BY transaction, count) AS turn
+    FROM counted
+    WHERE count > coalesce((given ->> transaction::text)::int, 0)
+)
+SELECT now.oldest, now.next, now.top, s.there, s.workspace_id, f.transaction, f.count, f.size, f.kind,
+    {news.columns("m", MESSAGE_COLUMNS)}, {news.columns("c", CHECKPOINT_COLUMNS)}, w.number
+FROM watched w CROSS JOIN now
+LEFT JOIN LATERAL (SELECT true AS there, workspace_id FROM sessions WHERE id = w.session_id LIMIT 1) s ON true
+LEFT JOIN fresh f ON f.number = w.number AND (f.turn <= {LIMIT} OR f.horizon IS NULL)
+LEFT JOIN LATERAL (SELECT * FROM messages WHERE f.kind = 0 AND id = f.position LIMIT 1) m ON true
+LEFT JOIN LATERAL (SELECT * FROM checkpoints WHERE f.kind = 1 AND id = f.id LIMIT 1) c ON true
+ORDER BY w.number, f.turn
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    #: all rows of lower transactions have been given
+    horizon: int
+    #: (transaction, rows given), ascending
+    given: tuple[tuple[int, int], ...] = ()
+
+    def __str__(self) -> str:
+        text, last = [str(self.horizon)], self.horizon
+        for number, count in self.given:
+            text.append(_base36(number - last) + (f"*{count}" if count > 1 else ""))
+            last = number
+        return ".".join(text)
+
+
+class PostgresNews(News):
+    def __init__(self, using: str) -> None:
+        super().__init__(using)
+        # (transaction, message id): all messages up to this id are of lower transactions, of all sessions
+        self._settled = (0, 0)
+        self._settling: tuple[int, int] | None = None
+        self._seen: tuple[float, int] | None = None
+
+    def place(self, text: str) -> Place:
+        if not TEXT.fullmatch(text):
+            raise ValueError(text)
+        horizon, *rest = text.split(".")
+        given, last = [], int(horizon)
+        for part in rest:
+            number, _, count = part.partition("*")
+            last += int(number, 36)
+            given.append((last, int(count or 1)))
+        return Place(int(horizon), tuple(given))
+
+    def read(self, watched: Sequence[tuple[str, Place | None]]) -> list[Found]:
+        questions = [
+            {
+                "number": number,
+                "session_id": session_id,
+                "horizon": place and place.horizon,
+                "given": {str(transaction): count for transaction, count in place.given} if place else {},
+            }
+            for number, (session_id, place) in enumerate(watched)
+        ]
+        with self._call():
+            rows = self._statements.rows(SQL, [orjson.dumps(questions).decode(), self._floor(watched)])
+        oldest, next_, top = rows[0][:3]
+        self._settle(oldest, next_, top or 0)
+        answers = [list(answer) for _, answer in groupby(rows, key=lambda row: row[-1])]
+        return [_found(place, answer, oldest) for (_, place), answer in zip(watched, answers, strict=True)]
+
+    # -- messages that need no look
+
+    def _floor(self, watched: Sequence[tuple[str, Place | None]]) -> int:
+        """A message id above which all messages are that anybody asks for: it lets the primary key find them."""
+        transaction, id = self._settled
+        return id if all(place and place.horizon >= transaction for _, place in watched) else 0
+
+    def _settle(self, oldest: int, next_: int, top: int) -> None:
+        """Ids are given out ascending, and the transaction that took one soon has its number.
+
+        So all ids up to the newest one that was seen a while ago are of transactions below ``next_``, and once
+        ``oldest`` has reached it, none of these transactions is open any more.
+        """
+        if self._settling and oldest >= self._settling[0]:
+            self._settled, self._settling = self._settling, None
+        moment = time.monotonic()
+        if self._seen is None:
+            self._seen = (moment, top)
+        elif self._settling is None and moment - self._seen[0] > SETTLED:
+            self._settling, self._seen = (next_, self._seen[1]), (moment, top)
+
+
+def _found(place: Place | None, rows: Sequence[Sequence[Any]], oldest: int) -> Found:
+    exists, workspace_id = bool(rows[0][3]), rows[0][4]
+    rows = [row for row in rows if row[5] is not None]
+    if place is None:
+        given = {row[5]: row[6] for row in rows}
+        return Found(exists, workspace_id, [], _place(oldest, given))
+    events: list[Event] = []
+    horizon, given = place.horizon, dict(place.given)
+    for transaction, count, size, kind, *row in (row[5:-1] for row in rows):
+        if len(given) >= GIVEN and transaction >= oldest and transaction not in given:
+            return Found(exists, workspace_id, events, place)
+        given[transaction] = count
+        # Rows come by transaction, so all of lower ones have been given, unless they are still open.
+        horizon = max(horizon, min(oldest, transaction + (count == size)))
+        place = _place(horizon, given)
+        given = dict(place.given)
+        events.append(Event(news.record(kind == 0, row), place))
+    if len(rows) < LIMIT:
+        place = _place(max(horizon, oldest), given)
+    return Found(exists, workspace_id, events, place)
+
+
+def _place(horizon: int, given: Mapping[int, int]) -> Place:
+    return Place(horizon, tuple(sorted(item for item in given.items() if item[0] >= horizon)))
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while True:
+        number, digit = divmod(number, 36)
+        text = DIGITS[digit] + text
+        if not number:
+            return text

@@ -1,0 +1,172 @@
+"""One thread a process and database asks what is new, for all who listen: one statement an interval.
+
+It runs while somebody listens. A listener that has not yet taken what it was given (a slow client) is not asked for;
+it falls behind, and goes on from its own place. So nobody holds more than one answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Self
+
+from django.db import connections
+
+from obsku_checkpoint import conf
+from obsku_checkpoint.api.news import Found, News
+from obsku_checkpoint.api.news_postgres import PostgresNews
+from obsku_checkpoint.api.news_sqlite import SqliteNews
+from obsku_checkpoint.errors import StoreUnavailableError
+
+logger = logging.getLogger(__name__)
+
+NEWS: dict[str, type[News]] = {"postgresql": PostgresNews, "sqlite": SqliteNews}
+
+
+class Listener:
+    """Follows one session from one place on, in one event loop; a context manager."""
+
+    def __init__(self, poller: Poller, session_id: str, place: Any, sees: Callable[[str | None], bool]) -> None:
+        self.session_id = session_id
+        self.place = place
+        #: whether a session of this workspace may be seen
+        self.sees = sees
+        self._poller = poller
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[Found] | None = None
+
+    def __enter__(self) -> Self:
+        self._poller.open(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._poller.close(self)
+
+    async def news(self, seconds: float) -> Found | None:
+        """The next events, or that the session is gone (``exists`` is false); None after so many seconds of silence."""
+        if self._answer is None:
+            self._answer = self._loop.create_future()
+            self._poller.ask(self)
+        done, _ = await asyncio.wait([self._answer], timeout=seconds)
+        if not done:
+            return None
+        answer, self._answer = self._answer, None
+        return answer.result()
+
+    def answer(self, found: Found | Exception) -> None:
+        """Called by the poller's thread."""
+        if isinstance(found, Found):
+            self.place = found.place
+        self._loop.call_soon_threadsafe(self._take, self._answer, found)
+
+    @staticmethod
+    def _take(answer: asyncio.Future[Found] | None, found: Found | Exception) -> None:
+        if answer is None or answer.done():  # its task was cancelled
+            return
+        if isinstance(found, Found):
+            answer.set_result(found)
+        else:
+            answer.set_exception(found)
+
+
+class Poller:
+    def __init__(self, using: str) -> None:
+        self.news = NEWS[connections[using].vendor](using)
+        self._changed = threading.Condition()
+        self._open: set[Listener] = set()
+        self._asking: set[Listener] = set()
+        self._thread: threading.Thread | None = None
+
+    def listen(self, session_id: str, place: Any, sees: Callable[[str | None], bool] = lambda _: True) -> Listener:
+        return Listener(self, session_id, place, sees)
+
+    # -- called by listeners
+
+    def open(self, listener: Listener) -> None:
+        with self._changed:
+            self._open.add(listener)
+
+    def ask(self, listener: Listener) -> None:
+        with self._changed:
+            self._asking.add(listener)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="obsku-checkpoint-stream", daemon=True)
+                self._thread.start()
+
+    def close(self, listener: Listener) -> None:
+        with self._changed:
+            self._open.discard(listener)
+            self._asking.discard(listener)
+            self._changed.notify()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        try:
+            while True:
+                begin = time.monotonic()
+                with self._changed:
+                    asking = list(self._asking)
+                if asking:
+                    self._poll(asking)
+                seconds = conf.current().STREAM_INTERVAL_MS / 1000 - (time.monotonic() - begin)
+                with self._changed:
+                    self._changed.wait_for(lambda: not self._open, max(seconds, 0))
+                    if not self._open:
+                        self._thread = None
+                        return
+        finally:
+            self.news.close()
+
+    def _poll(self, asking: list[Listener]) -> None:
+        groups: dict[tuple[str, Any], list[Listener]] = defaultdict(list)
+        for listener in asking:
+            groups[listener.session_id, listener.place].append(listener)
+        try:
+            answers = self.news.read(list(groups))
+        except StoreUnavailableError:  # which the store has logged: the next interval may have more luck
+            return
+        except Exception as error:
+            for listener in asking:
+                self._answer(listener, error)
+            with self._changed:
+                self._thread = None
+            raise
+        for found, listeners in zip(answers, groups.values(), strict=True):
+            for listener in listeners:
+                if not (found.exists and listener.sees(found.workspace_id)):
+                    self._answer(listener, Found(exists=False, workspace_id=None, events=[], place=found.place))
+                elif found.events:
+                    self._answer(listener, found)
+                else:
+                    listener.place = found.place
+
+    def _answer(self, listener: Listener, found: Found | Exception) -> None:
+        with self._changed:
+            if listener not in self._asking:
+                return
+            self._asking.discard(listener)
+        try:
+            listener.answer(found)
+        except RuntimeError:  # its loop was closed without it
+            self.close(listener)
+
+
+_pollers: dict[str, Poller] = {}
+_making = threading.Lock()
+
+
+def poller(using: str) -> Poller:
+    """This process's poller of a database."""
+    with _making:
+        if using not in _pollers:
+            _pollers[using] = Poller(using)
+        return _pollers[using]
+
+
+os.register_at_fork(after_in_child=_pollers.clear)  # a child process has none of its parent's threads
