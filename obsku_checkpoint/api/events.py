@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -17,7 +19,7 @@ from rest_framework.request import Request
 from obsku_checkpoint.api import operations, serializers
 from obsku_checkpoint.api.errors import StreamNeedsASGI
 from obsku_checkpoint.api.json_plus import JsonPlusRenderer
-from obsku_checkpoint.api.news import Event
+from obsku_checkpoint.api.news import LIMIT, Event
 from obsku_checkpoint.api.poller import Listener, poller
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Session
@@ -74,8 +76,11 @@ async def _lines(listener: Listener) -> AsyncIterator[bytes]:
         else:
             for event in found.events:
                 yield lines(event)
+                # A server need not pause for what it has room for; others want their turn, a disconnect is to be seen.
+                await asyncio.sleep(0)
 
 
+@lru_cache(LIMIT)
 def lines(event: Event) -> bytes:
     """One event as it is sent; its data is the record as all of the API shows it."""
     message = isinstance(event.record, MessageRecord)

@@ -15,7 +15,7 @@ from typing import Any
 from obsku_checkpoint.models import Checkpoint, Message
 from obsku_checkpoint.records import CheckpointRecord, MessageRecord
 from obsku_checkpoint.store.base import DatabaseStore
-from obsku_checkpoint.store.rows import Row, checkpoint_record, message_record
+from obsku_checkpoint.store.rows import Row, checkpoint_record, message_records
 
 #: the place before everything, on every database
 BEGINNING = "0"
@@ -26,9 +26,12 @@ MESSAGE_COLUMNS = [str(field.column) for field in Message._meta.concrete_fields]
 CHECKPOINT_COLUMNS = [str(field.column) for field in Checkpoint._meta.concrete_fields]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """A row that is new, and the place of somebody who has been given it and all before it."""
+    """A row that is new, and the place of somebody who has been given it and all before it.
+
+    All who ask from the same place get the same object.
+    """
 
     record: MessageRecord | CheckpointRecord
     place: Any
@@ -62,7 +65,7 @@ class News(DatabaseStore):
 def record(message: bool, row: Row) -> MessageRecord | CheckpointRecord:
     """``row`` has a message's columns, then a checkpoint's."""
     width = len(MESSAGE_COLUMNS)
-    return message_record(row[:width], "keep") if message else checkpoint_record(row[width:], "keep")
+    return message_records([row[:width]], "keep")[0] if message else checkpoint_record(row[width:], "keep")
 
 
 def columns(alias: str, names: Sequence[str]) -> str:

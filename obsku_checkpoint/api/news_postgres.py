@@ -32,8 +32,9 @@ SETTLED = 5.0
 TEXT = re.compile(r"[0-9]{1,18}(?:\.[0-9a-z]{1,11}(?:\*[0-9]{1,9})?)*", re.ASCII)
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-# A row's number has 32 bits; that of the next transaction tells the rest. Sorts hold keys only: the lateral joins at
-# the end fetch what is to be given.
+# A row's number has 32 bits; that of the next transaction tells the rest. The lateral joins make sure
+# that indexes are used, whatever the planner thinks of the number of sessions; sorts hold keys only, and those at the
+# end fetch what is to be given.
 SQL = f"""
 WITH now AS MATERIALIZED (
     SELECT pg_snapshot_xmin(taken)::text::bigint AS oldest, pg_snapshot_xmax(taken)::text::bigint AS next,
@@ -42,15 +43,17 @@ WITH now AS MATERIALIZED (
 ), watched AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%s::jsonb) AS w (number int, session_id text, horizon bigint, given jsonb)
 ), found AS (
-    SELECT w.number, w.given, w.horizon, now.next - ((now.next - m.xmin::text::bigint) & 4294967295) AS transaction,
-        0 AS kind, m.created_at, m.id AS position, '' AS id
-    FROM watched w JOIN messages m ON m.session_id = w.session_id CROSS JOIN now
-    WHERE m.id > %s AND now.next - ((now.next - m.xmin::text::bigint) & 4294967295) >= coalesce(w.horizon, now.oldest)
-    UNION ALL
-    SELECT w.number, w.given, w.horizon, now.next - ((now.next - c.xmin::text::bigint) & 4294967295), 1,
-        c.created_at, c.version, c.id
-    FROM watched w JOIN checkpoints c ON c.session_id = w.session_id CROSS JOIN now
-    WHERE now.next - ((now.next - c.xmin::text::bigint) & 4294967295) >= coalesce(w.horizon, now.oldest)
+    SELECT w.number, w.given, w.horizon, r.*
+    FROM watched w CROSS JOIN now CROSS JOIN LATERAL (
+        SELECT now.next - ((now.next - xmin::text::bigint) & 4294967295) AS transaction,
+            0 AS kind, created_at, id AS position, '' AS id
+        FROM messages WHERE session_id = w.session_id AND id > %s
+        UNION ALL
+        SELECT now.next - ((now.next - xmin::text::bigint) & 4294967295), 1, created_at, version, id
+        FROM checkpoints WHERE session_id = w.session_id
+        OFFSET 0
+    ) r
+    WHERE r.transaction >= coalesce(w.horizon, now.oldest)
 ), counted AS (
     SELECT *, row_number() OVER (PARTITION BY number, transaction ORDER BY created_at, kind, position, id COLLATE "C")
         AS count, count(*) OVER (PARTITION BY number, transaction) AS size

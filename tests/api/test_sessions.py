@@ -128,7 +128,7 @@ def test_sessions_are_filtered(api: Client, store: DjangoCheckpointStore, worksp
     def found(**parameters: str) -> str:
         answer = api.get(SESSIONS, {"workspace_id": workspace, **parameters})
         assert answer.status_code == 200, answer.content
-        return "".join(session["title"] for session in answer.json()["results"])
+        return "".join(session["title"] or "" for session in answer.json()["results"])
 
     middle = made[1].updated_at.isoformat()
     assert found() == "CBA"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import shutil
 import sys
@@ -8,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from example_project.scan import agent, history, question, report
+from example_project.scan import agent, follow, history, question, report
 from example_project.scan.colours import painter
 from example_project.scan.progress import Progress
 from example_project.scan.rules import RULESETS
@@ -39,6 +41,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--fork", metavar="CHECKPOINT", help="go on from a checkpoint in a new session")
         parser.add_argument("--show", metavar="SESSION", help="show the transcript and the checkpoints of a session")
+        parser.add_argument(
+            "--follow",
+            nargs="?",
+            const=LATEST,
+            metavar="SESSION",
+            help="watch a session, by default the latest, while another process is at work on it",
+        )
         parser.add_argument("--list", action="store_true", help="list the sessions (as the command runs does)")
         parser.add_argument("--title", metavar="TITLE", help="what to call the new session")
         parser.add_argument(
@@ -78,6 +87,8 @@ class Command(BaseCommand):
                 self.stdout.write(history.table(summaries, paint=self.paint))
             elif options["show"] is not None:
                 self.stdout.write(history.show(self.store, self._session("--show", options["show"]), paint=self.paint))
+            elif options["follow"] is not None:
+                self._follow(self._session("--follow", options["follow"]))
             else:
                 self._run(self._session_to_run())
         except VersionConflictError as error:
@@ -87,18 +98,20 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _check_combination(self) -> None:
-        named = {"PATH": "path", "--resume": "resume", "--fork": "fork", "--show": "show"}
+        named = {"PATH": "path", "--resume": "resume", "--fork": "fork", "--show": "show", "--follow": "follow"}
         given = [name for name, option in named.items() if self.options[option] is not None]
         given += ["--list"] if self.options["list"] else []
         if not given:
-            raise CommandError("Give the PATH of a directory to scan, or one of --resume, --fork, --show, --list.")
+            raise CommandError(
+                "Give the PATH of a directory to scan, or one of --resume, --fork, --show, --follow, --list."
+            )
         if len(given) > 1:
             raise CommandError(f"{' and '.join(given)} cannot be combined.")
         if given[0] not in ("PATH", "--fork"):
             for option in ("title", "ruleset"):
                 if self.options[option] is not None:
                     raise CommandError(f"--{option} belongs to a new session: give it with PATH or --fork.")
-        if given[0] in ("--show", "--list"):
+        if given[0] in ("--show", "--follow", "--list"):
             for option, what in (("json", "a report"), ("answer", "a run")):
                 if self.options[option]:
                     raise CommandError(f"--{option} belongs to {what}: it cannot be combined with {given[0]}.")
@@ -149,6 +162,16 @@ class Command(BaseCommand):
             raise CommandError(f"--fork: nothing is left to do after this checkpoint. {hint}")
         if self.options["ruleset"] is not None and "search" not in checkpoint.pending_nodes:
             raise CommandError(f"--ruleset: all files are searched at this checkpoint. {hint}")
+
+    def _follow(self, session: SessionRecord) -> None:
+        async def write() -> None:
+            async with contextlib.aclosing(follow.lines(self.store.using, session.id)) as lines:
+                async for line in lines:
+                    self.stdout.write(line)
+                    self.stdout.flush()
+
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(write())
 
     # -- running it
 
