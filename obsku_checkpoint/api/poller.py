@@ -7,7 +7,6 @@ it falls behind, and goes on from its own place. So nobody holds more than one a
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 import time
@@ -22,8 +21,6 @@ from obsku_checkpoint.api.news import Found, News
 from obsku_checkpoint.api.news_postgres import PostgresNews
 from obsku_checkpoint.api.news_sqlite import SqliteNews
 from obsku_checkpoint.errors import StoreUnavailableError
-
-logger = logging.getLogger(__name__)
 
 NEWS: dict[str, type[News]] = {"postgresql": PostgresNews, "sqlite": SqliteNews}
 
@@ -131,12 +128,10 @@ class Poller:
             answers = self.news.read(list(groups))
         except StoreUnavailableError:  # which the store has logged: the next interval may have more luck
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each listener raises it
             for listener in asking:
                 self._answer(listener, error)
-            with self._changed:
-                self._thread = None
-            raise
+            return
         for found, listeners in zip(answers, groups.values(), strict=True):
             for listener in listeners:
                 if not (found.exists and listener.sees(found.workspace_id)):

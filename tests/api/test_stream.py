@@ -22,6 +22,8 @@ from tests.api.conftest import Client
 from tests.api.listening import Listening, run
 
 BEGINNING = "0"
+#: SQLite has one writer at a time
+ON_POSTGRES = pytest.mark.parametrize("store", ["postgres"], indirect=True)
 
 
 @pytest.fixture
@@ -122,11 +124,10 @@ def test_a_long_history_comes_in_parts(store: DjangoCheckpointStore, stream: str
 
 
 @pytest.mark.parametrize("savepoint", [False, True])
+@ON_POSTGRES
 def test_what_is_committed_late_is_neither_missed_nor_repeated(
     store: DjangoCheckpointStore, stream: str, id: str, outside: Any, savepoint: bool
 ) -> None:
-    if store.using != "postgres":
-        return  # SQLite has one writer at a time
     late, early = outside(), outside()
     checkpoint = f"0-{uuid.uuid4()}"
 
@@ -164,11 +165,10 @@ def test_what_is_committed_late_is_neither_missed_nor_repeated(
     run(test())
 
 
+@ON_POSTGRES
 def test_rows_wait_where_a_place_would_grow_too_long(
     store: DjangoCheckpointStore, stream: str, id: str, outside: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if store.using != "postgres":
-        return  # places on SQLite do not grow
     monkeypatch.setattr(news_postgres, "GIVEN", 3)
     open_for_long, writer = outside(), outside()
 
@@ -186,11 +186,10 @@ def test_rows_wait_where_a_place_would_grow_too_long(
     run(test())
 
 
+@ON_POSTGRES
 def test_messages_are_found_by_their_ids_once_the_older_ones_are_settled(
     store: DjangoCheckpointStore, stream: str, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if store.using != "postgres":
-        return
     monkeypatch.setattr(news_postgres, "SETTLED", 0.0)
     asked = news_postgres.PostgresNews(store.using)
     place, given = asked.place(BEGINNING), list[Any]()
@@ -284,3 +283,20 @@ def test_listeners_hold_no_threads(store: DjangoCheckpointStore, stream: str) ->
             assert threading.active_count() <= threads + 2
 
     run(test())
+
+
+def test_a_listener_whose_loop_is_closed_is_forgotten(store: DjangoCheckpointStore, stream: str, id: str) -> None:
+    asked = poller.poller(store.using)
+
+    async def leave() -> poller.Listener:
+        listener = asked.listen(id, asked.news.place(BEGINNING)).__enter__()
+        assert await listener.news(0.05) is None
+        return listener
+
+    listener = asyncio.run(leave())
+    store.add_message(id, "user")
+    for thread in threading.enumerate():  # nobody else listens, so the poller's ends
+        if thread.name == "obsku-checkpoint-stream":
+            thread.join(20)
+            assert not thread.is_alive()
+    assert listener.place != asked.news.place(BEGINNING)

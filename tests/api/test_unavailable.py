@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import call_command
@@ -13,6 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 from rest_framework.request import Request
 
 from obsku_checkpoint import conf
+from obsku_checkpoint.api.poller import Poller
+from obsku_checkpoint.errors import ConfigurationError
+from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.conftest import Client
 from tests.postgres_server import postgres_server, stopped
 
@@ -70,6 +76,32 @@ def test_a_database_that_is_away_answers_503_and_serves_again_when_it_is_back(se
     for request in requests:
         close_old_connections()
         assert request().status_code in (200, 201)
+
+
+def test_a_stream_outlasts_a_database_that_is_away(server: str, settings: Any) -> None:
+    store = DjangoCheckpointStore()
+    id = store.create_session("/").id
+    store.close()
+
+    async def test() -> None:
+        asked = Poller(ALIAS)
+        with asked.listen(id, asked.news.place("0")) as listener:
+            with stopped(server):
+                assert await listener.news(1) is None
+            message = await store.aadd_message(id, "user")
+            found = await listener.news(30)
+            assert found is not None
+            assert [event.record.id for event in found.events] == [message.id]
+            # What time does not heal is raised to all who listen.
+            with psycopg.connect(server) as connection:
+                connection.execute("ALTER TABLE sessions RENAME TO others")
+            with pytest.raises(ConfigurationError, match="migrate"):
+                await listener.news(30)
+        for thread in threading.enumerate():
+            if thread.name == "obsku-checkpoint-stream":
+                await asyncio.to_thread(thread.join, 30)
+
+    asyncio.run(test())
 
 
 IN_TRANSACTION: list[bool] = []
