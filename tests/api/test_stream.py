@@ -193,14 +193,15 @@ def test_messages_are_found_by_their_ids_once_the_older_ones_are_settled(
     monkeypatch.setattr(news_postgres, "SETTLED", 0.0)
     asked = news_postgres.PostgresNews(store.using)
     place, given = asked.place(BEGINNING), list[Any]()
-    for number in range(8):
-        sent = store.add_message(id, "user", str(number))
+    sent: list[int] = []
+    # Not at once where others on the server, such as tests that run at the same time, hold the horizon back.
+    while len(sent) < 8 or not (asked._floor([(id, place)]) or len(sent) > 2000):
+        sent.append(store.add_message(id, "user").id)
         (found,) = asked.read([(id, place)])
         given += [event.record.id for event in found.events]
         place = found.place
-        assert given[-1] == sent.id
-    assert len(given) == 8
-    assert asked._floor([(id, place)]) > given[0]
+    assert given == sent
+    assert asked._floor([(id, place)]) >= sent[0]
     assert asked._floor([(id, asked.place(BEGINNING))]) == 0
 
 
