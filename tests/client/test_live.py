@@ -15,7 +15,7 @@ from obsku_checkpoint.errors import AccessDeniedError, InvalidRecordError, Sessi
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.client.conftest import Open
-from tests.live_server import live_server
+from tests.client.live_server import live_server
 
 PAGES = {"MAX_PAGE_SIZE": 2, "MAX_BODY_BYTES": 1000}
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import psycopg
 import pytest
 from django.db import connections
-from psycopg import sql
 
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.protocols import CheckpointStore
@@ -35,11 +33,6 @@ class TestDjangoStore(CheckpointStoreConformance):
         connections.close_all()
 
 
-@pytest.fixture(scope="module")
-def database_of_its_own(postgres_database: Callable[[], str]) -> str:
-    return postgres_database()
-
-
 @pytest.fixture(scope="module", params=["postgres"])
 def postgres_store(database_of_its_own: str) -> Iterator[PostgresCheckpointStore]:
     with PostgresCheckpointStore(database_of_its_own) as store:
@@ -55,12 +48,5 @@ class TestStoreWithoutProject(CheckpointStoreConformance):
         return postgres_store
 
     @pytest.fixture
-    def corrupt(self, database_of_its_own: str) -> Corrupt:
-        def corrupt(table: str, id: str | int, column: str, text: str) -> None:
-            update = sql.SQL("UPDATE {} SET {} = %s WHERE id = %s").format(
-                sql.Identifier(table), sql.Identifier(column)
-            )
-            with psycopg.connect(database_of_its_own) as connection:
-                connection.execute(update, [text, id])
-
-        return corrupt
+    def corrupt(self, corrupt_in_database_of_its_own: Corrupt) -> Corrupt:
+        return corrupt_in_database_of_its_own

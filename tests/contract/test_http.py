@@ -1,25 +1,42 @@
-"""What we promise, over HTTP: the whole suite over a live server on PostgreSQL."""
+"""What we promise, over HTTP: the whole suite against the example project on PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
-from django.db import connections
 
 from obsku_checkpoint.client import HTTPCheckpointStore
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.testing import CheckpointStoreConformance, Corrupt
-from tests.live_server import live_server
+from tests.example.conftest import Project
+from tests.example.server import USER, server
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
-USING = "postgres"
+pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
 
 
-@pytest.fixture(scope="module", params=[USING])
-def http_store(committed: None) -> Iterator[HTTPCheckpointStore]:
-    with live_server(USING) as url, HTTPCheckpointStore(url) as store:
-        yield store
+@pytest.fixture(scope="module", params=["postgres"])
+def http_store(database_of_its_own: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HTTPCheckpointStore]:
+    folder = tmp_path_factory.mktemp("http")
+    project = Project(folder / "unused")
+    project.environment["POSTGRES_URL"] = database_of_its_own
+    project.run("migrate", "--verbosity", "0")
+    with server(project, folder / "log") as (_, port):
+        address = f"http://127.0.0.1:{port}"
+        with HTTPCheckpointStore(f"{address}/api/", headers=signed_in(address)) as store:
+            yield store
+
+
+def signed_in(address: str) -> dict[str, str]:
+    """The headers of a browser's session: the store asks often, and a password takes long to check, by intention."""
+    with httpx.Client(base_url=address, timeout=60) as browser:
+        browser.get("/admin/login/")
+        form = {"username": USER["DJANGO_SUPERUSER_USERNAME"], "password": USER["DJANGO_SUPERUSER_PASSWORD"]}
+        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
+        assert browser.post("/admin/login/?next=/api/sessions/", data=form).status_code == 302
+        cookies = dict(browser.cookies)
+    return {"Cookie": "; ".join(map("=".join, cookies.items())), "X-CSRFToken": cookies["csrftoken"]}
 
 
 class TestStoreOverHTTP(CheckpointStoreConformance):
@@ -30,9 +47,5 @@ class TestStoreOverHTTP(CheckpointStoreConformance):
         return http_store
 
     @pytest.fixture
-    def corrupt(self) -> Corrupt:
-        def corrupt(table: str, id: str | int, column: str, text: str) -> None:
-            with connections[USING].cursor() as cursor:
-                cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [text, id])
-
-        return corrupt
+    def corrupt(self, corrupt_in_database_of_its_own: Corrupt) -> Corrupt:
+        return corrupt_in_database_of_its_own

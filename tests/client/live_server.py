@@ -16,6 +16,8 @@ ANYBODY = ["rest_framework.permissions.AllowAny"]
 
 
 class Handler(WSGIRequestHandler):
+    disable_nagle_algorithm = True  # head and body are written apart, and the client's system waits before it says so
+
     def log_message(self, format: str, *args: object) -> None:
         """Requests are no news here."""
 
