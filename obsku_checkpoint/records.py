@@ -152,3 +152,10 @@ def duration(session: SessionRecord) -> timedelta:
     """From creation to last activity; zero where one of the two cannot be decoded."""
     created, active = session.created_at, session.updated_at
     return timedelta(0) if isinstance(created, CorruptValue) or isinstance(active, CorruptValue) else active - created
+
+
+#: where the records are kept
+TABLES = {SessionRecord: "sessions", MessageRecord: "messages", CheckpointRecord: "checkpoints"}
+#: their fields that are times, and those that hold JSON-plus
+MOMENTS = frozenset({"created_at", "updated_at"})
+JSON_PLUS = frozenset({"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"})

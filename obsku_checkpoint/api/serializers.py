@@ -19,7 +19,7 @@ from obsku_checkpoint.api.json_plus import column
 from obsku_checkpoint.api.shapes import CORRUPT, CYCLE_STATE, NAMES, NODE_RESULTS, OBJECT, TOOL_CALLS, TOOL_RESULTS
 from obsku_checkpoint.errors import SerializationError
 from obsku_checkpoint.models import Role, Source
-from obsku_checkpoint.records import CorruptValue
+from obsku_checkpoint.records import JSON_PLUS, CorruptValue
 from obsku_checkpoint.validation import INT32
 
 
@@ -115,10 +115,6 @@ class _Duration(serializers.DurationField):
 class _Sum(serializers.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_value=2**63 - 1, **kwargs)
-
-
-#: the fields that hold JSON-plus
-JSON_PLUS = frozenset({"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"})
 
 
 class _Corrupt(JsonPlusField):

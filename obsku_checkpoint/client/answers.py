@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,17 +19,24 @@ from obsku_checkpoint.errors import (
     InvalidRecordError,
 )
 from obsku_checkpoint.protocols import OnCorrupt
-from obsku_checkpoint.records import CheckpointRecord, CorruptValue, MessageRecord, SessionRecord
+from obsku_checkpoint.records import (
+    JSON_PLUS,
+    MOMENTS,
+    TABLES,
+    CheckpointRecord,
+    CorruptValue,
+    MessageRecord,
+    SessionRecord,
+)
 
 T = TypeVar("T", SessionRecord, MessageRecord, CheckpointRecord)
-TABLES = {SessionRecord: "sessions", MessageRecord: "messages", CheckpointRecord: "checkpoints"}
-MOMENTS = frozenset({"created_at", "updated_at"})
 #: what the API says where there is no such record
 ABSENT = frozenset({"session_not_found", "checkpoint_not_found"})
+FOREIGN = "is it the API that answers there?"
 
 
 def content(response: httpx.Response, errors: Mapping[str, CheckpointStoreError]) -> Any:
-    """What a successful answer holds ({} where it is empty), None where there is no such record.
+    """The JSON of a successful answer ({} where it is empty), None where there is no such record.
 
     ``errors`` are what to raise, by the ``code`` of a refusal. Other refusals raise `InvalidRecordError` (400, 413,
     414), `AccessDeniedError` (401, 403), `CheckpointCorruptionError` (409 with the code ``corrupt``) or
@@ -58,27 +66,81 @@ def content(response: httpx.Response, errors: Mapping[str, CheckpointStoreError]
     raise _unexpected(response)
 
 
-def record(kind: type[T], shown: dict[str, Any], on_corrupt: OnCorrupt) -> T:
-    """A record as the API shows it; ``corrupt`` holds its values that cannot be decoded."""
-    corrupt = shown.get("corrupt", {})
-    values = {}
+def record(kind: type[T], shown: Any, on_corrupt: OnCorrupt) -> T:
+    """A record as the API shows it; ``corrupt`` holds its values that the server cannot decode."""
+    values = dict(zip(kind.__slots__, members(shown, *kind.__slots__), strict=True))
+    corrupt = _object(shown.get("corrupt", {}))
     for name in kind.__slots__:
-        value = shown[name]
+        value = values[name]
         if name in corrupt:
-            value = CorruptValue(text=corrupt[name]["text"], reason=corrupt[name]["reason"])
-            if on_corrupt == "raise":
-                place = (TABLES[kind], str(shown["id"]), name)
-                raise CheckpointCorruptionError("$", value.reason, value.text, *place)
+            text, reason = members(corrupt[name], "text", "reason")
+            value = CorruptValue(text=text, reason=reason)
         elif name in MOMENTS:
-            value = datetime.fromisoformat(value)
+            value = _moment(value)
+        elif name in JSON_PLUS and value is not None:
+            value = _decoded(value)
+        if on_corrupt == "raise" and isinstance(value, CorruptValue):
+            raise CheckpointCorruptionError("$", value.reason, value.text, TABLES[kind], str(values["id"]), name)
         values[name] = value
     return kind(**values)
+
+
+def records(kind: type[T], shown: Any, on_corrupt: OnCorrupt) -> list[T]:
+    return [record(kind, each, on_corrupt) for each in items(shown)]
+
+
+def members(shown: Any, *names: str) -> list[Any]:
+    """The values of an object in an answer; `ConfigurationError` where it is none, or lacks one of them."""
+    if missing := [name for name in names if name not in _object(shown)]:
+        raise ConfigurationError(f"the answer lacks {', '.join(missing)}: {FOREIGN}")
+    return [shown[name] for name in names]
+
+
+def items(shown: Any) -> list[Any]:
+    """The elements of an array in an answer; `ConfigurationError` where it is none."""
+    if not isinstance(shown, list):
+        raise ConfigurationError(f"the answer has {type(shown).__name__} where an array belongs: {FOREIGN}")
+    return shown
+
+
+def _object(shown: Any) -> dict[str, Any]:
+    if not isinstance(shown, dict):
+        raise ConfigurationError(f"the answer has {type(shown).__name__} where an object belongs: {FOREIGN}")
+    return shown
+
+
+def _moment(shown: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(shown)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"the answer has a time that is not ISO 8601: {FOREIGN}") from None
+
+
+def _decoded(shown: Any) -> Any:
+    """A column's value. This process may have registered types that the server has not, so each is decoded alone."""
+    try:
+        text = orjson.dumps(shown).decode()
+    except TypeError:  # a lone surrogate
+        text = json.dumps(shown)
+    try:
+        return codec.loads(text)
+    except CheckpointCorruptionError as error:
+        return CorruptValue(text=text, reason=f"{error.path}: {error.reason}")
 
 
 def _json(response: httpx.Response) -> Any:
     if response.headers.get("Content-Type", "").partition(";")[0] != "application/json":
         raise _unexpected(response)
-    return codec.loads(response.content)
+    try:
+        shown = orjson.loads(response.content)
+    except orjson.JSONDecodeError:  # of lone surrogates, too, which JSON-plus may hold
+        try:
+            shown = json.loads(response.content)
+        except (ValueError, RecursionError):
+            raise _unexpected(response) from None
+    if shown is None:  # which would be taken for no record
+        raise _unexpected(response)
+    return shown
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:
@@ -91,9 +153,7 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 
 def _unexpected(response: httpx.Response) -> ConfigurationError:
-    return ConfigurationError(
-        f"{_asked(response)} answers {response.status_code}, but not as the API does: is it mounted there?"
-    )
+    return ConfigurationError(f"{_asked(response)} answers {response.status_code}, but not as the API does: {FOREIGN}")
 
 
 def _asked(response: httpx.Response) -> str:

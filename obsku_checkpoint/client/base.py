@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import httpx
 
-from obsku_checkpoint.client.answers import content
+from obsku_checkpoint.client.answers import FOREIGN, content, items, members
 from obsku_checkpoint.client.connections import Connections
 from obsku_checkpoint.client.requests import Request
 from obsku_checkpoint.client.retries import Steps, exchange
-from obsku_checkpoint.errors import CheckpointStoreError
+from obsku_checkpoint.errors import CheckpointStoreError, ConfigurationError
 from obsku_checkpoint.protocols import ITERATION_PAGE
 
 
@@ -51,8 +51,16 @@ class HTTPStore(Connections):
             page = yield from self._ask("GET", path, params={**params, "limit": str(size), "cursor": cursor})
             if page is None:
                 return found
-            found = found + page["results"] if towards == "next" else page["results"] + found
-            if page[towards] is None or len(found) == limit:
+            results, further = members(page, "results", towards)
+            found = found + items(results) if towards == "next" else items(results) + found
+            if further is None or len(found) == limit:
                 return found
-            # Only the cursor: behind a proxy, the server may not know by which URL it is reached.
-            cursor = httpx.URL(page[towards]).params["cursor"]
+            cursor = _cursor(further)
+
+
+def _cursor(url: Any) -> str:
+    """Only the cursor: behind a proxy, the server may not know by which URL it is reached."""
+    try:
+        return httpx.URL(url).params["cursor"]
+    except (TypeError, KeyError, httpx.InvalidURL):
+        raise ConfigurationError(f"the answer has a page without a cursor: {FOREIGN}") from None

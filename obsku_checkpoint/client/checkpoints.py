@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.client.answers import record
+from obsku_checkpoint.client.answers import record, records
 from obsku_checkpoint.client.base import HTTPStore
 from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import body, path
@@ -101,7 +101,7 @@ class Checkpoints(HTTPStore):
         if not _can_exist(session_id, namespace):
             return []
         shown = yield from self._list(path("sessions", session_id, "checkpoints/"), {"namespace": namespace}, count)
-        return [record(CheckpointRecord, checkpoint, on_corrupt) for checkpoint in shown]
+        return records(CheckpointRecord, shown, on_corrupt)
 
     @steps
     def get_lineage(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[list[CheckpointRecord]]:
@@ -109,7 +109,7 @@ class Checkpoints(HTTPStore):
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             return []
         shown = yield from self._ask("GET", path("checkpoints", checkpoint_id, "lineage/"))
-        return [record(CheckpointRecord, checkpoint, on_corrupt) for checkpoint in shown or []]
+        return [] if shown is None else records(CheckpointRecord, shown, on_corrupt)
 
     @steps
     def fork(self, checkpoint_id: str, *, title: str | None = None) -> Steps[SessionRecord]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.client.answers import record
+from obsku_checkpoint.client.answers import record, records
 from obsku_checkpoint.client.base import HTTPStore
 from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import body, path
@@ -38,7 +38,7 @@ class Messages(HTTPStore):
     def add_messages(self, session_id: str, messages: Iterable[Mapping[str, Any]]) -> Steps[list[MessageRecord]]:
         columns = [_named(message) for message in validation.messages(messages)]
         shown = yield from self._append(session_id, body(columns))
-        return [record(MessageRecord, message, "raise") for message in shown]
+        return records(MessageRecord, shown, "raise")
 
     @steps
     def get_messages(
@@ -63,7 +63,7 @@ class Messages(HTTPStore):
         shown = yield from self._list(
             path("sessions", session_id, "messages/"), params, count, "previous" if after_id is None else "next"
         )
-        return [record(MessageRecord, message, on_corrupt) for message in shown]
+        return records(MessageRecord, shown, on_corrupt)
 
     def _append(self, session_id: str, body: bytes) -> Steps[Any]:
         """Not repeated where it may have been carried out: the server numbers messages, so each would be a new one."""

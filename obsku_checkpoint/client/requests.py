@@ -10,9 +10,7 @@ from urllib.parse import quote
 import orjson
 
 from obsku_checkpoint.paths import IdConverter
-
-#: columns that a body holds as their JSON-plus text says
-JSON_PLUS = frozenset({"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"})
+from obsku_checkpoint.records import JSON_PLUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

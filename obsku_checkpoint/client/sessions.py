@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.client.answers import record
+from obsku_checkpoint.client.answers import record, records
 from obsku_checkpoint.client.base import HTTPStore
 from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import body, path
@@ -68,7 +68,7 @@ class Sessions(HTTPStore):
         on_corrupt: OnCorrupt = "raise",
     ) -> Steps[list[SessionRecord]]:
         shown = yield from self._list_of_sessions("sessions/", workspace_id, before, None, limit, on_corrupt)
-        return [record(SessionRecord, session, on_corrupt) for session in shown]
+        return records(SessionRecord, shown, on_corrupt)
 
     @steps
     def search_sessions(
@@ -82,7 +82,7 @@ class Sessions(HTTPStore):
         if not validation.can_exist("query", query):
             return []
         shown = yield from self._list_of_sessions("sessions/", workspace_id, None, query, limit, on_corrupt)
-        return [record(SessionRecord, session, on_corrupt) for session in shown]
+        return records(SessionRecord, shown, on_corrupt)
 
     @steps
     def update_session(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.client.answers import record
+from obsku_checkpoint.client.answers import members, record, records
 from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import path
 from obsku_checkpoint.client.retries import Steps
@@ -33,10 +33,10 @@ class Summaries(Sessions):
         shown = yield from self._ask("GET", "sessions/latest/", params={"workspace_id": workspace_id})
         if shown is None:
             return None
-        checkpoint = shown["checkpoint"]
+        session, messages, checkpoint = members(shown, "session", "messages", "checkpoint")
         return Resumption(
-            session=record(SessionRecord, shown["session"], on_corrupt),
-            messages=[record(MessageRecord, message, on_corrupt) for message in shown["messages"]],
+            session=record(SessionRecord, session, on_corrupt),
+            messages=records(MessageRecord, messages, on_corrupt),
             checkpoint=None if checkpoint is None else record(CheckpointRecord, checkpoint, on_corrupt),
         )
 
@@ -61,14 +61,9 @@ class Summaries(Sessions):
         return [_summary(summary, on_corrupt) for summary in shown]
 
 
-def _summary(shown: dict[str, Any], on_corrupt: OnCorrupt) -> SessionSummary:
-    session, last = record(SessionRecord, shown["session"], on_corrupt), shown["last_message"]
-    return SessionSummary(
-        session=session,
-        message_count=shown["message_count"],
-        checkpoint_count=shown["checkpoint_count"],
-        tokens_in=shown["tokens_in"],
-        tokens_out=shown["tokens_out"],
-        last_message=None if last is None else record(MessageRecord, last, on_corrupt),
-        duration=duration(session),
-    )
+def _summary(shown: Any, on_corrupt: OnCorrupt) -> SessionSummary:
+    names = ("session", "message_count", "checkpoint_count", "tokens_in", "tokens_out", "last_message")
+    values = dict(zip(names, members(shown, *names), strict=True))
+    session, last = record(SessionRecord, values["session"], on_corrupt), values["last_message"]
+    message = None if last is None else record(MessageRecord, last, on_corrupt)
+    return SessionSummary(**{**values, "session": session, "last_message": message}, duration=duration(session))

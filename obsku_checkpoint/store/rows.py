@@ -10,16 +10,21 @@ from obsku_checkpoint.codec import loads
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.fields import from_milliseconds, read_moment
 from obsku_checkpoint.protocols import OnCorrupt
-from obsku_checkpoint.records import CheckpointRecord, CorruptValue, MessageRecord, SessionRecord
+from obsku_checkpoint.records import (
+    JSON_PLUS,
+    MOMENTS,
+    TABLES,
+    CheckpointRecord,
+    CorruptValue,
+    MessageRecord,
+    SessionRecord,
+)
 
 Row = Sequence[Any]
 R = TypeVar("R", SessionRecord, MessageRecord, CheckpointRecord)
 
 #: what reading a value raises that is none
 UNREADABLE = (CheckpointCorruptionError, OverflowError, TypeError)
-TABLES = {SessionRecord: "sessions", MessageRecord: "messages", CheckpointRecord: "checkpoints"}
-MOMENTS = {"created_at", "updated_at"}
-JSON = {"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"}
 
 
 def _thawed(record: type[Any]) -> type[Any]:
@@ -121,4 +126,4 @@ def _value(column: str, stored: Any) -> Any:
         return moment
     if column == "pending_nodes" and stored is None:
         return []
-    return loads(stored) if column in JSON and stored is not None else stored
+    return loads(stored) if column in JSON_PLUS and stored is not None else stored
