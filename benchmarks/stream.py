@@ -188,9 +188,8 @@ def main(count: int, seconds: float) -> None:
     with postgres_server(CONFIGURATION) as url, socket.create_server(("127.0.0.1", 0), backlog=count) as listening:
         with PostgresCheckpointStore(url) as store:
             store.setup()
-        options = ["--log-level", "warning", "--fd", str(listening.fileno()), "--timeout-graceful-shutdown", "1"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "benchmarks.stream_server:application", *options],
+            [sys.executable, "-m", "benchmarks.stream_server", str(listening.fileno())],
             env={**os.environ, "POSTGRES_URL": url, "PGAPPNAME": "stream"},
             pass_fds=[listening.fileno()],
         )

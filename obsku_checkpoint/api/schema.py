@@ -41,15 +41,15 @@ FURTHER: dict[int, tuple[dict[str, Any], str]] = {
     404: (PROBLEM, "There is no such record, or it may not be seen."),
     409: (PROBLEM, "The id exists with other content, or the version is taken."),
     412: (PROBLEM, "The session was edited since the ETag in If-Match."),
-    501: (PROBLEM, "The server is a WSGI server, which cannot stream."),
     415: (PROBLEM, "The body is not application/json."),
+    501: (PROBLEM, "The server is a WSGI server, which cannot stream."),
 }
 ID = OpenApiParameter(
     "id",
     str,
     OpenApiParameter.PATH,
     description="The record's id. `~2F` stands for a slash in it, `~7E` for a tilde, a lone `~` for the empty id, and "
-    "`~6Catest` for the id latest.",
+    "`~6Catest` and `~73ummaries` for the ids latest and summaries.",
 )
 RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait."

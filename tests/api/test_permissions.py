@@ -34,7 +34,7 @@ ROUTES: dict[str, dict[str, tuple[int, ...]]] = {
     "sessions/summaries/": {"get": LIST, "options": NO_OPTIONS_OF_ALL},
     "sessions/{session}/": {"get": READ, "patch": CHANGE, "delete": DELETE},
     "sessions/{session}/summary/": {"get": READ, "options": NO_OPTIONS_OF_ALL},
-    # The client of the tests is a WSGI server, under which there is no stream; test_stream.py has the rest.
+    # The client of the tests is a WSGI server, under which there is no stream; test_stream_access.py has the rest.
     "sessions/{session}/events/": {"get": (401, 403, 501, 501, 501, 404), "options": NO_OPTIONS_OF_ALL},
     "sessions/{session}/messages/": {"get": READ, "post": ADD},
     "sessions/{session}/checkpoints/": {"get": READ, "post": ADD},
