@@ -47,6 +47,7 @@ def test_the_stream_is_for_those_who_may_see_the_session(
         "STREAM_INTERVAL_MS": 20,
         "WORKSPACE_SCOPE": "tests.api.test_stream_access.scope",
     }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the others are slow by intention
     permissions = {"nobody": [], "viewer": ["session", "message", "checkpoint"], "some": ["session", "message"]}
     names: dict[str, str] = {}
     for kind in ("nobody", "some", "viewer", "own", "other"):

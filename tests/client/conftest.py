@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from obsku_checkpoint.client import HTTPCheckpointStore
@@ -47,6 +48,8 @@ CHECKPOINT: dict[str, Any] = {
     "source": "loop",
     "created_at": MOMENT,
 }
+#: read once: that takes longer than most tests here
+CERTIFICATES = httpx.create_ssl_context()
 Open = Callable[..., CheckpointStore]
 
 
@@ -56,7 +59,7 @@ def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
     with ExitStack() as stack:
 
         def make(url: str, **options: Any) -> CheckpointStore:
-            store = stack.enter_context(HTTPCheckpointStore(url, **options))
+            store = stack.enter_context(HTTPCheckpointStore(url, **{"verify": CERTIFICATES, **options}))
             if request.param == "sync":
                 return store
             adapter = stack.enter_context(SyncOverAsync(store))

@@ -18,6 +18,7 @@ import pytest
 from obsku_checkpoint import codec
 
 REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
 FILES = 60
 
 

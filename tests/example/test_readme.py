@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.example.conftest import REPOSITORY, Project
+from tests.example.conftest import README, REPOSITORY, Project
 
-README = (REPOSITORY / "README.md").read_text()
 #: (heading, code) of each Python block
 BLOCKS = [
     (section.partition("\n")[0], code)

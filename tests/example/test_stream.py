@@ -1,45 +1,45 @@
-"""The stream behind a real server, which is told to stop while somebody listens."""
+"""The stream behind a real server, as the README follows it; the server is told to stop while somebody listens."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
+import re
 import signal
 import subprocess
-from http.client import HTTPConnection
 from pathlib import Path
+from urllib.request import Request, urlopen
 
-from tests.example.conftest import Project
+from tests.example.conftest import README, Project
 from tests.example.server import server
 
-HEADERS = {"Authorization": "Basic " + base64.b64encode(b"agent:secret").decode()}
+[CURL] = re.findall(r"^    (curl -N .*)$", README, re.MULTILINE)
+[SHOWN] = re.findall(r"^    (data: .*),…}$", README, re.MULTILINE)
+HEADERS = {"Authorization": "Basic " + base64.b64encode(b"agent:secret").decode(), "Content-Type": "application/json"}
 
 
-def test_a_server_that_stops_ends_its_streams_without_an_error(project: Project, tmp_path: Path) -> None:
+def test_the_readmes_stream_is_followed_until_the_server_stops(project: Project, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with server(project, log) as (process, port):
-        listen_to_its_end(process, port)
+
+        def post(path: str, **body: str) -> None:
+            url = f"http://127.0.0.1:{port}/api/sessions/{path}"
+            with urlopen(Request(url, json.dumps(body).encode(), HEADERS), timeout=60) as answer:
+                assert answer.status == 201
+
+        post("", id="orders", directory="/srv/shop")
+        post("orders/messages/", role="user", content="Why is the order page slow?")
+        command = f"exec {CURL.replace('127.0.0.1:8000', f'127.0.0.1:{port}')}"
+        with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as following:
+            assert following.stdout is not None
+            first = [following.stdout.readline().decode().rstrip() for _ in range(7)]
+            assert first[0] == ": listening"
+            assert first[4] == "event: message"
+            assert first[5].startswith(SHOWN)
+            post("orders/messages/", role="assistant", content="I look at the queries.")
+            second = [following.stdout.readline() for _ in range(4)]
+            assert json.loads(second[2].removeprefix(b"data: "))["content"] == "I look at the queries."
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) in (0, -signal.SIGTERM)
+            assert following.stdout.read() == b""
     assert "Traceback" not in log.read_text()
-
-
-def listen_to_its_end(process: subprocess.Popen[bytes], port: int) -> None:
-    def call(method: str, path: str, body: object = None) -> HTTPConnection:
-        connection = HTTPConnection("127.0.0.1", port, timeout=30)
-        data = None if body is None else json.dumps(body)
-        connection.request(method, f"/api/sessions/{path}", data, {**HEADERS, "Content-Type": "application/json"})
-        return connection
-
-    with contextlib.closing(call("POST", "", {"id": "one", "directory": "/"})) as connection:
-        assert connection.getresponse().status == 201
-    with contextlib.closing(call("GET", "one/events/")) as connection:
-        stream = connection.getresponse()
-        assert stream.status == 200
-        assert stream.readline() == b": listening\n"
-        with contextlib.closing(call("POST", "one/messages/", {"role": "user", "content": "hello"})) as writing:
-            assert writing.getresponse().status == 201
-        lines = [stream.readline() for _ in range(5)]
-        assert lines[3] == b"event: message\n"
-        assert json.loads(lines[4].removeprefix(b"data: "))["content"] == "hello"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in (0, -signal.SIGTERM)
