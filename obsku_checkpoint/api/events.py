@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from obsku_checkpoint.api import operations, serializers
 from obsku_checkpoint.api.errors import StreamNeedsASGI
 from obsku_checkpoint.api.json_plus import JsonPlusRenderer
-from obsku_checkpoint.api.news import LIMIT, Event
+from obsku_checkpoint.api.news import Event
 from obsku_checkpoint.api.poller import Listener, poller
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Session
@@ -80,17 +80,19 @@ async def _lines(listener: Listener) -> AsyncIterator[bytes]:
                 await asyncio.sleep(0)
 
 
-@lru_cache(LIMIT)
 def lines(event: Event) -> bytes:
-    """One event as it is sent; its data is the record as all of the API shows it."""
-    message = isinstance(event.record, MessageRecord)
-    serializer = serializers.Message if message else serializers.Checkpoint
-    data = orjson.dumps(serializer(event.record).data)
-    return b"id: %s\nevent: %s\ndata: %s\n\n" % (
-        str(event.place).encode(),
-        b"message" if message else b"checkpoint",
-        data,
-    )
+    """One event as it is sent, written once for all who listen; its data is the record as all of the API shows it."""
+    written = _written.get(event)
+    if written is None:
+        message = isinstance(event.record, MessageRecord)
+        kind, serializer = ("message", serializers.Message) if message else ("checkpoint", serializers.Checkpoint)
+        head = f"id: {event.place}\nevent: {kind}\ndata: "
+        written = _written[event] = head.encode() + orjson.dumps(serializer(event.record).data) + b"\n\n"
+    return written
+
+
+#: kept as long as a listener has the event still to send
+_written: WeakKeyDictionary[Event, bytes] = WeakKeyDictionary()
 
 
 async def _give_thread_back() -> None:

@@ -26,7 +26,7 @@ MESSAGE_COLUMNS = [str(field.column) for field in Message._meta.concrete_fields]
 CHECKPOINT_COLUMNS = [str(field.column) for field in Checkpoint._meta.concrete_fields]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Event:
     """A row that is new, and the place of somebody who has been given it and all before it.
 
