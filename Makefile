@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench format clean
+.PHONY: help demo serve test lint bench format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.base ## An agent works, is killed, resumes, asks, and is forked: on SQLite, no server needed
 	@$(BIN)/python manage.py demo
+
+serve: $(VENV)/.base ## The admin on this machine, with runs in it; prints the address and a login
+	@$(BIN)/python manage.py serve $(ARGS)
 
 test: $(VENV)/.dev ## All tests, on SQLite and on a PostgreSQL server of their own, with branch coverage
 	@rm -f .coverage .coverage.*

@@ -107,6 +107,8 @@ def postgres(url: str) -> dict[str, Any]:
     return {"ENGINE": "django.db.backends.postgresql", **connection, "OPTIONS": options}
 
 
+OBSKU_CHECKPOINT = {"RESUME": "example_project.showcase.resume"}
+
 POSTGRES_URL = os.environ.get("POSTGRES_URL")
 DATABASES = {
     "default": (

@@ -80,8 +80,8 @@ def check_paths(given: Mapping[str, object]) -> list[CheckMessage]:
         hint = "If that is meant, say so: ['rest_framework.permissions.AllowAny']."
         return [Error(message, hint=hint, id="obsku_checkpoint.E005")]
     paths += [("PERMISSION_CLASSES", path) for path in classes]
-    if given.get("WORKSPACE_SCOPE") is not None:
-        paths.append(("WORKSPACE_SCOPE", given["WORKSPACE_SCOPE"]))
+    functions = ("WORKSPACE_SCOPE", "RESUME")
+    paths += [(name, given[name]) for name in functions if given.get(name) is not None]
     return [
         Error(f"{conf.NAME}[{name!r}] cannot be called: {path!r}.", hint=reason, id="obsku_checkpoint.E006")
         for name, path in paths

@@ -29,6 +29,9 @@ class Settings:
     """The longest body of a request that the API reads."""
     STREAM_INTERVAL_MS: int = 250
     """Milliseconds from one look for new events to the next, while somebody listens to a stream."""
+    RESUME: str | None = None
+    """Dotted path of ``f(checkpoint, answer)``, which goes on with an interrupted graph: a `CheckpointRecord` and what
+    a person answered (one of the question's options, or text). Without it the admin offers no form."""
 
 
 KEYS = frozenset(field.name for field in fields(Settings))

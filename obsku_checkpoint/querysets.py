@@ -37,6 +37,10 @@ class SessionQuerySet(QuerySet["Session"]):
     def newest_first(self) -> Self:
         return self.order_by("-updated_at", "-id")
 
+    def below(self, moment: datetime, id: str) -> Self:
+        """Those that stand after this place in the order of `newest_first`."""
+        return self.filter(Q(updated_at__lte=moment), Q(updated_at__lt=moment) | Q(id__lt=id))
+
     def last_message_ids(self, messages: MessageQuerySet) -> QuerySet[Session, int | None]:
         """The id of each session's last message, found by one index look-up a session."""
         last = messages.filter(session_id=OuterRef("pk")).newest_first().values("id")[:1]

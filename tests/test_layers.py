@@ -23,7 +23,7 @@ LAYERS = [
     {"models", "apps", "migrations"},
     {"store"},
     {"postgres"},
-    {"api"},
+    {"api", "admin"},
     {"testing"},
 ]
 WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:5])

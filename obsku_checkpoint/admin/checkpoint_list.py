@@ -1,0 +1,44 @@
+"""A session's checkpoints, the newest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from obsku_checkpoint.admin import units
+from obsku_checkpoint.admin.bytes_in import BytesIn
+from obsku_checkpoint.admin.pages import Page
+from obsku_checkpoint.admin.results import pending_names
+from obsku_checkpoint.admin.text import plain
+from obsku_checkpoint.models import Checkpoint, Session
+
+CHECKPOINTS = 100
+
+
+class CheckpointList(Page):
+    name = "checkpoints"
+    title = "Checkpoints"
+    template = "admin/obsku_checkpoint/session/checkpoints.html"
+
+    def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
+        own: Any = Checkpoint.objects.using(self.database).in_session(subject.pk).defer("node_results", "cycle_state")
+        before = request.GET.get("before", "").replace("\x00", "")
+        place = own.filter(pk=before).first() if before else None
+        rows = own.annotate(bytes=BytesIn("node_results")).order_by("-created_at", "-id")
+        if place:
+            rows = rows.filter(created_at__lte=place.created_at).exclude(created_at=place.created_at, pk__gte=place.pk)
+        found = list(rows[: CHECKPOINTS + 1])
+        shown = [
+            {
+                "checkpoint": row,
+                "address": self.links.checkpoint(row.pk),
+                "namespace": plain(row.namespace, 40) or "main",
+                "node": plain(row.node_id or "", 40),
+                "pending": plain(", ".join(pending_names(row.pending_nodes)), 80),
+                "moment": units.moment(row.created_at),
+                "size": units.size(row.bytes),
+            }
+            for row in found[:CHECKPOINTS]
+        ]
+        return {"rows": shown, "earlier": found[CHECKPOINTS - 1].pk if len(found) > CHECKPOINTS else None}

@@ -1,0 +1,36 @@
+"""The addresses of the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Addresses within one admin site, by its name."""
+
+    site: str
+
+    def sessions(self) -> str:
+        return self._reverse("session_changelist")
+
+    def waiting(self) -> str:
+        return self._reverse("session_waiting")
+
+    def session(self, id: str, page: str = "change") -> str:
+        """A page of a session: ``change`` (the overview), ``transcript``, ``timeline``, …"""
+        return self._reverse(f"session_{page}", id)
+
+    def message(self, session_id: str, id: int) -> str:
+        """The place of a message in the transcript."""
+        return f"{self.session(session_id, 'transcript')}?at={id}#message-{id}"
+
+    def checkpoint(self, id: str, page: str = "change") -> str:
+        """A page of a checkpoint: ``change`` (the checkpoint itself), ``compare``, ``fork``, ``answer``."""
+        return self._reverse(f"checkpoint_{page}", id)
+
+    def _reverse(self, name: str, *ids: str) -> str:
+        return reverse(f"{self.site}:obsku_checkpoint_{name}", args=[quote(id) for id in ids])

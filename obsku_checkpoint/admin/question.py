@@ -1,0 +1,81 @@
+"""What an interrupted graph asks a person, read from a checkpoint's results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from obsku_checkpoint.admin import values
+from obsku_checkpoint.admin.text import plain
+from obsku_checkpoint.models import Source
+
+#: the key of a pending node's result that holds its question
+INTERRUPT = "interrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One node's."""
+
+    node: str
+    reason: str
+    #: what may be answered; empty where anything may
+    options: Sequence[Any]
+    #: what else the node tells, as a tree; empty where nothing
+    more: SafeString
+
+    @property
+    def choices(self) -> list[tuple[int, str]]:
+        """(number, label) of the options, for a form."""
+        return [(number, _label(option)) for number, option in enumerate(self.options)]
+
+
+def asking(checkpoint: Any, results: Any) -> bool:
+    """Whether the newest checkpoint of a namespace waits for a person: an interrupt, or the fork of one."""
+    if checkpoint.source == Source.INTERRUPT:
+        return True
+    return checkpoint.source == Source.FORK and bool(_asked(results))
+
+
+def questions(checkpoint: Any, results: Any) -> list[Question]:
+    """Those of a checkpoint that is `asking`; where its results hold none, as the npm package's do, its node's name."""
+    asked = _asked(results)
+    if not asked:
+        return [Question(checkpoint.node_id or "", "", (), SafeString(""))]
+    return [_question(node, question) for node, question in asked]
+
+
+def _asked(results: Any) -> list[tuple[str, Any]]:
+    if not isinstance(results, dict):
+        return []
+    return [
+        (node, result[INTERRUPT])
+        for node, result in results.items()
+        if isinstance(node, str)
+        and isinstance(result, dict)
+        and result.get("status") == "pending"
+        and INTERRUPT in result
+    ]
+
+
+def _question(node: str, asked: Any) -> Question:
+    if not isinstance(asked, dict):
+        return Question(node, asked if isinstance(asked, str) else "", (), SafeString(""))
+    options = asked.get("options")
+    rest = {key: value for key, value in asked.items() if key not in ("reason", "options")}
+    reason = asked.get("reason")
+    return Question(
+        node,
+        reason if isinstance(reason, str) else "" if reason is None else repr(reason),
+        options if isinstance(options, list) else (),
+        values.tree(rest) if rest else SafeString(""),
+    )
+
+
+def _label(option: Any) -> str:
+    if isinstance(option, dict):
+        option = option.get("label", option)
+    return plain(option if isinstance(option, str) else repr(option), 200)

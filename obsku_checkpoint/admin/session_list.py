@@ -1,0 +1,79 @@
+"""The list of sessions: newest activity first, paged by where one is, never by counting the table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+
+from obsku_checkpoint.admin.base import BaseAdmin
+from obsku_checkpoint.admin.figures import figures
+from obsku_checkpoint.admin.filters import WorkspaceFilter
+from obsku_checkpoint.admin.states import states
+from obsku_checkpoint.admin.workspaces import narrowed
+from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
+from obsku_checkpoint.models import Session
+from obsku_checkpoint.records import CorruptValue
+
+#: the query parameter that says where a page begins: below this session, ``<updated_at in ms>,<id>``
+BEFORE = "before"
+
+
+class SessionList(ChangeList):
+    """Its rows have the attributes ``figures`` and ``state``."""
+
+    model_admin: BaseAdmin
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        return {name: value for name, value in super().get_filters_params(params).items() if name != BEFORE}
+
+    def get_results(self, request: HttpRequest) -> None:
+        size = self.list_per_page
+        below = _place(request.GET.get(BEFORE, ""))
+        sessions = Session.objects.using(self.model_admin.database)
+        if self.has_active_filters or self.query:
+            sessions = self.queryset
+        if below:
+            sessions = sessions.below(*below)
+        if not (self.has_active_filters or self.query):
+            sessions = narrowed(sessions, self._workspaces(), size + 1 + bool(below), below and below[0])
+        rows = list(sessions.newest_first()[: size + 1])
+        self.result_list = rows[:size]
+        self.older = _query(self, rows[size - 1]) if len(rows) > size else ""
+        self.newest = self.get_query_string(remove=[BEFORE]) if below else ""
+        self._add_figures(self.result_list)
+        # What the admin's templates ask for.
+        self.result_count = len(self.result_list)
+        self.full_result_count = self.result_count  # no count is shown, as nothing was counted
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(self.result_list)
+        self.can_show_all = True
+        self.multi_page = False
+        self.paginator = Paginator(self.result_list, size)
+
+    def _workspaces(self) -> list[str]:
+        """Those that the filter has asked for already."""
+        return next(spec.names for spec in self.filter_specs if isinstance(spec, WorkspaceFilter))
+
+    def _add_figures(self, rows: list[Any]) -> None:
+        ids, database = [row.pk for row in rows], self.model_admin.database
+        found, stand = figures(database, ids), states(database, ids)
+        for row in rows:
+            row.figures, row.state = found[row.pk], stand[row.pk]
+
+
+def _place(text: str) -> tuple[datetime, str] | None:
+    milliseconds, comma, id = text.partition(",")
+    try:
+        return (from_milliseconds(int(milliseconds)), id.replace("\x00", "")) if comma else None
+    except (ValueError, OverflowError):
+        return None  # not a link of ours: the first page
+
+
+def _query(changes: ChangeList, last: Any) -> str:
+    moment = last.updated_at
+    milliseconds = moment.text if isinstance(moment, CorruptValue) else to_milliseconds(moment, "updated_at")
+    return changes.get_query_string({BEFORE: f"{milliseconds},{last.pk}"}, remove=[BEFORE])

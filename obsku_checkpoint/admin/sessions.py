@@ -1,0 +1,200 @@
+"""Sessions in the admin: which pages there are, and who may do what. Each page is in a file of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from obsku_checkpoint.admin import deletion, units
+from obsku_checkpoint.admin.base import BaseAdmin
+from obsku_checkpoint.admin.checkpoint_list import CheckpointList
+from obsku_checkpoint.admin.export import Export, export
+from obsku_checkpoint.admin.filters import ActivityFilter, FailureFilter, SourceFilter, WorkspaceFilter
+from obsku_checkpoint.admin.forks import Forks
+from obsku_checkpoint.admin.live import Live, mark
+from obsku_checkpoint.admin.metadata_form import SessionForm
+from obsku_checkpoint.admin.overview import overview
+from obsku_checkpoint.admin.raw import RawMessage, RawSession
+from obsku_checkpoint.admin.session_list import SessionList
+from obsku_checkpoint.admin.states import states
+from obsku_checkpoint.admin.text import harmless, plain
+from obsku_checkpoint.admin.timeline import Timeline
+from obsku_checkpoint.admin.transcript import Transcript
+from obsku_checkpoint.admin.waiting import waiting
+from obsku_checkpoint.models import Session
+
+PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
+TABS = (("change", "Overview"), *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)))
+BADGES = {
+    "waiting": "waiting for a person",
+    "failed": "failed",
+    "pending": "unfinished",
+    "finished": "finished",
+    "new": "no checkpoint",
+}
+
+
+@admin.register(Session)
+class SessionAdmin(BaseAdmin):
+    form = SessionForm
+    fields = ("title", "metadata")
+    list_display = ("name", "badges", "active", "place", "messages_", "checkpoints_", "tokens", "lasted")
+    list_filter = (WorkspaceFilter, ActivityFilter, SourceFilter, FailureFilter)
+    search_fields = ("title",)  # which columns are searched is said by `SessionQuerySet.matching`
+    search_help_text = "Text in the title, the directory or the id"
+    sortable_by = ()
+    ordering = ("-updated_at", "-id")
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count the table
+    actions = ("export_selected",)
+    change_list_template = "admin/obsku_checkpoint/session/change_list.html"
+    change_form_template = "admin/obsku_checkpoint/session/change_form.html"
+
+    # -- pages
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.waiting_view)
+        own = [path("waiting/", view, name="obsku_checkpoint_session_waiting"), *(page(self).url() for page in PAGES)]
+        return own + super().get_urls()
+
+    def waiting_view(self, request: HttpRequest) -> HttpResponse:
+        return waiting(self, request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SessionList]:
+        return SessionList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        context = {"title": "Sessions", "waiting_address": self.links.waiting(), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("metadata")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return queryset.matching(search_term.replace("\x00", "")) if search_term else queryset, False
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        session = self.get_object(request, object_id) if object_id else None
+        context = dict(extra_context or {})
+        if session is not None and self.has_view_permission(request, session):
+            state = states(self.database, [session.pk])[session.pk]
+            frame = self.frame(request, session, "change", state)
+            context |= frame | overview(self.database, session, state, self.links) | {"subtitle": "Overview"}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def frame(self, request: HttpRequest, session: Session, page: str, state: Any = None) -> dict[str, Any]:
+        """What stands around each page of a session."""
+        state = state or states(self.database, [session.pk])[session.pk]
+        newest = state.newest[0] if state.newest else None
+        return {
+            "session": session,
+            "title": plain(session.title or session.pk, 160),
+            "session_title": plain(session.title or session.pk, 160),
+            "sessions_address": self.links.sessions(),
+            "waiting_address": self.links.waiting(),
+            "state": state,
+            "badge": (state.word, BADGES[state.word]),
+            "forked_from": state.forked_from and self.links.checkpoint(state.forked_from),
+            "tabs": [(self.links.session(session.pk, name), title, name == page) for name, title in TABS],
+            "transcript_address": self.links.session(session.pk, "transcript"),
+            "export_address": self.links.session(session.pk, "export"),
+            "delete_address": self.links.session(session.pk, "delete")
+            if self.has_delete_permission(request, session)
+            else "",
+            "fork_address": self.links.checkpoint(newest.pk, "fork") if newest and self.can_fork(request) else "",
+            "can_answer": self.can_answer(request),
+            "live_address": self.links.session(session.pk, "live"),
+            "mark": mark(self.database, session),
+            "events_address": _events(session.pk),
+        }
+
+    # -- columns of the list
+
+    @admin.display(description="Session")
+    def name(self, session: Any) -> SafeString:
+        return harmless(plain(session.title or session.pk, 90))
+
+    @admin.display(description="State")
+    def badges(self, session: Any) -> SafeString:
+        words = [(session.state.word, BADGES[session.state.word])]
+        words += [("fork", "fork")] if session.state.is_fork else []
+        return format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', words)
+
+    @admin.display(description="Workspace, directory")
+    def place(self, session: Any) -> SafeString:
+        workspace, directory = plain(session.workspace_id or "-", 60), plain(session.directory, 200)
+        path = '<span class="obsku-path">{0}</span><br><span class="obsku-path obsku-quiet" title="{1}">{1}</span>'
+        return format_html(path, workspace, directory)
+
+    @admin.display(description="Messages")
+    def messages_(self, session: Any) -> SafeString:
+        return _number(session.figures.messages)
+
+    @admin.display(description="Checkpoints")
+    def checkpoints_(self, session: Any) -> SafeString:
+        return _number(session.figures.checkpoints)
+
+    @admin.display(description="Tokens in, out")
+    def tokens(self, session: Any) -> SafeString:
+        figures = session.figures
+        if not figures.tokens_in and not figures.tokens_out:
+            return SafeString('<span class="obsku-number">-</span>')
+        return format_html(
+            '<span class="obsku-number">{} / {}</span>', f"{figures.tokens_in:,}", f"{figures.tokens_out:,}"
+        )
+
+    @admin.display(description="Duration")
+    def lasted(self, session: Any) -> SafeString:
+        time = units.span(session.created_at, session.updated_at)
+        return format_html('<span class="obsku-number">{}</span>', "" if time is None else units.duration(time))
+
+    @admin.display(description="Last activity")
+    def active(self, session: Any) -> SafeString:
+        return units.moment(session.updated_at)
+
+    # -- what may be done, and by whom
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if self.has_change_permission(request, obj) else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        if changes:
+            self.store.update_session(obj.pk, **changes)
+
+    @admin.action(description="Export as JSON lines", permissions=["view"])
+    def export_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:
+        return export(self.database, list(queryset.values_list("pk", flat=True)))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        sessions = list(objs)
+        numbers = deletion.numbers(self.database, [session.pk for session in sessions])
+        lacking = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
+        return [plain(str(session), 100) for session in sessions], numbers, lacking, []
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.store.delete_session(obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for id in list(queryset.values_list("pk", flat=True)):
+            self.store.delete_session(id)
+
+
+def _number(number: int) -> SafeString:
+    return format_html('<span class="obsku-number">{}</span>', f"{number:,}")
+
+
+def _events(session_id: str) -> str:
+    """The API's event stream, where the project has mounted it."""
+    try:
+        return reverse("obsku_checkpoint:events", kwargs={"id": session_id})
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,68 @@
+"""Columns that may be huge: what is read of them is bounded, and what was left unread is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, F, TextField, Value, When
+from django.db.models.functions import Cast, Left
+
+from obsku_checkpoint import codec
+from obsku_checkpoint.admin.bytes_in import BytesIn
+from obsku_checkpoint.errors import CheckpointCorruptionError
+from obsku_checkpoint.records import CorruptValue
+
+#: bytes of JSON that are decoded and shown as a tree
+JSON_BYTES = 2_000_000
+#: characters that are shown of a longer one, and of a text
+HEAD = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A column of a row. Where it is ``cut``, ``value`` is a `CorruptValue` or the beginning of a text."""
+
+    value: Any
+    bytes: int
+    cut: bool
+
+
+def text_columns(column: str) -> dict[str, Any]:
+    """Annotations that read the beginning of a text column."""
+    return {f"{column}_head": Left(F(column), HEAD), f"{column}_bytes": BytesIn(F(column))}
+
+
+def json_columns(column: str, limit: int = JSON_BYTES) -> dict[str, Any]:
+    """Annotations that read a JSON column as text, whole up to ``limit`` bytes, else its beginning."""
+    text = Cast(F(column), TextField())
+    head = Case(
+        When(**{f"{column}_bytes__lte": Value(limit)}, then=text), default=Left(text, HEAD), output_field=TextField()
+    )
+    return {f"{column}_bytes": BytesIn(F(column)), f"{column}_head": head}
+
+
+def stored_text(row: Any, column: str) -> Stored | None:
+    """What `text_columns` has read; None where the column is NULL."""
+    head, bytes = getattr(row, f"{column}_head"), getattr(row, f"{column}_bytes")
+    return None if head is None else Stored(head, bytes, len(head.encode("utf-8", "replace")) < bytes)
+
+
+def stored_json(row: Any, column: str) -> Stored | None:
+    """What `json_columns` has read, decoded; None where the column is NULL."""
+    head, bytes = getattr(row, f"{column}_head"), getattr(row, f"{column}_bytes")
+    if head is None:
+        return None
+    if len(head.encode("utf-8", "replace")) < bytes:
+        return Stored(
+            CorruptValue(text=head, reason="it is too long to show as a tree; this is its beginning"), bytes, True
+        )
+    return Stored(decoded(head), bytes, False)
+
+
+def decoded(text: str) -> Any:
+    """The JSON-plus value, or the `CorruptValue` that stands for it."""
+    try:
+        return codec.loads(text)
+    except CheckpointCorruptionError as error:
+        return CorruptValue(text=text, reason=f"{error.path}: {error.reason}")

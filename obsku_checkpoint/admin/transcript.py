@@ -1,0 +1,213 @@
+"""A session's transcript as a conversation: the newest messages first on the page's end, older ones on the way up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.utils.safestring import SafeString
+
+from obsku_checkpoint.admin import units, values
+from obsku_checkpoint.admin.pages import Page
+from obsku_checkpoint.admin.stored import Stored, json_columns, stored_json, stored_text, text_columns
+from obsku_checkpoint.admin.text import harmless, plain
+from obsku_checkpoint.models import Message, Session
+from obsku_checkpoint.records import CorruptValue
+
+#: messages on a page, and in each load of older ones
+MESSAGES = 50
+#: a content longer than this, or of more lines, is folded
+LONG, LINES = 1200, 16
+#: bytes of a tool's input or result that are shown as a tree
+TREE_BYTES = 200_000
+TREE_ENTRIES = 300
+GAP = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class Result:
+    """One tool result."""
+
+    use_id: str
+    status: str
+    value: SafeString
+    message_id: int
+
+
+@dataclass(slots=True)
+class Call:
+    """One tool call, with its result where that is on the same page."""
+
+    name: str
+    use_id: str
+    preview: str
+    input: SafeString
+    result: Result | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message as the page shows it."""
+
+    message: Any
+    content: Stored | None
+    gap: str = ""
+    calls: list[Call] = field(default_factory=list)
+    #: results whose call is not on the page
+    results: list[Result] = field(default_factory=list)
+    #: results that stand beside their calls: the ids of the calls' messages
+    answers: list[int] = field(default_factory=list)
+    #: columns that are corrupt or too long: (name, html)
+    unread: list[tuple[str, SafeString]] = field(default_factory=list)
+
+    @property
+    def id(self) -> int:
+        id: int = self.message.pk
+        return id
+
+    @property
+    def role(self) -> str:
+        return plain(self.message.role, 40)
+
+    @property
+    def role_class(self) -> str:
+        return self.message.role if self.message.role in ("user", "assistant", "system", "tool") else "other"
+
+    @property
+    def moment(self) -> SafeString:
+        return units.moment(self.message.created_at)
+
+    @property
+    def text(self) -> SafeString:
+        return harmless(self.content.value) if self.content else SafeString("")
+
+    @property
+    def first_line(self) -> str:
+        return plain(self.content.value, 160) if self.content else ""
+
+    @property
+    def folded(self) -> bool:
+        text = self.content.value if self.content else ""
+        return len(text) > LONG or text.count("\n") >= LINES
+
+    @property
+    def size(self) -> str:
+        return units.size(self.content.bytes) if self.content else ""
+
+
+class Transcript(Page):
+    name = "transcript"
+    title = "Transcript"
+    template = "admin/obsku_checkpoint/session/transcript.html"
+
+    def respond(self, request: HttpRequest, subject: Session) -> HttpResponseBase:
+        """The page; with ``fragment`` only the messages ``before`` or ``after`` one, for the script."""
+        context = self.context(request, subject)
+        if "fragment" in request.GET:
+            return render(request, "admin/obsku_checkpoint/session/messages.html", context)
+        return self.render(request, subject, context)
+
+    def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
+        before, after, at = (_number(request.GET.get(name)) for name in ("before", "after", "at"))
+        own = messages_of(self.database, subject.pk)
+        if at is not None and (place := own.filter(pk=at).first()):
+            head = list(own.standing_before(place.created_at, at).newest_first()[:MESSAGES])[::-1]
+            tail = list(own.standing_after(place.created_at, at).oldest_first()[: MESSAGES + 1])
+            rows, older, newer = [*head, place, *tail[:MESSAGES]], len(head) == MESSAGES, len(tail) > MESSAGES
+        elif after is not None:
+            tail = list(self._beside(own, after, before=False).oldest_first()[: MESSAGES + 1])
+            rows, older, newer = tail[:MESSAGES], True, len(tail) > MESSAGES
+        else:
+            wanted = own if before is None else self._beside(own, before, before=True)
+            head = list(wanted.newest_first()[: MESSAGES + 1])
+            rows, older, newer = head[:MESSAGES][::-1], len(head) > MESSAGES, before is not None
+        return {
+            "entries": list(entries(rows)),
+            "older": rows[0].pk if rows and older else None,
+            "newer": rows[-1].pk if rows and newer else None,
+            "at": at,
+            "address": self.links.session(subject.pk, "transcript"),
+            "rest_address": self.links.session(subject.pk, "message"),
+        }
+
+    def _beside(self, own: Any, id: int, *, before: bool) -> Any:
+        place = own.filter(pk=id).values_list("created_at", flat=True).first()
+        if place is None:
+            return own.filter(pk__lt=id) if before else own.filter(pk__gt=id)
+        return own.standing_before(place, id) if before else own.standing_after(place, id)
+
+
+def messages_of(database: str, session_id: str) -> Any:
+    """The session's messages, whose long columns are read up to a bound."""
+    messages: QuerySet[Any] = Message.objects.using(database).in_session(session_id)
+    return messages.defer("content", "tool_calls", "tool_results").annotate(
+        **text_columns("content"), **json_columns("tool_calls", TREE_BYTES), **json_columns("tool_results", TREE_BYTES)
+    )
+
+
+def entries(rows: Sequence[Any]) -> Iterator[Entry]:
+    """The messages as they are shown, oldest first, each tool result beside its call."""
+    calls: dict[str, tuple[int, Call]] = {}
+    last: datetime | CorruptValue | None = None
+    for row in rows:
+        entry = Entry(row, stored_text(row, "content"))
+        passed = units.span(last, row.created_at) if last is not None else None
+        entry.gap = units.duration(passed) if passed is not None and passed >= GAP else ""
+        last = row.created_at
+        for item in _items(entry, "tool_calls"):
+            call = _call(item)
+            entry.calls.append(call)
+            calls[call.use_id] = (row.pk, call)
+        for item in _items(entry, "tool_results"):
+            result = _result(item, row.pk)
+            place, asked = calls.get(result.use_id, (None, None))
+            if place is None or asked is None or asked.result:
+                entry.results.append(result)
+            else:
+                asked.result = result
+                entry.answers.append(place)
+        yield entry
+
+
+def _items(entry: Entry, column: str) -> Iterable[dict[str, Any]]:
+    stored = stored_json(entry.message, column)
+    if stored is None:
+        return []
+    if isinstance(stored.value, list) and all(isinstance(item, dict) for item in stored.value):
+        return stored.value
+    entry.unread.append((column, values.tree(stored.value, entries=TREE_ENTRIES)))
+    return []
+
+
+def _call(item: dict[str, Any]) -> Call:
+    input = item.get("input")
+    words = ", ".join(f"{name}: {value}" for name, value in input.items()) if isinstance(input, dict) else repr(input)
+    rest = {key: value for key, value in item.items() if key not in ("name", "toolUseId", "input")}
+    shown = {"input": input, **rest} if rest else input
+    return Call(
+        name=plain(str(item.get("name", "")), 80) or "unnamed",
+        use_id=str(item.get("toolUseId", "")),
+        preview=plain(words, 100),
+        input=values.tree(shown, entries=TREE_ENTRIES),
+    )
+
+
+def _result(item: dict[str, Any], message_id: int) -> Result:
+    rest = {key: value for key, value in item.items() if key not in ("content", "toolUseId", "status")}
+    shown = {"content": item.get("content"), **rest} if rest else item.get("content")
+    return Result(
+        use_id=str(item.get("toolUseId", "")),
+        status=plain(str(item.get("status", "")), 40),
+        value=values.tree(shown, entries=TREE_ENTRIES),
+        message_id=message_id,
+    )
+
+
+def _number(text: str | None) -> int | None:
+    """A message's id from a query string; None for what is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None

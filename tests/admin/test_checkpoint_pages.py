@@ -1,0 +1,223 @@
+"""A checkpoint's page, the comparison of two, timelines and trees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from obsku_checkpoint.admin import forks as forks_page
+from obsku_checkpoint.admin import lineage, runs
+from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.admin.conftest import Reader, links, text
+
+RESULTS: dict[str, Any] = {
+    "plan": {
+        "status": "completed",
+        "output": {"when": datetime(2026, 1, 2, tzinfo=UTC)},
+        "startedAt": 1000,
+        "completedAt": 3500,
+    },
+    "cost": {"status": "completed", "output": Decimal("1.50"), "startedAt": 2000, "completedAt": 3000},
+    "fix": {"status": "failed", "error": "no index", "startedAt": 4000, "completedAt": 4200, "attempts": 3},
+}
+
+
+def test_a_checkpoint_shows_its_nodes_and_parents(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    first = store.save_checkpoint(session_id, step=0, node_results={}, source="input")
+    second = store.save_checkpoint(
+        session_id,
+        step=1,
+        node_id="fix",
+        node_results=RESULTS,
+        pending_nodes=["verify"],
+        parent_id=first.id,
+        cycle_state={"backEdge": "fix->plan", "iteration": 2},
+    )
+    page = root.see(links.checkpoint(second.id))
+    told = text(page)
+    for part in ("plan completed", "2.5 s", "2026-01-02 00:00:00.000 UTC", "1.50 (decimal)", "no index", "attempts",
+                 "200 ms", "verify", "iteration 2", "v1, step 0"):  # fmt: skip
+        assert part in told, part
+    assert links.checkpoint(first.id) in page
+    assert "obsku-loop" in page
+    assert re.findall(r'class="obsku-node obsku-status-(\w+)"', page) == ["completed", "completed", "failed", "pending"]
+    assert "It has none." in root.read(links.checkpoint(first.id))
+    orphan = store.save_checkpoint(session_id, step=2, node_results={}, parent_id="gone")
+    assert "Its parent is gone." in root.read(links.checkpoint(orphan.id))
+    ring = store.save_checkpoint(
+        session_id, step=3, node_results={}, id=f"ring-{session_id}", parent_id=f"ring-{session_id}"
+    )
+    assert root.read(links.checkpoint(ring.id))
+
+
+def test_corrupt_columns_show_their_text_and_the_reason(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, corrupt: Callable[..., None]
+) -> None:
+    checkpoint = store.save_checkpoint(session_id, step=1, node_results=RESULTS)
+    other = store.save_checkpoint(session_id, step=2, node_results={})
+    for column, value in (("node_results", "{<script>"), ("pending_nodes", '"text"'), ("cycle_state", "[1,")):
+        corrupt("checkpoints", column, other.id, value)
+    page = root.see(links.checkpoint(other.id))
+    assert "This cannot be decoded:" in page
+    assert "{&lt;script&gt;" in page
+    assert "[1," in page
+    assert root.see(links.checkpoint(other.id, "raw"), part="node_results") == "{<script>"
+    for name in ("change", "timeline", "checkpoints", "forks"):
+        root.see(links.session(session_id, name))
+    compared = root.see(links.checkpoint(other.id, "compare"))
+    assert "{&lt;script&gt;" in compared
+    root.see(links.checkpoint(checkpoint.id, "compare"), **{"with": other.id})
+    root.see(links.waiting())
+
+
+def test_odd_shapes_and_unknown_statuses_are_shown_as_they_are(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, corrupt: Callable[..., None]
+) -> None:
+    checkpoint = store.save_checkpoint(session_id, step=1, node_results={})
+    odd = (
+        '{"a":{"status":"sleeping","startedAt":"noon"},"b":5,"c":{"status":["x"],"startedAt":1e300},'
+        '"d":{"status":"completed","startedAt":1000,"completedAt":500},"<i>":{}}'
+    )
+    corrupt("checkpoints", "node_results", checkpoint.id, odd)
+    corrupt("checkpoints", "source", checkpoint.id, "dream")
+    corrupt("checkpoints", "cycle_state", checkpoint.id, '{"backEdge":5}')
+    corrupt("checkpoints", "pending_nodes", checkpoint.id, '["x", 5]')
+    page = root.read(links.checkpoint(checkpoint.id))
+    for part in ("sleeping", "dream", "500 ms", "<i>"):
+        assert part in page, part
+    for name in ("change", "timeline", "checkpoints", "forks"):
+        root.see(links.session(session_id, name))
+
+
+def test_checkpoints_are_compared_by_path(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    first = store.save_checkpoint(
+        session_id, step=1, node_results={"plan": RESULTS["plan"]}, pending_nodes=["fix", "verify"]
+    )
+    long: Any = {"status": "completed", "output": "a" * 500 + "old" + "b" * 500}
+    second = store.save_checkpoint(
+        session_id, step=2, node_results={**RESULTS, "text": long}, pending_nodes=["verify"], parent_id=first.id
+    )
+    third = store.save_checkpoint(
+        session_id,
+        step=2,
+        node_results={**RESULTS, "text": long | {"output": "a" * 500 + "new" + "b" * 500}},
+        pending_nodes=["verify"],
+    )
+    page = root.read(links.checkpoint(second.id, "compare"), **{"with": "parent"})
+    for part in (
+        "3 added",
+        "1 removed",
+        "1 changed",
+        "node_results.fix added",
+        "pending_nodes[0] removed",
+        "step changed 1 2",
+    ):
+        assert part in page, part
+    assert "plan" not in re.sub(r"main v\d.*?,", "", page).partition("Path")[2].replace("node_results", "")
+    page = root.see(links.checkpoint(third.id, "compare"))
+    assert "<mark>old</mark>" in page
+    assert "<mark>new</mark>" in page
+    assert "a" * 100 not in page
+    assert "They hold the same." in root.read(links.checkpoint(third.id, "compare"), **{"with": third.id})
+    assert "There is no version before this one." in root.read(links.checkpoint(first.id, "compare"))
+    assert "Its parent is gone" in root.read(links.checkpoint(first.id, "compare"), **{"with": "parent"})
+    assert "no checkpoint with this id" in root.read(links.checkpoint(first.id, "compare"), **{"with": "nobody\x00"})
+
+
+def test_what_is_too_much_to_compare_is_not_compared(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    results: dict[str, Any] = {"a": {"status": "completed", "output": "x" * 9_000_000}}
+    store.save_checkpoint(session_id, step=1, node_results=results)
+    second = store.save_checkpoint(session_id, step=2, node_results=results)
+    assert "Together they hold 18.0 MB: too much to compare here." in root.read(links.checkpoint(second.id, "compare"))
+    page = root.see(links.checkpoint(second.id))
+    assert "it is too long to show as a tree" in page
+    assert len(page) < 100_000
+
+
+def test_the_timeline_has_a_bar_for_each_run(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    running: Any = {"status": "running", "startedAt": 1000}
+    store.save_checkpoint(session_id, step=1, node_results={"search": running})
+    store.save_checkpoint(
+        session_id, step=2, node_results={"search": running | {"status": "completed", "completedAt": 9000}}
+    )
+    again: Any = {"status": "failed", "startedAt": 10_000, "completedAt": 12_000}
+    last = store.save_checkpoint(session_id, step=3, node_results={"search": again})
+    store.save_checkpoint(
+        session_id, step=1, node_results={"look": {"status": "completed", "startedAt": 500}}, namespace="sub"
+    )
+    page = root.see(links.session(session_id, "timeline"))
+    assert re.findall(r'class="obsku-bar obsku-status-(\w+)"', page) == ["completed", "failed", "completed"]
+    told = text(page)
+    assert "search, step 2, completed, 8.0 s" in told
+    assert "search, step 3, failed, 2.0 s" in told
+    assert links.checkpoint(last.id) in page
+    assert "style=" not in page.partition('id="content-main"')[2]
+
+
+def test_a_long_timeline_is_read_in_parts(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(runs, "CHECKPOINTS", 4)
+    for step in range(10):
+        store.save_checkpoint(
+            session_id, step=step, node_results={f"n{step}": {"status": "completed", "startedAt": step + 1}}
+        )
+    page = root.see(links.session(session_id, "timeline"))
+    seen = re.findall(r">(n\d), step", page)
+    while earlier := re.search(r'href="\?before=([^"]+)"', page):
+        page = root.see(links.session(session_id, "timeline"), before=earlier[1])
+        seen += re.findall(r">(n\d), step", page)
+    assert sorted(seen) == [f"n{step}" for step in range(10)]
+    monkeypatch.setattr(runs, "BYTES", 1)
+    assert "No checkpoint tells" in root.see(links.session(session_id, "timeline"))
+
+
+def test_the_list_of_checkpoints_goes_on(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    made = [store.save_checkpoint(session_id, step=step, node_results={}).id for step in range(130)]
+    page = root.see(links.session(session_id, "checkpoints"))
+    shown = [id for id in made if links.checkpoint(id) in page]
+    assert shown == made[-100:]
+    before = re.search(r'href="\?before=([^"]+)"', page)
+    assert before
+    page = root.see(links.session(session_id, "checkpoints"), before=before[1])
+    assert [id for id in made if links.checkpoint(id) in page.partition("obsku-checkpoints")[2]] == made[:30]
+
+
+def test_the_tree_of_forks_is_the_same_from_each_of_them(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, monkeypatch: Any
+) -> None:
+    sessions, checkpoint = [session_id], store.save_checkpoint(session_id, step=1, node_results={})
+    for step in range(20):
+        store.save_checkpoint(session_id, step=step, node_results={})
+    for depth in range(1, 4):
+        sessions.append(store.fork(checkpoint.id, title=f"depth {depth}").id)
+        checkpoint = store.save_checkpoint(sessions[-1], step=1, node_results={}, namespace="sub")
+    sessions.append(store.fork(store.list_checkpoints(session_id)[-1].id, title="beside").id)
+    for session in sessions:
+        page = root.see(links.session(session, "forks"))
+        assert [other for other in sessions if links.session(other) in page] == sessions
+        assert "Find the slow query (+6 checkpoints)" in text(page)
+        assert page.count("obsku-edge obsku-fork") == 4
+        assert text(page).count("(this one)") == 2
+    alone = store.create_session("/").id
+    assert "Nothing was forked" in root.read(links.session(alone, "forks"))
+    monkeypatch.setattr(lineage, "SESSIONS", 2)
+    monkeypatch.setattr(forks_page, "SESSIONS", 2)
+    monkeypatch.setattr(lineage, "_FORKS", re.sub(r"LIMIT \d+", "LIMIT 2", lineage._FORKS))
+    assert "The tree is larger: 2 forks" in root.read(links.session(session_id, "forks"))
+
+
+def test_a_fork_tells_where_it_comes_from(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    checkpoint = store.save_checkpoint(session_id, step=1, node_results={})
+    fork = store.fork(checkpoint.id)
+    assert f'href="{links.checkpoint(checkpoint.id)}">from this checkpoint' in root.see(links.session(fork.id))
+    copied = store.get_latest_checkpoint(fork.id)
+    assert copied is not None
+    page = root.see(links.checkpoint(copied.id))
+    assert "in another session" in page
+    assert links.session(session_id) in page

@@ -1,0 +1,172 @@
+"""The list of sessions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from obsku_checkpoint.admin import workspaces
+from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.models import Session
+from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.admin.conftest import Reader, links, person, text
+
+LINK = re.compile(r'class="field-name"[^>]*><a href="[^"]*?/session/([^/]+)/change/')
+
+
+def rows(page: str) -> list[str]:
+    """The ids of the sessions on the page, in order."""
+    return LINK.findall(page)
+
+
+def many(store: DjangoCheckpointStore, count: int, workspace: str | None) -> list[str]:
+    """Sessions, the newest first; every three share a millisecond."""
+    moments = [datetime.fromtimestamp(4_000_000_000 - number // 3, UTC) for number in range(count)]
+    made = [
+        Session(id=new_id(), directory="/", workspace_id=workspace, created_at=moment, updated_at=moment)
+        for moment in moments
+    ]
+    Session.objects.using(store.using).bulk_create(made)
+    return [each.id for each in sorted(made, key=lambda each: (each.updated_at, each.id), reverse=True)]
+
+
+def row_of(page: str, id: str) -> str:
+    (row,) = [row for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if id in row]
+    return text(row)
+
+
+def test_a_row_tells_the_session_in_figures(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, workspace: str
+) -> None:
+    store.add_message(session_id, "user", "hello", tokens_in=1200)
+    store.add_message(session_id, "assistant", "hello", tokens_in=300, tokens_out=34)
+    store.save_checkpoint(session_id, step=1, node_results={}, pending_nodes=["fix"])
+    row = row_of(root.see(links.sessions(), workspace=workspace), session_id)
+    for part in ("Find the slow query", "unfinished", workspace, "/srv/shop", " 2 1 1,500 / 34 "):
+        assert part in row
+
+
+def test_badges_say_how_a_session_ended(root: Reader, store: DjangoCheckpointStore, workspace: str) -> None:
+    def session(**checkpoint: Any) -> tuple[str, str]:
+        id = store.create_session("/", workspace_id=workspace).id
+        return id, store.save_checkpoint(id, step=1, **{"node_results": {}, **checkpoint}).id
+
+    asking, asked = session(source="interrupt", node_id="approve", pending_nodes=["approve"])
+    failed, _ = session(node_results={"fix": {"status": "failed", "error": "no"}})
+    finished, checkpoint = session(node_results={"fix": {"status": "completed", "output": {"status": "failed"}}})
+    fork = store.fork(checkpoint).id
+    empty = store.create_session("/", workspace_id=workspace).id
+    answered, _ = session(source="interrupt")
+    store.save_checkpoint(answered, step=2, node_results={})
+    elsewhere, _ = session(source="interrupt", namespace="sub")
+    store.save_checkpoint(elsewhere, step=5, node_results={})
+
+    page = root.see(links.sessions(), workspace=workspace)
+    told = {id: row_of(page, id) for id in (asking, failed, finished, fork, empty, answered, elsewhere)}
+    assert "waiting for a person" in told[asking]
+    assert "waiting for a person" in told[elsewhere]
+    assert "failed" in told[failed]
+    assert "failed" not in told[finished]
+    assert "finished" in told[finished]
+    assert "fork" not in told[finished]
+    assert "finished fork" in told[fork]
+    assert "no checkpoint" in told[empty]
+    assert "finished" in told[answered]
+    assert asked
+
+
+@pytest.mark.parametrize("filtered", [True, False], ids=["one workspace", "all"])
+def test_pages_go_on_where_the_last_one_ended(
+    root: Reader, store: DjangoCheckpointStore, workspace: str, filtered: bool
+) -> None:
+    wanted = (
+        set(many(store, 80, workspace)) | set(many(store, 40, None))
+        if not filtered
+        else set(many(store, 120, workspace))
+    )
+    query, seen = {"workspace": workspace} if filtered else {}, []
+    for _ in range(4):
+        page = root.see(links.sessions(), **query)
+        seen += rows(page)
+        older = re.search(r'href="\?([^"]*before=[^"]*)"[^>]*>Older', page)
+        if not older or wanted <= set(seen):
+            break
+        query = dict(part.split("=", 1) for part in older[1].replace("&amp;", "&").replace("%2C", ",").split("&"))
+    assert len(seen) == len(set(seen))
+    assert wanted <= set(seen)
+    found = Session.objects.using(store.using).in_bulk(seen)
+    assert seen == sorted(seen, key=lambda id: (found[id].updated_at, id), reverse=True)
+    Session.objects.using(store.using).filter(pk__in=wanted).delete()
+
+
+def test_the_newest_of_all_workspaces_are_the_same_without_the_index(
+    root: Reader, store: DjangoCheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {id for number in range(4) for id in many(store, 30, f"space-{number}" if number else None)}
+    with_index = rows(root.see(links.sessions()))
+    monkeypatch.setattr(workspaces, "WORKSPACES", 0)
+    assert rows(root.see(links.sessions())) == with_index
+    assert set(with_index) <= made
+    Session.objects.using(store.using).filter(pk__in=made).delete()
+
+
+def test_the_statements_do_not_grow_with_the_page_and_none_counts_the_table(
+    root: Reader,
+    store: DjangoCheckpointStore,
+    statements: Callable[[Callable[[], object]], list[str]],
+    workspace: str,
+) -> None:
+    many(store, 1, workspace)
+    few = statements(lambda: root.see(links.sessions(), workspace=workspace))
+    many(store, 60, workspace)
+    sent = statements(lambda: root.see(links.sessions(), workspace=workspace))
+    assert len(sent) == len(few) == 4
+    assert not [sql for sql in sent if re.search(r'COUNT\(\*\).*FROM "?sessions', sql)]
+
+
+def test_filters(root: Reader, store: DjangoCheckpointStore, workspace: str) -> None:
+    old, new = (store.create_session("/", workspace_id=workspace).id for _ in range(2))
+    store.save_checkpoint(old, step=1, node_results={"a": {"status": "failed"}}, source="interrupt")
+    store.save_checkpoint(old, step=2, node_results={})
+    Session.objects.using(store.using).filter(pk=old).update(updated_at=datetime(2020, 1, 1, tzinfo=UTC))
+
+    def found(**query: str) -> list[str]:
+        return rows(root.see(links.sessions(), workspace=workspace, **query))
+
+    assert found() == [new, old]
+    assert found(active="week") == [new]
+    assert found(source="interrupt") == [old]
+    assert found(source="fork") == []
+    assert found(failures="yes") == [old]
+    assert found(active="nonsense", source="nonsense", failures="nonsense") == [new, old]
+    assert new not in rows(root.see(links.sessions(), workspace="\x1fnone"))
+
+
+def test_search(root: Reader, session_id: str, workspace: str) -> None:
+    def found(query: str) -> list[str]:
+        return rows(root.see(links.sessions(), workspace=workspace, q=query))
+
+    assert found("SLOW QUERY") == found("/srv/sh") == found(session_id) == [session_id]
+    assert found("%") == []
+
+
+@pytest.mark.parametrize("place", ["", "x", "1", "9" * 30 + ",x", "-1,", "1,\x00"])
+def test_a_place_of_nobodys_making_is_no_error(root: Reader, place: str) -> None:
+    root.see(links.sessions(), before=place)
+
+
+def test_a_session_whose_time_is_corrupt_is_listed(
+    root: Reader, session_id: str, workspace: str, corrupt: Callable[..., None]
+) -> None:
+    corrupt("sessions", "updated_at", session_id, 2**62)
+    assert str(2**62) in row_of(root.see(links.sessions(), workspace=workspace), session_id)
+    corrupt("sessions", "updated_at", session_id, 1)
+
+
+def test_without_permission_there_is_no_list(hooked: None) -> None:
+    person().see(links.sessions(), status=403)
+    person().see(links.waiting(), status=403)

@@ -1,0 +1,123 @@
+"""The transcript."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.admin.conftest import Reader, links, text
+
+
+def ids(page: str) -> list[int]:
+    return [int(id) for id in re.findall(r'data-message="(\d+)"', page)]
+
+
+def test_one_reads_from_the_end_and_up(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    written = [each.id for each in store.add_messages(session_id, [{"role": "user", "content": "x"}] * 120)]
+    address = links.session(session_id, "transcript")
+    last = root.see(address)
+    assert ids(last) == written[-50:]
+    before = root.see(address, fragment="1", before=str(written[-50]))
+    assert ids(before) == written[-100:-50]
+    assert "<html" not in before
+    assert f'data-older="{written[20]}"' in before
+    first = root.see(address, before=str(written[20]))
+    assert ids(first) == written[:20]
+    assert "data-older" not in first
+    after = root.see(address, fragment="1", after=str(written[100]))
+    assert ids(after) == written[101:]
+    assert "data-newer" not in after
+    gone = root.see(address, before=str(10**9))
+    assert ids(gone) == written[-50:]
+
+
+def test_a_link_leads_to_a_message_among_its_neighbours(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    written = [each.id for each in store.add_messages(session_id, [{"role": "user", "content": "x"}] * 160)]
+    page = root.see(links.session(session_id, "transcript"), at=str(written[80]))
+    assert ids(page) == written[30:131]
+    assert f'obsku-chosen" id="message-{written[80]}"' in page
+    assert "data-older" in page
+    assert "data-newer" in page
+    assert links.message(session_id, written[80]).endswith(f"?at={written[80]}#message-{written[80]}")
+    other = root.see(links.session(session_id, "transcript"), at="x")
+    assert ids(other) == written[-50:]
+
+
+def test_results_stand_beside_their_calls(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    calls: list[Any] = [{"name": "explain", "toolUseId": "use-1", "input": {"page": "/orders"}}]
+    asked = store.add_message(session_id, "assistant", "I look.", tool_calls=calls, tokens_in=800, tokens_out=64)
+    result: Any = {"toolUseId": "use-1", "content": "Seq Scan on orders", "status": "success"}
+    answered = store.add_message(session_id, "tool", tool_results=[result])
+    store.add_message(session_id, "tool", tool_results=[result | {"toolUseId": "lost", "content": "", "status": "error"}])
+    page = root.see(links.session(session_id, "transcript"))
+    call = re.search(r'<details class="obsku-call">.*?</div>\s*</details>', page, re.DOTALL)
+    assert call
+    for part in ("explain", "page: /orders", "success", "Seq Scan on orders"):
+        assert part in text(call[0])
+    assert page.count("Seq Scan on orders") == 1
+    assert f'answers <a href="#message-{asked.id}">' in page
+    assert f'href="#message-{answered.id}"' in page
+    assert "800 in, 64 out" in page
+    assert "Result of lost error" in text(page)
+
+
+def test_an_unknown_role_and_odd_columns_are_shown_as_they_are(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, corrupt: Callable[..., None]
+) -> None:
+    message = store.add_message(session_id, "user", "hello")
+    corrupt("messages", "role", message.id, "developer")
+    corrupt("messages", "tool_calls", message.id, '{"not": "a list"}')
+    corrupt("messages", "tool_results", message.id, "[{broken <i>")
+    page = root.read(links.session(session_id, "transcript"))
+    for part in ("developer", "not a list", "This cannot be decoded:", "[{broken <i>"):
+        assert part in page, part
+    corrupt("messages", "created_at", message.id, 2**62)
+    assert str(2**62) in root.see(links.session(session_id, "transcript"))
+    assert ids(root.see(links.session(session_id, "transcript"), at=str(message.id))) == [message.id]
+
+
+def test_a_message_of_ten_megabytes_is_cut_and_its_rest_is_a_link_away(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    content = "<b>ü</b>\u202e" * 1_000_000
+    message = store.add_message(session_id, "user", content)
+    store.add_message(session_id, "tool", tool_results=[{"toolUseId": "u", "content": "y" * 3_000_000}])
+    page = root.see(links.session(session_id, "transcript"))
+    assert len(page) < 700_000
+    assert "All 12.0 MB as plain text" in page
+    assert "\u202e" not in page
+    assert "<b>" not in page.partition("obsku-transcript")[2]
+    raw = root.get(links.session(session_id, "message"), {"id": str(message.id), "part": "content"})
+    assert raw.content.decode() == content
+    assert raw["Content-Type"] == "text/plain; charset=utf-8"
+    assert raw["X-Content-Type-Options"] == "nosniff"
+    assert "tool_results as plain text" in page
+
+
+def test_what_there_is_not_is_not_found(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    message = store.add_message(session_id, "user", "hello")
+    other = store.create_session("/").id
+    address = links.session(session_id, "message")
+    root.see(address, id=str(message.id), part="content")
+    for session, query in (
+        (session_id, {"id": "x", "part": "content"}),
+        (session_id, {"id": str(message.id), "part": "tool_calls"}),
+        (session_id, {"id": str(message.id), "part": "session_id"}),
+        (other, {"id": str(message.id), "part": "content"}),
+    ):
+        root.see(links.session(session, "message"), status=404, **query)
+    root.see(links.session(session_id, "raw"), status=404, part="metadata")
+    assert root.see(links.session(session_id, "raw"), part="title") == "Find the slow query"
+
+
+def test_time_between_messages_is_told(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, corrupt: Callable[..., None]
+) -> None:
+    first, second = store.add_messages(session_id, [{"role": "user", "content": "x"}] * 2)
+    corrupt("messages", "created_at", first.id, 1_000_000)
+    corrupt("messages", "created_at", second.id, 1_185_000)
+    assert "3 min 5 s later" in root.see(links.session(session_id, "transcript"))
