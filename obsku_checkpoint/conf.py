@@ -20,7 +20,8 @@ class Settings:
     PERMISSION_CLASSES: Sequence[str] = ("obsku_checkpoint.api.permissions.ModelPermissions",)
     """Dotted paths of Django REST framework's permission classes; all of them guard every route of the API."""
     WORKSPACE_SCOPE: str | None = None
-    """Dotted path of a function that takes the request and gives the ids of the workspaces it may see, None for all."""
+    """Dotted path of a function that takes the request and gives the ids of the workspaces it may see, None for all;
+    in the API and in the admin."""
     PAGE_SIZE: int = 50
     """Records on a page of the API where the request names no ``limit``."""
     MAX_PAGE_SIZE: int = 500

@@ -13,6 +13,7 @@ from obsku_checkpoint.fields import (
     SessionForeignKey,
 )
 from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.querysets import CheckpointManager, MessageManager, SessionManager
 
 
@@ -46,7 +47,7 @@ class Session(models.Model):
         indexes = [models.Index(fields=["workspace_id", "-updated_at"], name="idx_sessions_workspace")]
 
     def __str__(self) -> str:
-        return self.title or self.id
+        return plain(self.title or self.id)
 
 
 class Message(models.Model):

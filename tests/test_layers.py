@@ -13,12 +13,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
     {"errors", "records", "twins", "ids", "clock", "codec_surrogates", "paths"},
+    {"errors", "records", "twins", "ids", "clock", "codec_surrogates", "plain_text"},
     {"codec_tags"},
     {"codec"},
     {"protocols", "validation"},
     {"client", "graph"},
     {"conf"},
-    {"fields", "routers", "signals", "checks"},
+    {"fields", "routers", "signals", "checks", "workspace_scope"},
     {"querysets"},
     {"models", "apps", "migrations"},
     {"store"},

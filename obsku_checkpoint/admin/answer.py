@@ -18,7 +18,10 @@ from obsku_checkpoint.models import Checkpoint
 
 
 class Answer(Page):
-    """``POST`` with ``option`` (its number) or ``answer`` (text); in the end one is on the session's page again."""
+    """``POST`` with ``option`` (its number) or ``answer`` (text), for the first question of the checkpoint.
+
+    In the end one is on the session's page again.
+    """
 
     name = "answer"
 
@@ -38,10 +41,7 @@ class Answer(Page):
         if record is None or not is_newest(self.database, record) or not asking(record, record.node_results):
             messages.warning(request, "The question has been answered already.")
             return
-        asked = questions(record, record.node_results)
-        node = request.POST.get("node", "")
-        question = next((each for each in asked if each.node == node), asked[0])
-        answer = _answer(question, request)
+        answer = _answer(questions(record, record.node_results)[0], request)
         if answer is None:
             messages.error(request, "Choose an option, or write an answer.")
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import apps
 from django.contrib import admin
@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from obsku_checkpoint import conf
 from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.store import DjangoCheckpointStore
+from obsku_checkpoint.workspace_scope import visible_workspaces
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -20,6 +21,9 @@ elif apps.is_installed("unfold"):
     from unfold.admin import ModelAdmin
 else:
     ModelAdmin = admin.ModelAdmin
+
+
+CHECKPOINT_WORKSPACE = "session__workspace_id"
 
 
 class BaseAdmin(ModelAdmin):
@@ -37,8 +41,31 @@ class BaseAdmin(ModelAdmin):
     def store(self) -> DjangoCheckpointStore:
         return DjangoCheckpointStore(self.database)
 
+    #: leads from a row to its workspace
+    workspace: ClassVar[str]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).using(self.database)
+        """What the request may see; every page begins here."""
+        return self.visible(request, super().get_queryset(request).using(self.database), self.workspace)
+
+    def visible(self, request: HttpRequest, rows: QuerySet[Any], workspace: str) -> QuerySet[Any]:
+        """Those of the rows whose workspace the request may see."""
+        workspaces = visible_workspaces(request)
+        return rows if workspaces is None else rows.filter(**{f"{workspace}__in": workspaces})
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The pages show all that belongs to a session, so they need the permission to view all of it."""
+        return all(self._may_view(request, model) for model in ("session", "message", "checkpoint"))
+
+    def _may_view(self, request: HttpRequest, model: str) -> bool:
+        # As everywhere in the admin, who may change may also view.
+        return any(request.user.has_perm(f"obsku_checkpoint.{right}_{model}") for right in ("view", "change"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self.has_view_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self.has_view_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # agents begin sessions and save checkpoints

@@ -7,11 +7,11 @@ from typing import Any
 from django.http import HttpRequest
 
 from obsku_checkpoint.admin import units
-from obsku_checkpoint.admin.bytes_in import BytesIn
 from obsku_checkpoint.admin.pages import Page
 from obsku_checkpoint.admin.results import pending_names
-from obsku_checkpoint.admin.text import plain
+from obsku_checkpoint.admin.stored import BytesIn
 from obsku_checkpoint.models import Checkpoint, Session
+from obsku_checkpoint.plain_text import plain
 
 CHECKPOINTS = 100
 
@@ -36,6 +36,7 @@ class CheckpointList(Page):
                 "namespace": plain(row.namespace, 40) or "main",
                 "node": plain(row.node_id or "", 40),
                 "pending": plain(", ".join(pending_names(row.pending_nodes)), 80),
+                "source": plain(row.source, 40),
                 "moment": units.moment(row.created_at),
                 "size": units.size(row.bytes),
             }

@@ -10,19 +10,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 
 from obsku_checkpoint.admin.answer import Answer
-from obsku_checkpoint.admin.base import BaseAdmin
+from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint_page import checkpoint_page
 from obsku_checkpoint.admin.compare import Compare
 from obsku_checkpoint.admin.fork import Fork
 from obsku_checkpoint.admin.raw import RawCheckpoint
-from obsku_checkpoint.admin.text import plain
 from obsku_checkpoint.models import Checkpoint, Session
+from obsku_checkpoint.plain_text import plain
 
 PAGES = (Compare, Fork, Answer, RawCheckpoint)
 
 
 @admin.register(Checkpoint)
 class CheckpointAdmin(BaseAdmin):
+    workspace = CHECKPOINT_WORKSPACE
     change_form_template = "admin/obsku_checkpoint/checkpoint/change_form.html"
     fields = ()
 
@@ -44,10 +45,8 @@ class CheckpointAdmin(BaseAdmin):
         checkpoint = self.get_object(request, object_id) if object_id else None
         context = dict(extra_context or {})
         if checkpoint is not None and self.has_view_permission(request, checkpoint):
-            context |= self.frame(request, checkpoint, "change") | checkpoint_page(
-                self.database, checkpoint, self.links
-            )
-            context |= {"subtitle": None}
+            page = checkpoint_page(self.get_queryset(request), checkpoint, self.links)
+            context |= self.frame(request, checkpoint, "change") | page | {"subtitle": None}
         return super().changeform_view(request, object_id, form_url, context)
 
     def frame(self, request: HttpRequest, checkpoint: Checkpoint, page: str) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from obsku_checkpoint.admin import units, values
 from obsku_checkpoint.admin.difference import Change, differences
 from obsku_checkpoint.admin.pages import Page
 from obsku_checkpoint.admin.stored import decoded
-from obsku_checkpoint.admin.text import harmless, plain
+from obsku_checkpoint.admin.text import harmless
 from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue
 
 #: changes that are shown, and counted
@@ -39,7 +40,7 @@ class Compare(Page):
 
     def context(self, request: HttpRequest, subject: Checkpoint) -> dict[str, Any]:
         wanted = request.GET.get("with", "previous").replace("\x00", "").strip()
-        own = Checkpoint.objects.using(self.database).defer(*COLUMNS)
+        own = self.admin.get_queryset(request).defer(*COLUMNS)
         siblings = own.filter(session_id=subject.session_id, namespace=subject.namespace)
         before = siblings.filter(version__lt=subject.version).order_by("-version")
         if wanted == "previous":

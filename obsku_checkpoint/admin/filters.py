@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from obsku_checkpoint import conf
-from obsku_checkpoint.admin.text import plain
 from obsku_checkpoint.admin.workspaces import WORKSPACES, workspaces
 from obsku_checkpoint.models import Checkpoint, Source
+from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.workspace_scope import visible_workspaces
 
 #: a query string cannot say NULL; no workspace of a person's making begins so
 NO_WORKSPACE = "\x1fnone"
@@ -25,7 +26,8 @@ class WorkspaceFilter(SimpleListFilter):
     parameter_name = "workspace"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
-        self.names = workspaces(conf.current().DATABASE)
+        visible = visible_workspaces(request)
+        self.names = workspaces(conf.current().DATABASE) if visible is None else sorted(visible)
         shown = self.names[:WORKSPACES]
         if (chosen := self.value()) not in (None, NO_WORKSPACE) and chosen not in shown:
             shown = [str(chosen), *shown]

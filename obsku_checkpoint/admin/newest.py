@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import results, units, values
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.question import Question, asking, questions
+from obsku_checkpoint.admin.question import Question, asking, inner_namespace, questions
 from obsku_checkpoint.admin.states import failed_nodes
 from obsku_checkpoint.admin.stored import json_columns, stored_json
-from obsku_checkpoint.admin.text import plain
 from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue
 
 #: namespaces that are shown
@@ -33,8 +33,11 @@ class Namespace:
     failed: list[tuple[str, SafeString]]
     drawing: SafeString
     corrupt: SafeString
-    asking: bool
     questions: list[Question]
+
+    @property
+    def source(self) -> str:
+        return plain(self.checkpoint.source, 40)
 
     @property
     def moment(self) -> SafeString:
@@ -46,14 +49,15 @@ def namespaces(database: str, newest: Sequence[Checkpoint], links: Links) -> lis
     ids = [checkpoint.pk for checkpoint in newest[:NAMESPACES]]
     rows = Checkpoint.objects.using(database).filter(pk__in=ids).defer("node_results")
     found = {row.pk: row for row in rows.annotate(**json_columns("node_results"))}
-    return [_namespace(found[id], links) for id in ids if id in found]
+    spaces = [_namespace(found[id], links) for id in ids if id in found]
+    inner = {inner_namespace(space.checkpoint.namespace, each.node) for space in spaces for each in space.questions}
+    return [replace(space, questions=[]) if space.checkpoint.namespace in inner else space for space in spaces]
 
 
 def _namespace(checkpoint: Any, links: Links) -> Namespace:
     stored = stored_json(checkpoint, "node_results")
     value: Any = stored.value if stored else None
     address = links.checkpoint(checkpoint.pk)
-    waits = asking(checkpoint, value)
     failed = failed_nodes(value)
     return Namespace(
         checkpoint=checkpoint,
@@ -64,6 +68,5 @@ def _namespace(checkpoint: Any, links: Links) -> Namespace:
         failed=[(plain(node, 60), values.tree(value[node].get("error"), entries=50)) for node in failed],
         drawing=results.drawn(value, checkpoint.pending_nodes, checkpoint.cycle_state, address),
         corrupt=values.corrupt(value) if isinstance(value, CorruptValue) else SafeString(""),
-        asking=waits,
-        questions=questions(checkpoint, value) if waits else [],
+        questions=questions(checkpoint, value) if asking(checkpoint, value) else [],
     )

@@ -14,9 +14,9 @@ from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.newest import NAMESPACES, namespaces
 from obsku_checkpoint.admin.states import State
 from obsku_checkpoint.admin.stored import json_columns, stored_json
-from obsku_checkpoint.admin.text import plain
 from obsku_checkpoint.admin.transcript import entries, messages_of
 from obsku_checkpoint.models import Message, Session
+from obsku_checkpoint.plain_text import plain
 
 #: messages of the sparkline
 SPARK = 150

@@ -9,11 +9,13 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import values
-from obsku_checkpoint.admin.text import plain
 from obsku_checkpoint.models import Source
+from obsku_checkpoint.plain_text import plain
 
 #: the key of a pending node's result that holds its question
 INTERRUPT = "interrupt"
+#: between the namespace of a graph and the name of its node that is a graph, too
+SEPARATOR = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,16 @@ class Question:
     """One node's."""
 
     node: str
+    #: harmless, in one line
     reason: str
     #: what may be answered; empty where anything may
     options: Sequence[Any]
     #: what else the node tells, as a tree; empty where nothing
     more: SafeString
+
+    @property
+    def node_name(self) -> str:
+        return plain(self.node, 80)
 
     @property
     def choices(self) -> list[tuple[int, str]]:
@@ -41,11 +48,19 @@ def asking(checkpoint: Any, results: Any) -> bool:
 
 
 def questions(checkpoint: Any, results: Any) -> list[Question]:
-    """Those of a checkpoint that is `asking`; where its results hold none, as the npm package's do, its node's name."""
+    """Those of a checkpoint that is `asking`, in the order in which they are answered.
+
+    Where its results hold none, as the npm package's do, its node's name.
+    """
     asked = _asked(results)
     if not asked:
         return [Question(checkpoint.node_id or "", "", (), SafeString(""))]
     return [_question(node, question) for node, question in asked]
+
+
+def inner_namespace(namespace: str, node: str) -> str:
+    """That of the graph which a node is: it hands its question up, and is given the answer from there."""
+    return f"{namespace}{SEPARATOR}{node}" if namespace else node
 
 
 def _asked(results: Any) -> list[tuple[str, Any]]:
@@ -63,13 +78,13 @@ def _asked(results: Any) -> list[tuple[str, Any]]:
 
 def _question(node: str, asked: Any) -> Question:
     if not isinstance(asked, dict):
-        return Question(node, asked if isinstance(asked, str) else "", (), SafeString(""))
+        return Question(node, plain(asked, 2000) if isinstance(asked, str) else "", (), SafeString(""))
     options = asked.get("options")
     rest = {key: value for key, value in asked.items() if key not in ("reason", "options")}
     reason = asked.get("reason")
     return Question(
         node,
-        reason if isinstance(reason, str) else "" if reason is None else repr(reason),
+        "" if reason is None else plain(reason if isinstance(reason, str) else repr(reason), 2000),
         options if isinstance(options, list) else (),
         values.tree(rest) if rest else SafeString(""),
     )

@@ -12,7 +12,8 @@ from obsku_checkpoint.admin import units, values
 from obsku_checkpoint.admin.drawings.graph import Loop, Node, graph
 from obsku_checkpoint.admin.drawings.svg import status_class
 from obsku_checkpoint.admin.states import each_result
-from obsku_checkpoint.admin.text import harmless, plain
+from obsku_checkpoint.admin.text import harmless
+from obsku_checkpoint.plain_text import plain
 
 #: nodes that are drawn
 DRAWN = 60
@@ -62,6 +63,8 @@ def drawn(results: Any, pending: Any, cycle: Any, address: str) -> SafeString:
     for name in [*found, *(name for name in names if name not in found)][:DRAWN]:
         result = found.get(name, {})
         status = "waiting" if "interrupt" in result else str(result.get("status", "pending"))
+        if name in names and status in ("completed", "skipped"):  # a cycle has led back to it
+            status = "pending"
         start, end = milliseconds(result.get("startedAt")), milliseconds(result.get("completedAt"))
         nodes.append(
             Node(name, status, None if name in names and start is None else start, end, f"{address}#{anchor(name)}")

@@ -15,7 +15,6 @@ from obsku_checkpoint.admin.filters import WorkspaceFilter
 from obsku_checkpoint.admin.states import states
 from obsku_checkpoint.admin.workspaces import narrowed
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
-from obsku_checkpoint.models import Session
 from obsku_checkpoint.records import CorruptValue
 
 #: the query parameter that says where a page begins: below this session, ``<updated_at in ms>,<id>``
@@ -33,12 +32,11 @@ class SessionList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
         below = _place(request.GET.get(BEFORE, ""))
-        sessions = Session.objects.using(self.model_admin.database)
-        if self.has_active_filters or self.query:
-            sessions = self.queryset
+        sessions: Any = self.queryset
+        unfiltered = not sessions.query.where
         if below:
             sessions = sessions.below(*below)
-        if not (self.has_active_filters or self.query):
+        if unfiltered:
             sessions = narrowed(sessions, self._workspaces(), size + 1 + bool(below), below and below[0])
         rows = list(sessions.newest_first()[: size + 1])
         self.result_list = rows[:size]

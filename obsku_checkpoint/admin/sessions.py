@@ -11,10 +11,11 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from obsku_checkpoint.admin import deletion, units
-from obsku_checkpoint.admin.base import BaseAdmin
+from obsku_checkpoint.admin import units
+from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint_list import CheckpointList
 from obsku_checkpoint.admin.export import Export, export
+from obsku_checkpoint.admin.figures import deleted_with
 from obsku_checkpoint.admin.filters import ActivityFilter, FailureFilter, SourceFilter, WorkspaceFilter
 from obsku_checkpoint.admin.forks import Forks
 from obsku_checkpoint.admin.live import Live, mark
@@ -22,12 +23,13 @@ from obsku_checkpoint.admin.metadata_form import SessionForm
 from obsku_checkpoint.admin.overview import overview
 from obsku_checkpoint.admin.raw import RawMessage, RawSession
 from obsku_checkpoint.admin.session_list import SessionList
-from obsku_checkpoint.admin.states import states
-from obsku_checkpoint.admin.text import harmless, plain
+from obsku_checkpoint.admin.states import State, states
+from obsku_checkpoint.admin.text import harmless
 from obsku_checkpoint.admin.timeline import Timeline
 from obsku_checkpoint.admin.transcript import Transcript
 from obsku_checkpoint.admin.waiting import waiting
-from obsku_checkpoint.models import Session
+from obsku_checkpoint.models import Checkpoint, Session
+from obsku_checkpoint.plain_text import plain
 
 PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
 TABS = (("change", "Overview"), *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)))
@@ -37,14 +39,16 @@ BADGES = {
     "pending": "unfinished",
     "finished": "finished",
     "new": "no checkpoint",
+    "fork": "fork",
 }
 
 
 @admin.register(Session)
 class SessionAdmin(BaseAdmin):
+    workspace = "workspace_id"
     form = SessionForm
     fields = ("title", "metadata")
-    list_display = ("name", "badges", "active", "place", "messages_", "checkpoints_", "tokens", "lasted")
+    list_display = ("name", "badges", "active", "place", "messages_", "checkpoints_", "tokens")
     list_filter = (WorkspaceFilter, ActivityFilter, SourceFilter, FailureFilter)
     search_fields = ("title",)  # which columns are searched is said by `SessionQuerySet.matching`
     search_help_text = "Text in the title, the directory or the id"
@@ -90,7 +94,7 @@ class SessionAdmin(BaseAdmin):
             context |= frame | overview(self.database, session, state, self.links) | {"subtitle": "Overview"}
         return super().changeform_view(request, object_id, form_url, context)
 
-    def frame(self, request: HttpRequest, session: Session, page: str, state: Any = None) -> dict[str, Any]:
+    def frame(self, request: HttpRequest, session: Session, page: str, state: State | None = None) -> dict[str, Any]:
         """What stands around each page of a session."""
         state = state or states(self.database, [session.pk])[session.pk]
         newest = state.newest[0] if state.newest else None
@@ -101,8 +105,8 @@ class SessionAdmin(BaseAdmin):
             "sessions_address": self.links.sessions(),
             "waiting_address": self.links.waiting(),
             "state": state,
-            "badge": (state.word, BADGES[state.word]),
-            "forked_from": state.forked_from and self.links.checkpoint(state.forked_from),
+            "badges": _badges(state),
+            "forked_from": self._origin(request, state),
             "tabs": [(self.links.session(session.pk, name), title, name == page) for name, title in TABS],
             "transcript_address": self.links.session(session.pk, "transcript"),
             "export_address": self.links.session(session.pk, "export"),
@@ -116,6 +120,14 @@ class SessionAdmin(BaseAdmin):
             "events_address": _events(session.pk),
         }
 
+    def _origin(self, request: HttpRequest, state: State) -> str:
+        """The address of the checkpoint that a fork began at; empty where it is gone, or not to be seen."""
+        if state.forked_from is None:
+            return ""
+        there = Checkpoint.objects.using(self.database).filter(pk=state.forked_from)
+        seen = self.visible(request, there, CHECKPOINT_WORKSPACE).exists()
+        return self.links.checkpoint(state.forked_from) if seen else ""
+
     # -- columns of the list
 
     @admin.display(description="Session")
@@ -124,9 +136,7 @@ class SessionAdmin(BaseAdmin):
 
     @admin.display(description="State")
     def badges(self, session: Any) -> SafeString:
-        words = [(session.state.word, BADGES[session.state.word])]
-        words += [("fork", "fork")] if session.state.is_fork else []
-        return format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', words)
+        return format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', _badges(session.state))
 
     @admin.display(description="Workspace, directory")
     def place(self, session: Any) -> SafeString:
@@ -151,14 +161,11 @@ class SessionAdmin(BaseAdmin):
             '<span class="obsku-number">{} / {}</span>', f"{figures.tokens_in:,}", f"{figures.tokens_out:,}"
         )
 
-    @admin.display(description="Duration")
-    def lasted(self, session: Any) -> SafeString:
-        time = units.span(session.created_at, session.updated_at)
-        return format_html('<span class="obsku-number">{}</span>', "" if time is None else units.duration(time))
-
-    @admin.display(description="Last activity")
+    @admin.display(description="Last activity, duration")
     def active(self, session: Any) -> SafeString:
-        return units.moment(session.updated_at)
+        time = units.span(session.created_at, session.updated_at)
+        lasted = "" if time is None else units.duration(time)
+        return format_html('{}<br><span class="obsku-quiet">{}</span>', units.moment(session.updated_at), lasted)
 
     # -- what may be done, and by whom
 
@@ -176,7 +183,7 @@ class SessionAdmin(BaseAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         sessions = list(objs)
-        numbers = deletion.numbers(self.database, [session.pk for session in sessions])
+        numbers = deleted_with(self.database, [session.pk for session in sessions])
         lacking = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
         return [plain(str(session), 100) for session in sessions], numbers, lacking, []
 
@@ -186,6 +193,12 @@ class SessionAdmin(BaseAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for id in list(queryset.values_list("pk", flat=True)):
             self.store.delete_session(id)
+
+
+def _badges(state: State) -> list[tuple[str, str]]:
+    """(class, text)"""
+    words = [*state.words, "fork"] if state.is_fork else state.words
+    return [(word, BADGES[word]) for word in words]
 
 
 def _number(number: int) -> SafeString:

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections
-
 from obsku_checkpoint.admin.question import asking
 from obsku_checkpoint.admin.stored import decoded
 from obsku_checkpoint.models import Checkpoint, Session, Source
@@ -42,18 +40,6 @@ ORDER BY c.created_at DESC, c.id DESC
 #: only results in which a failure is possible are read; whether it is one, is then seen in the decoded value
 _FAILURE, _QUESTION = '%"failed"%', '%"interrupt"%'
 
-_WRITTEN = f"""
-WITH RECURSIVE namespaces (namespace) AS (
-    SELECT MIN(namespace) FROM {_CHECKPOINTS} WHERE session_id = %s
-    UNION ALL
-    SELECT (SELECT MIN(c.namespace) FROM {_CHECKPOINTS} c WHERE c.session_id = %s AND c.namespace > n.namespace)
-    FROM namespaces n WHERE n.namespace IS NOT NULL
-)
-SELECT COALESCE(SUM((SELECT MAX(c.version) FROM {_CHECKPOINTS} c
-                     WHERE c.session_id = %s AND c.namespace = n.namespace)), 0)
-FROM namespaces n WHERE n.namespace IS NOT NULL
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -78,15 +64,14 @@ class State:
         return bool(self.newest) and not any(checkpoint.pending_nodes for checkpoint in self.newest)
 
     @property
-    def word(self) -> str:
-        """``waiting``, ``failed``, ``pending``, ``finished``, or ``new`` where there is no checkpoint."""
-        if self.waiting:
-            return "waiting"
-        if self.failed:
-            return "failed"
+    def words(self) -> list[str]:
+        """``waiting`` and ``failed``, else ``pending``, ``finished``, or ``new`` where there is no checkpoint."""
+        ended = ["waiting"] * bool(self.waiting) + ["failed"] * bool(self.failed)
+        if ended:
+            return ended
         if not self.newest:
-            return "new"
-        return "finished" if self.finished else "pending"
+            return ["new"]
+        return ["finished" if self.finished else "pending"]
 
 
 def states(database: str, session_ids: Sequence[str]) -> dict[str, State]:
@@ -99,14 +84,6 @@ def states(database: str, session_ids: Sequence[str]) -> dict[str, State]:
     for row in rows:
         found[row.session_id].append(row)
     return {id: _state(ends) for id, ends in found.items()}
-
-
-def versions(database: str, session_id: str) -> int:
-    """The sum of the newest versions of all namespaces: it grows with each checkpoint."""
-    with connections[database].cursor() as cursor:
-        cursor.execute(_WRITTEN, [session_id] * 3)
-        ((total,),) = cursor.fetchall()
-    return int(total)
 
 
 def failed_nodes(results: Any) -> list[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, F, TextField, Value, When
+from django.db.models import Case, F, Func, IntegerField, TextField, Value, When
 from django.db.models.functions import Cast, Left
 
 from obsku_checkpoint import codec
-from obsku_checkpoint.admin.bytes_in import BytesIn
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.records import CorruptValue
 
@@ -17,6 +16,17 @@ from obsku_checkpoint.records import CorruptValue
 JSON_BYTES = 2_000_000
 #: characters that are shown of a longer one, and of a text
 HEAD = 20_000
+
+
+class BytesIn(Func):
+    """``BytesIn("content")``: the size of a stored text. PostgreSQL knows it without unpacking the value."""
+
+    function = "OCTET_LENGTH"
+    arity = 1
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
 
 
 @dataclass(frozen=True, slots=True)

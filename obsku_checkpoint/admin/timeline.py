@@ -1,4 +1,8 @@
-"""A session's timeline: when its nodes ran."""
+"""A session's timeline: the runs of nodes that its checkpoints tell of.
+
+Each checkpoint repeats the results of those before it, so a run is known by its node and start, and the newest
+checkpoint that has it says how it ended. What is read is bounded in checkpoints and in bytes, the newest first.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,15 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from obsku_checkpoint.admin.drawings.waterfall import waterfall
+from obsku_checkpoint.admin.drawings.waterfall import Bar, waterfall
+from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.pages import Page
-from obsku_checkpoint.admin.runs import runs
-from obsku_checkpoint.models import Session
+from obsku_checkpoint.admin.results import milliseconds
+from obsku_checkpoint.admin.states import each_result
+from obsku_checkpoint.admin.stored import BytesIn
+from obsku_checkpoint.models import Checkpoint, Session
+
+CHECKPOINTS, BYTES, BARS = 300, 4_000_000, 300
 
 
 class Timeline(Page):
@@ -20,3 +29,43 @@ class Timeline(Page):
     def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
         bars, earlier = runs(self.database, subject.pk, self.links, request.GET.get("before", "").replace("\x00", ""))
         return {"drawing": waterfall(bars), "bars": bars, "earlier": earlier}
+
+
+def runs(database: str, session_id: str, links: Links, before: str | None = None) -> tuple[list[Bar], str | None]:
+    """The runs in the order of their namespaces and starts, and the checkpoint before which there are earlier ones.
+
+    ``before`` is a checkpoint's id: those that follow it are left out, as is it.
+    """
+    own = Checkpoint.objects.using(database).in_session(session_id)
+    place = own.filter(pk=before).values_list("created_at", "id").first() if before else None
+    if place:
+        own = own.filter(created_at__lte=place[0]).exclude(created_at=place[0], pk__gte=place[1])
+    listed = own.order_by("-created_at", "-id").values_list("id", BytesIn("node_results"))
+    chosen: list[str] = []
+    total, rest = 0, None
+    for id, size in listed[: CHECKPOINTS + 1]:
+        if len(chosen) == CHECKPOINTS or (chosen and total + size > BYTES):
+            rest = chosen[-1]
+            break
+        total += size
+        if size <= BYTES:
+            chosen.append(id)
+    rows = Checkpoint.objects.using(database).filter(pk__in=chosen).order_by("created_at", "id")
+    found: dict[tuple[str, str, float], Bar] = {}
+    for row in rows.only("id", "namespace", "step", "node_results"):
+        for node, result in each_result(row.node_results):
+            _add(found, row, node, result, links)
+    bars = sorted(found.values(), key=lambda bar: (bar.namespace, bar.start))
+    return bars[-BARS:], rest
+
+
+def _add(found: dict[tuple[str, str, float], Bar], row: Any, node: str, result: dict[str, Any], links: Links) -> None:
+    start = milliseconds(result.get("startedAt"))
+    if start is None:
+        return
+    status = "waiting" if "interrupt" in result else str(result.get("status", ""))
+    end = milliseconds(result.get("completedAt"))
+    known = found.get((row.namespace, node, start))
+    if known is None or (known.status, known.end) != (status, end):
+        bar = Bar(row.namespace, row.step, node, status, start, end, links.checkpoint(row.pk))
+        found[row.namespace, node, start] = bar

@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from obsku_checkpoint.admin import units, values
 from obsku_checkpoint.admin.pages import Page
 from obsku_checkpoint.admin.stored import Stored, json_columns, stored_json, stored_text, text_columns
-from obsku_checkpoint.admin.text import harmless, plain
+from obsku_checkpoint.admin.text import harmless
 from obsku_checkpoint.models import Message, Session
+from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue
 
 #: messages on a page, and in each load of older ones
@@ -37,6 +38,10 @@ class Result:
     status: str
     value: SafeString
     message_id: int
+
+    @property
+    def name(self) -> str:
+        return plain(self.use_id, 60)
 
 
 @dataclass(slots=True)

@@ -16,8 +16,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import units
-from obsku_checkpoint.admin.text import harmless, plain
+from obsku_checkpoint.admin.text import harmless
 from obsku_checkpoint.codec import Map
+from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue
 
 ENTRIES = 1500

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, TypeVar
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
-from django.utils.module_loading import import_string
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from obsku_checkpoint import conf
+from obsku_checkpoint.workspace_scope import visible_workspaces
 
 Q = TypeVar("Q", bound=QuerySet[Any, Any])
 
@@ -20,10 +17,7 @@ class Scope:
     """The workspaces of one request, as the setting ``WORKSPACE_SCOPE`` gives them."""
 
     def __init__(self, request: Request) -> None:
-        path = conf.current().WORKSPACE_SCOPE
-        self.workspaces: Collection[str] | None = import_string(path)(request) if path else None
-        if isinstance(self.workspaces, str):  # whose letters would be taken for workspaces
-            raise ImproperlyConfigured(f"{path} must give a collection of workspace ids or None, not a text")
+        self.workspaces = visible_workspaces(request)
 
     @property
     def everything(self) -> bool:

@@ -19,6 +19,8 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 
 links = Links("admin")
 
+VIEW = ("view_session", "view_message", "view_checkpoint")
+
 
 class Reader(Client):
     """A signed-in person."""
@@ -63,7 +65,7 @@ def root(hooked: None) -> Reader:
 @pytest.fixture
 def viewer(hooked: None) -> Reader:
     """May look at sessions and checkpoints, and do nothing."""
-    return person("view_session", "view_checkpoint")
+    return person(*VIEW)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from obsku_checkpoint.admin import forks as forks_page
-from obsku_checkpoint.admin import lineage, runs
+from obsku_checkpoint.admin import timeline
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links, text
 
@@ -162,7 +162,7 @@ def test_the_timeline_has_a_bar_for_each_run(root: Reader, store: DjangoCheckpoi
 def test_a_long_timeline_is_read_in_parts(
     root: Reader, store: DjangoCheckpointStore, session_id: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(runs, "CHECKPOINTS", 4)
+    monkeypatch.setattr(timeline, "CHECKPOINTS", 4)
     for step in range(10):
         store.save_checkpoint(
             session_id, step=step, node_results={f"n{step}": {"status": "completed", "startedAt": step + 1}}
@@ -173,7 +173,7 @@ def test_a_long_timeline_is_read_in_parts(
         page = root.see(links.session(session_id, "timeline"), before=earlier[1])
         seen += re.findall(r">(n\d), step", page)
     assert sorted(seen) == [f"n{step}" for step in range(10)]
-    monkeypatch.setattr(runs, "BYTES", 1)
+    monkeypatch.setattr(timeline, "BYTES", 1)
     assert "No checkpoint tells" in root.see(links.session(session_id, "timeline"))
 
 
@@ -206,9 +206,7 @@ def test_the_tree_of_forks_is_the_same_from_each_of_them(
         assert text(page).count("(this one)") == 2
     alone = store.create_session("/").id
     assert "Nothing was forked" in root.read(links.session(alone, "forks"))
-    monkeypatch.setattr(lineage, "SESSIONS", 2)
     monkeypatch.setattr(forks_page, "SESSIONS", 2)
-    monkeypatch.setattr(lineage, "_FORKS", re.sub(r"LIMIT \d+", "LIMIT 2", lineage._FORKS))
     assert "The tree is larger: 2 forks" in root.read(links.session(session_id, "forks"))
 
 

@@ -46,7 +46,7 @@ def test_a_row_tells_the_session_in_figures(
     store.add_message(session_id, "assistant", "hello", tokens_in=300, tokens_out=34)
     store.save_checkpoint(session_id, step=1, node_results={}, pending_nodes=["fix"])
     row = row_of(root.see(links.sessions(), workspace=workspace), session_id)
-    for part in ("Find the slow query", "unfinished", workspace, "/srv/shop", " 2 1 1,500 / 34 "):
+    for part in ("Find the slow query", "unfinished", workspace, "/srv/shop", " 2 1 1,500 / 34"):
         assert part in row
 
 

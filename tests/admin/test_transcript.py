@@ -52,7 +52,9 @@ def test_results_stand_beside_their_calls(root: Reader, store: DjangoCheckpointS
     asked = store.add_message(session_id, "assistant", "I look.", tool_calls=calls, tokens_in=800, tokens_out=64)
     result: Any = {"toolUseId": "use-1", "content": "Seq Scan on orders", "status": "success"}
     answered = store.add_message(session_id, "tool", tool_results=[result])
-    store.add_message(session_id, "tool", tool_results=[result | {"toolUseId": "lost", "content": "", "status": "error"}])
+    store.add_message(
+        session_id, "tool", tool_results=[result | {"toolUseId": "lost", "content": "", "status": "error"}]
+    )
     page = root.see(links.session(session_id, "transcript"))
     call = re.search(r'<details class="obsku-call">.*?</div>\s*</details>', page, re.DOTALL)
     assert call

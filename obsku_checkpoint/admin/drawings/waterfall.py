@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import units
 from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, text_width
-from obsku_checkpoint.admin.text import plain
+from obsku_checkpoint.plain_text import plain
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 960, 210, 90, 26, 30
 TICKS = 5
@@ -39,6 +39,14 @@ class Bar:
     @property
     def plain_node(self) -> str:
         return plain(self.node, 80)
+
+    @property
+    def plain_namespace(self) -> str:
+        return plain(self.namespace, 40) or "main"
+
+    @property
+    def plain_status(self) -> str:
+        return plain(self.status, 40)
 
     @property
     def status_class(self) -> str:
