@@ -4,72 +4,83 @@
   const head = document.getElementById("obsku-live");
   if (!head) return;
   const QUICK = 2500, SLOW = 15000;
-  let mark = head.dataset.mark, wait = QUICK, timer = 0, busy = false;
+  let mark = head.dataset.mark, wait = QUICK, looking = false, again = false;
 
-  const tell = (text) => {
-    const note = document.getElementById("obsku-live-note");
-    if (note && note.textContent !== text) note.textContent = text;
+  // A reader at work in a region (a form) is not disturbed: the region waits for the next time.
+  const inUse = (region) => region.contains(document.activeElement) && document.activeElement.matches("input, textarea, select, button");
+  const folds = (region) => [...region.querySelectorAll("details")];
+  const drawings = (region) => [...region.querySelectorAll(".obsku-drawing")];
+
+  const shown = new Map(); // region -> its HTML as the server last sent it
+
+  const replace = (region, fresh) => {
+    const focused = region.contains(document.activeElement) ? document.activeElement : null;
+    const open = folds(region).map((fold) => fold.open), left = drawings(region).map((drawing) => drawing.scrollLeft);
+    region.replaceChildren(...document.importNode(fresh, true).childNodes);
+    folds(region).forEach((fold, index) => { fold.open = open[index] ?? fold.open; });
+    drawings(region).forEach((drawing, index) => { drawing.scrollLeft = left[index] ?? 0; });
+    if (focused) {
+      const same = [...region.querySelectorAll(focused.tagName)].find((one) => one.outerHTML === focused.outerHTML);
+      same?.focus({ preventScroll: true });
+    }
   };
 
-  // A reader at work in a region (a form, an opened value) is not disturbed: the region waits for the next time.
-  const inUse = (region) => region.contains(document.activeElement) && document.activeElement !== document.body
-    && document.activeElement.matches("input, textarea, select, button");
-
-  const openState = (region) => [...region.querySelectorAll("details")].map((fold) => fold.open);
-
+  // True when all regions show what the server has.
   const refresh = async () => {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
+    const answer = await fetch(location.href);
     if (!answer.ok) return false;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     let complete = true;
     for (const region of document.querySelectorAll("[data-region]")) {
-      const fresh = region.id && page.getElementById(region.id);
-      if (!fresh || fresh.innerHTML === region.dataset.html) continue;
+      const fresh = page.getElementById(region.id);
+      if (!fresh || shown.get(region) === fresh.innerHTML) continue;
       if (inUse(region)) { complete = false; continue; }
-      const folds = openState(region), scrolled = [...region.querySelectorAll(".obsku-drawing")].map((one) => one.scrollLeft);
-      region.dataset.html = fresh.innerHTML;
-      region.replaceChildren(...document.importNode(fresh, true).childNodes);
-      [...region.querySelectorAll("details")].forEach((fold, index) => { if (folds[index] !== undefined) fold.open = folds[index]; });
-      [...region.querySelectorAll(".obsku-drawing")].forEach((one, index) => { one.scrollLeft = scrolled[index] || 0; });
+      shown.set(region, fresh.innerHTML);
+      replace(region, fresh);
     }
     return complete;
   };
 
   const look = async () => {
-    if (busy || document.hidden) return;
-    busy = true;
+    const answer = await fetch(`${head.dataset.live}?after=${encodeURIComponent(mark)}`);
+    if (!answer.ok || answer.redirected) return false;
+    const found = await answer.json();
+    if (!found.changed) return false;
+    document.dispatchEvent(new CustomEvent("obsku:changed"));
+    if (await refresh()) mark = found.mark;
+    document.getElementById("obsku-live-note").textContent = "Updated just now";
+    return true;
+  };
+
+  // One look at a time; what happens meanwhile is looked at after it.
+  const news = async () => {
+    again = true;
+    if (looking || document.hidden) return;
+    looking = true;
     try {
-      const answer = await fetch(`${head.dataset.live}?after=${encodeURIComponent(mark)}`, { credentials: "same-origin" });
-      if (answer.ok && !answer.redirected) {
-        const found = await answer.json();
-        wait = found.changed ? QUICK : Math.min(wait * 1.3, SLOW);
-        if (found.changed) {
-          document.dispatchEvent(new CustomEvent("obsku:changed"));
-          if (await refresh()) mark = found.mark;
-          tell("Updated just now");
-        }
-      } else {
-        wait = SLOW;
+      while (again) {
+        again = false;
+        wait = await look() ? QUICK : Math.min(wait * 1.3, SLOW);
       }
     } catch {
       wait = SLOW; // the server is away: the page stays as it is
     } finally {
-      busy = false;
+      looking = false;
     }
   };
 
-  const go = async () => {
-    await look();
-    timer = setTimeout(go, wait);
+  const poll = async () => {
+    await news();
+    setTimeout(poll, wait);
   };
 
-  if (head.dataset.eventsUrl && window.EventSource) {
-    const events = new EventSource(head.dataset.eventsUrl);
-    events.onmessage = look;
-    for (const kind of ["message", "checkpoint", "session"]) events.addEventListener(kind, look);
-    events.onerror = () => { if (events.readyState === EventSource.CLOSED && !timer) go(); };
-  } else {
-    timer = setTimeout(go, wait);
+  document.addEventListener("visibilitychange", news);
+  if (!head.dataset.events) {
+    setTimeout(poll, wait);
+    return;
   }
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) { wait = QUICK; look(); } });
+  const events = new EventSource(head.dataset.events);
+  for (const kind of ["open", "message", "checkpoint", "deleted"]) events.addEventListener(kind, news);
+  // Closed for good: no server for streams, or no right to this one.
+  events.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) poll(); });
 })();

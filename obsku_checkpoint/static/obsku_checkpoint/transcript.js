@@ -3,14 +3,26 @@
 (() => {
   const list = document.getElementById("obsku-transcript");
   if (!list) return;
+  const messages = () => [...list.querySelectorAll("[data-message]")];
 
   const fetched = async (query) => {
-    const answer = await fetch(`${list.dataset.address}?fragment=1&${query}`, { credentials: "same-origin" });
+    const answer = await fetch(`${list.dataset.address}?fragment=1&${query}`);
     if (!answer.ok || answer.redirected) return null;
     return document.importNode(new DOMParser().parseFromString(await answer.text(), "text/html").body, true);
   };
 
-  let watcher = null;
+  // A tool's result goes beside its call where the two were not loaded together.
+  const pair = () => {
+    for (const place of list.querySelectorAll("[data-wants]")) {
+      const result = [...list.querySelectorAll("[data-result]")].find((one) => one.dataset.result === place.dataset.wants);
+      if (!result) continue;
+      const badge = result.querySelector("summary .obsku-badge");
+      if (badge) place.closest(".obsku-call").querySelector("summary").append(" ", badge.cloneNode(true));
+      result.open = true;
+      place.replaceWith(result);
+    }
+  };
+
   let loading = false;
   const older = async (place) => {
     if (loading) return;
@@ -18,20 +30,22 @@
     try {
       const part = await fetched(`before=${place.dataset.older}`);
       if (!part) return;
-      const newer = part.querySelector("[data-newer]");
-      if (newer) newer.remove();
-      const anchor = place.nextElementSibling, before = anchor ? anchor.getBoundingClientRect().top : 0;
+      part.querySelector("[data-newer]")?.remove();
+      const anchor = place.nextElementSibling, before = anchor.getBoundingClientRect().top;
       place.replaceWith(...part.childNodes);
-      if (anchor) scrollBy(0, anchor.getBoundingClientRect().top - before);
+      pair();
+      scrollBy(0, anchor.getBoundingClientRect().top - before);
     } finally {
       loading = false;
     }
     watch();
   };
+
+  let watcher = null;
   const watch = () => {
-    if (watcher) watcher.disconnect();
+    watcher?.disconnect();
     const place = list.querySelector("[data-older]");
-    if (!place || !window.IntersectionObserver) return;
+    if (!place) return;
     watcher = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) older(place); }, { rootMargin: "300px" });
     watcher.observe(place);
   };
@@ -43,18 +57,14 @@
     appending = true;
     try {
       for (let more = true; more;) {
-        const all = list.querySelectorAll("[data-message]");
-        const part = await fetched(`after=${all.length ? all[all.length - 1].dataset.message : 0}`);
+        const part = await fetched(`after=${messages().at(-1)?.dataset.message ?? 0}`);
         if (!part) return;
-        const rest = part.querySelector("[data-newer]"), top = part.querySelector("[data-older]");
-        more = Boolean(rest);
-        if (rest) rest.remove();
-        if (top) top.remove();
-        for (const message of part.querySelectorAll("[data-message]")) {
-          if (document.getElementById(message.id)) message.remove();
-        }
+        more = Boolean(part.querySelector("[data-newer]"));
+        for (const link of part.querySelectorAll("[data-newer], [data-older]")) link.remove();
+        for (const message of part.querySelectorAll("[data-message]")) document.getElementById(message.id)?.remove();
         list.append(...part.childNodes);
       }
+      pair();
     } finally {
       appending = false;
     }
@@ -63,9 +73,7 @@
 
   // One begins at the end, where the newest message is; a link to a message begins there.
   const query = new URLSearchParams(location.search);
-  if (!location.hash && !query.has("before") && !query.has("after") && !query.has("at")) {
-    const all = list.querySelectorAll("[data-message]");
-    if (all.length) all[all.length - 1].scrollIntoView({ block: "end" });
-  }
+  if (!location.hash && !["before", "after", "at"].some((name) => query.has(name))) messages().at(-1)?.scrollIntoView({ block: "end" });
+  pair();
   requestAnimationFrame(() => requestAnimationFrame(watch));
 })();

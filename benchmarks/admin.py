@@ -1,0 +1,201 @@
+"""``python -m benchmarks.admin``: statements and milliseconds of the admin's pages, on tables of a million sessions.
+
+A page is a request to Django in this process, from the URL to the last byte of HTML, by somebody who is signed in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import django
+import orjson
+from django.conf import settings
+from django.db import connection
+
+from tests.postgres_server import postgres_server
+
+WORKSPACES = 20
+LONG, SHORT = 100_000, 100
+#: entries of each of the two results to compare: 1 MB of JSON
+ENTRIES = 12_000
+#: as PostgreSQL comes, fsync on
+CONFIGURATION = ""
+
+FILL = """
+INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
+SELECT 's' || n, CASE WHEN n %% 50 = 0 THEN NULL ELSE 'workspace ' || n %% {workspaces} END,
+       'Session number ' || n, '/srv/' || n %% 1000, 1700000000000 + n * 997, 1700000060000 + n * 997
+FROM generate_series(1, %(sessions)s) n;
+INSERT INTO messages (session_id, role, content, tokens_in, tokens_out, created_at)
+SELECT 's' || n, CASE m WHEN 0 THEN 'user' ELSE 'assistant' END, repeat('words of a message ', 10), 100, 20,
+       1700000000000 + n * 997 + m
+FROM generate_series(1, %(sessions)s) n, generate_series(0, 1) m;
+INSERT INTO checkpoints (id, session_id, namespace, version, step, node_id, node_results, pending_nodes, source,
+                         created_at)
+SELECT 'c' || n, 's' || n, '', 1, 1, 'work',
+       '{{"work":{{"status":"' || CASE WHEN n %% 500 = 0 THEN 'failed' ELSE 'completed' END
+       || '","output":"' || repeat(md5(n::text), 20) || '","startedAt":1700000000000,"completedAt":1700000060000}}}}',
+       '[]', CASE WHEN n %% 2000 = 0 THEN 'interrupt' ELSE 'loop' END, 1700000060000 + n * 997
+FROM generate_series(1, %(sessions)s) n;
+INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
+VALUES ('long', 'workspace 1', 'A long session', '/', 1600000000000, 1600100000000),
+       ('short', 'workspace 1', 'A short session', '/', 1600000000000, 1600100000000);
+INSERT INTO messages (session_id, role, content, tokens_in, tokens_out, created_at)
+SELECT id, 'assistant', repeat('words of a message ', 10), 100, 20, 1600000000000 + n * 1000
+FROM (VALUES ('long', {long}), ('short', {short})) many (id, count), generate_series(1, many.count) n;
+INSERT INTO checkpoints (id, session_id, namespace, version, step, node_results, pending_nodes, source, created_at)
+SELECT id || '-last', id, '', 1, 1, '{{"work":{{"status":"completed"}}}}', '["report"]', 'loop', 1600100000000
+FROM (VALUES ('long'), ('short')) both_of_them (id)
+"""
+
+
+def configure(url: str) -> None:
+    parts = urlsplit(url)
+    contrib = ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")
+    processors = ("template.context_processors.request", "contrib.auth.context_processors.auth")
+    settings.configure(
+        SECRET_KEY="benchmark",
+        ALLOWED_HOSTS=["testserver"],
+        USE_TZ=True,
+        INSTALLED_APPS=[*(f"django.contrib.{name}" for name in contrib), "obsku_checkpoint"],
+        ROOT_URLCONF="benchmarks.admin_urls",
+        STATIC_URL="static/",
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        *(f"django.{name}" for name in processors),
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.postgresql",
+                "NAME": "postgres",
+                "USER": parts.username,
+                "HOST": parse_qs(parts.query)["host"][0],
+                "CONN_MAX_AGE": None,
+            }
+        },
+    )
+    django.setup()
+
+
+def fill(sessions: int) -> None:
+    with connection.cursor() as cursor:
+        for statement in FILL.format(workspaces=WORKSPACES, long=LONG, short=SHORT).split(";"):
+            cursor.execute(statement, {"sessions": sessions} if "%(" in statement else None)
+        for version in (2, 3):
+            output = [
+                {
+                    "file": f"/srv/shop/{n}.py",
+                    "line": n * version % 977,
+                    "rule": "query-in-loop",
+                    "text": "for order in orders:",
+                }
+                for n in range(ENTRIES)
+            ]
+            results = orjson.dumps({"work": {"status": "completed", "output": output}}).decode()
+            cursor.execute(
+                "INSERT INTO checkpoints (id, session_id, namespace, version, step, node_results, source, created_at)"
+                " VALUES (%s, 'short', 'large', %s, 1, %s, 'loop', 1600100000000)",
+                [f"large-{version}", version, results],
+            )
+            print(f"a checkpoint of {len(results):,} bytes", flush=True)
+        cursor.execute("VACUUM ANALYZE")
+
+
+def pages(sessions: int) -> Iterator[tuple[str, str]]:
+    """(what it is, its address)"""
+    listed = "/admin/obsku_checkpoint/session/"
+    middle = f"{1700000060000 + sessions // 2 * 997},s{sessions // 2}"
+    yield "list of sessions", listed
+    yield "list, in the middle", f"{listed}?before={middle}"
+    yield "list, one workspace", f"{listed}?workspace=workspace+7"
+    yield "list, the last hour", f"{listed}?active=hour"
+    yield "list, search", f"{listed}?q=number+{sessions - 7}"
+    yield "list, with an interrupt", f"{listed}?source=interrupt"
+    yield "list, with failures", f"{listed}?failures=yes"
+    yield "waiting for a person", f"{listed}waiting/"
+    for name, id in (("100 messages", "short"), ("100,000 messages", "long")):
+        yield f"overview, {name}", f"{listed}{id}/change/"
+        yield f"transcript, {name}", f"{listed}{id}/transcript/"
+        yield f"is there news? {name}", f"{listed}{id}/live/"
+    yield "timeline", f"{listed}s7/timeline/"
+    yield "tree of forks", f"{listed}s7/forks/"
+    yield (
+        "comparison of 1 MB",
+        "/admin/obsku_checkpoint/checkpoint/large-3/compare/?with=large-2",
+    )
+
+
+def measured(see: Callable[[], Any], seconds: float) -> tuple[int, float]:
+    """SQL statements, and the median of the milliseconds."""
+    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415 - reads the settings when it is imported
+
+    see()
+    with CaptureQueriesContext(connection) as sent:
+        see()
+        statements = len(sent)
+    times = []
+    end = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        see()
+        times.append(time.perf_counter() - start)
+    return statements, median(times) * 1000
+
+
+def main(sessions: int, seconds: float, out: Path) -> None:
+    # Django's settings depend on the server, and these on Django's settings.
+    from django.contrib.auth.models import User  # noqa: PLC0415
+    from django.core.management import call_command  # noqa: PLC0415
+    from django.test import Client  # noqa: PLC0415
+
+    call_command("migrate", verbosity=0)
+    fill(sessions)
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    rows = [("page", "statements", "median ms", "HTML, kB")]
+    for name, address in pages(sessions):
+        response: Any = client.get(address)
+        assert response.status_code == 200, (address, response.status_code)
+        statements, milliseconds = measured(lambda address=address: client.get(address), seconds)  # type: ignore[misc]  # a default binds the loop's value
+        rows.append((name, str(statements), f"{milliseconds:.1f}", f"{len(response.content) / 1000:.0f}"))
+        print(*rows[-1], sep="\t", flush=True)
+    head = (
+        f"Written by `python -m benchmarks.admin`: {sessions:,} sessions, twice as many messages, as many checkpoints."
+    )
+    rules = [("---", "---:", "---:", "---:")]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], *rules, *rows[1:]])
+    machine = f"PostgreSQL on a socket, {os.cpu_count()} processors, Python {platform.python_version()}"
+    out.write_text(f"# The admin's pages\n\n{head} {machine}.\n\n{table}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.admin", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--sessions", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each page")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/admin.md"))
+    arguments = parser.parse_args()
+    with postgres_server(CONFIGURATION) as server_url:
+        configure(server_url)
+        main(arguments.sessions, arguments.seconds, arguments.out)

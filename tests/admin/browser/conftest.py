@@ -1,0 +1,84 @@
+"""A browser at the admin of the example project. All of its tests are one group: they share the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.admin.browser.chromium import chromium
+from tests.admin.browser.site import Site, served
+
+VIEWER = "viewer"
+
+
+@pytest.fixture(scope="package")
+def site() -> Iterator[Site]:
+    with served("tests.admin.browser.settings") as site:
+        site.run(
+            "from django.contrib.auth.models import Permission, User;"
+            f"user = User.objects.create_user({VIEWER!r}, password={site.password!r}, is_staff=True);"
+            "user.user_permissions.set(Permission.objects.filter(codename__startswith='view_'))"
+        )
+        yield site
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium here; .ci/run installs one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Window:
+    """A page of a signed-in person, and what the browser complained about."""
+
+    def __init__(self, browser: Browser, site: Site, user: str, **options: Any) -> None:
+        self.site = site
+        self.complaints: list[str] = []
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("console", self._console)
+        self.page.goto(f"{site.root}/")
+        self.page.fill("#id_username", user)
+        self.page.fill("#id_password", site.password)
+        self.page.click("input[type=submit]")
+        self.page.wait_for_selector("#changelist")
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def open(self, title: str) -> Page:
+        """The page of the newest session of this title."""
+        self.page.goto(f"{self.site.root}/admin/obsku_checkpoint/session/")
+        self.page.get_by_role("link", name=title, exact=True).first.click()
+        return self.page
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("navigation", name="Pages of this session").get_by_role("link", name=name).click()
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.complaints == []
+
+
+@pytest.fixture
+def window(browser: Browser, site: Site) -> Iterator[Window]:
+    """Of somebody who may do everything."""
+    window = Window(browser, site, site.user, viewport={"width": 1280, "height": 800})
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def page(window: Window) -> Page:
+    return window.page
