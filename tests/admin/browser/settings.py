@@ -10,7 +10,7 @@ from example_project.settings import *  # noqa: F403 - all of it
 from example_project.settings import MIDDLEWARE
 
 #: no inline script, style or event handler; data: is for the checkmarks and arrows of the admin's own style sheets
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'"
+POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'"
 
 MIDDLEWARE = [f"{__name__}.csp_middleware", *MIDDLEWARE]
 

@@ -14,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -32,7 +32,7 @@ class Site:
     user: str
     password: str
     #: of the server's processes
-    environment: dict[str, str]
+    environment: dict[str, str] = field(hash=False)
 
     def session(self, id: str, page: str = "change") -> str:
         return f"{self.root}/admin/obsku_checkpoint/session/{quote(id)}/{page}/"
@@ -86,7 +86,7 @@ def served(settings: str) -> Iterator[Site]:
             yield Site(f"http://{address}", login[1], login[2], environment)
         finally:
             server.terminate()
-            server.wait()
+            server.communicate()
 
 
 def wait_for(address: str) -> None:
