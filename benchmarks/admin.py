@@ -155,7 +155,7 @@ def measured(see: Callable[[], Any], seconds: float) -> tuple[int, float]:
     with CaptureQueriesContext(connection) as sent:
         see()
         statements = len(sent)
-    times = []
+    times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < end:
         start = time.perf_counter()

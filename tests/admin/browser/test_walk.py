@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -53,7 +54,9 @@ def test_a_tool_call_unfolds_with_its_result(window: Window) -> None:
 
 
 def test_older_messages_load_as_one_scrolls_and_the_place_stays(window: Window, site: Site) -> None:
-    turns = [{"role": "user", "content": f"turn {number}\n" + "word " * 40} for number in range(158)]
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": f"turn {number}\n" + "word " * 40} for number in range(158)
+    ]
     turns.insert(109, {"role": "assistant", "tool_calls": [{"name": "look", "toolUseId": "apart", "input": {"at": 1}}]})
     turns.insert(110, {"role": "tool", "tool_results": [{"toolUseId": "apart", "content": "found"}]})
     site.call("sessions/", {"id": "long", "directory": "/", "title": "A long talk"})
@@ -167,19 +170,17 @@ def test_content_that_means_harm_does_none(window: Window, site: Site) -> None:
 def test_who_may_only_look_finds_nothing_that_fails(window: Window, site: Site) -> None:
     viewer = Window(window.context.browser, site, VIEWER)  # type: ignore[arg-type]  # it has a browser
     page = viewer.open(FAILED)
-    for name in ("Overview", "Transcript", "Timeline", "Checkpoints", "Forks"):
+    for name in ("Transcript", "Timeline", "Checkpoints", "Forks", "Overview"):
         viewer.tab(name)
-        expect(page.locator("button:not(.theme-toggle):not(#toggle-nav-sidebar), input[type=submit]")).to_have_text(
-            ["Log out"]
-        )
+        expect(page.locator("#content button, #content input[type=submit]")).to_have_count(0)
         for action in ("Fork from", "Delete", "Edit"):
             expect(page.get_by_text(action)).to_have_count(0)
-    followed = 0
-    for link in [each.get_attribute("href") for each in page.locator("#content a").all()]:
+    links = {str(each.get_attribute("href")).partition("#")[0] for each in page.locator("#content a").all()}
+    assert len(links) >= 8
+    for link in links:
         assert page.request.get(f"{site.root}{link}").ok, link
-        followed += 1
-    assert followed > 10
-    viewer.close()
+    viewer.check()
+    viewer.context.close()
 
 
 def test_an_open_page_follows_a_running_session_and_the_reader_keeps_the_place(window: Window, site: Site) -> None:
@@ -191,15 +192,10 @@ def test_an_open_page_follows_a_running_session_and_the_reader_keeps_the_place(w
     middle = page.locator("[data-message]").nth(20)
     page.evaluate("element => element.scrollIntoView()", middle.element_handle())
     before = middle.bounding_box()
-    call = {"name": "look", "toolUseId": "late", "input": {}}
-    site.call("sessions/running/messages/", {"role": "assistant", "content": "new words", "tool_calls": [call]})
+    site.call("sessions/running/messages/", {"role": "assistant", "content": "new words"})
     expect(page.get_by_text("new words")).to_be_attached(timeout=20_000)
-    site.call(
-        "sessions/running/messages/", {"role": "tool", "tool_results": [{"toolUseId": "late", "content": "seen"}]}
-    )
-    expect(page.locator(".obsku-pair [data-result=late]")).to_contain_text("seen", timeout=20_000)
     assert middle.bounding_box() == before
-    assert page.locator("[data-message]").count() == 42
+    expect(page.locator("[data-message]")).to_have_count(41)
 
     # The overview changes, but not below the hands of a person who reads on a link.
     page.goto(site.session("running"))
