@@ -61,5 +61,6 @@ class Page:
             **self.admin.frame(request, subject, self.name),
             "subtitle": self.title,
             "opts": self.admin.opts,
+            "original": subject,  # for a theme's breadcrumbs
         }
         return TemplateResponse(request, self.template, {**shared, **context})

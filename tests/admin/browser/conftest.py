@@ -45,8 +45,8 @@ def signed_in(browser: Browser, site: Site, user: str) -> Any:
     page.goto(f"{site.root}/")
     page.fill("#id_username", user)
     page.fill("#id_password", site.password)
-    page.click("input[type=submit]")
-    page.wait_for_selector("#changelist")
+    page.click("[type=submit]")
+    page.wait_for_selector("#result_list")
     state = context.storage_state()
     context.close()
     return state

@@ -16,7 +16,6 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 
 USER = "admin"
 SCANNED = Path(__file__).resolve().parents[3]
-PAUSE = 1.2
 
 
 class Command(BaseCommand):
@@ -26,6 +25,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "address", nargs="?", default="127.0.0.1:8000", help="address and port (default: %(default)s)"
         )
+        parser.add_argument(
+            "--pause", type=float, default=1.2, metavar="SECONDS", help="between the steps of the runs that are made"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
@@ -33,8 +35,8 @@ class Command(BaseCommand):
         if not store.list_sessions(limit=1):
             self.stdout.write("Making runs to look at …")
             showcase.forked(store, showcase.scanned(store, Path(os.path.relpath(SCANNED))))
-            showcase.failing(store, PAUSE)
-            showcase.interrupted(store, PAUSE)
+            showcase.failing(store, options["pause"])
+            showcase.interrupted(store, options["pause"])
         # A new password each time: none is written down anywhere.
         password = secrets.token_urlsafe(9)
         users = get_user_model()._default_manager
