@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -18,7 +19,7 @@ from tests.admin.browser.test_walk import ASKING, FAILED, FORKED
 FOLDER = Path(__file__).parent / "screenshots"
 DESKTOP, PHONE = {"width": 1280, "height": 760}, {"width": 390, "height": 760}
 #: suffix of the file's name -> what the browser is like, and which pictures it takes
-SHOTS = {
+SHOTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "": ({"viewport": DESKTOP}, ()),
     "-dark": ({"viewport": DESKTOP, "color_scheme": "dark"}, ("sessions", "failed", "transcript", "timeline")),
     "-phone": ({"viewport": PHONE, "is_mobile": True}, ("question", "transcript", "failed", "forks")),
