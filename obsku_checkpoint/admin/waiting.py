@@ -50,7 +50,8 @@ def waiting(admin: BaseAdmin, request: HttpRequest) -> HttpResponse:
 def interrupts(database: str, sessions: QuerySet[Any]) -> list[Any]:
     """The newest checkpoints that ask, or may; one more than are shown. Reads the table once: no index leads there."""
     checkpoints = Checkpoint.objects.using(database).annotate(_text=Cast("node_results", TextField()))
-    asked = Q(source=Source.INTERRUPT) | Q(source=Source.FORK, _text__contains='"interrupt":')
+    # In this order, as the text is the dear part: PostgreSQL asks for the conditions as they stand.
+    asked = Q(source=Source.INTERRUPT) | (Q(source=Source.FORK) & Q(_text__contains='"interrupt":'))
     later = Checkpoint.objects.filter(
         session_id=OuterRef("session_id"), namespace=OuterRef("namespace"), version__gt=OuterRef("version")
     )
