@@ -122,7 +122,8 @@ def _line(one: tuple[float, float, float], other: tuple[float, float, float], *,
 
 def _back(loop: Loop, boxes: dict[str, tuple[float, float, float]], height: float) -> Iterator[SafeString]:
     (x1, y1, w1), (x2, y2, w2) = boxes[loop.source], boxes[loop.target]
-    start, end, low = x1 + w1 / 2, x2 + w2 / 2, height - MARGIN - 4
+    apart = w1 / 4 if loop.source == loop.target else 0
+    start, end, low = x1 + w1 / 2 + apart, x2 + w2 / 2 - apart, height - MARGIN - 4
     path = f"M{start:.1f} {y1 + HEIGHT:.1f}C{start:.1f} {low:.1f} {end:.1f} {low:.1f} {end:.1f} {y2 + HEIGHT + 6:.1f}"
     yield element("path", d=path, class_="obsku-edge obsku-loop")
     tip = y2 + HEIGHT
