@@ -26,7 +26,7 @@ def test_the_pages_are_at_home_in_unfold(browser: Browser) -> None:
         for name in ("Transcript", "Timeline", "Forks", "Checkpoints"):
             window.tab(name)
             expect(page.locator(".obsku-page")).to_be_visible()
-            expect(page.get_by_text("In unfold").first).to_be_visible()
+            expect(page.get_by_role("link", name="In unfold").first).to_be_visible()
         window.follow(page.locator("#obsku-checkpoints tbody a").first)
         window.follow(page.get_by_role("link", name="Compare with the previous"))
         expect(page.locator(".obsku-differences")).to_be_visible()
