@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
@@ -101,7 +102,6 @@ class SessionAdmin(BaseAdmin):
         return {
             "session": session,
             "title": plain(session.title or session.pk, 160),
-            "session_title": plain(session.title or session.pk, 160),
             "sessions_address": self.links.sessions(),
             "waiting_address": self.links.waiting(),
             "state": state,
@@ -117,7 +117,7 @@ class SessionAdmin(BaseAdmin):
             "can_answer": self.can_answer(request),
             "live_address": self.links.session(session.pk, "live"),
             "mark": mark(self.database, session),
-            "events_address": _events(session.pk),
+            "events_address": _events(request, session.pk),
         }
 
     def _origin(self, request: HttpRequest, state: State) -> str:
@@ -205,8 +205,10 @@ def _number(number: int) -> SafeString:
     return format_html('<span class="obsku-number">{}</span>', f"{number:,}")
 
 
-def _events(session_id: str) -> str:
-    """The API's event stream, where the project has mounted it."""
+def _events(request: HttpRequest, session_id: str) -> str:
+    """The API's event stream, where the project has mounted it and the server can send one."""
+    if not isinstance(request, ASGIRequest):
+        return ""
     try:
         return reverse("obsku_checkpoint:events", kwargs={"id": session_id})
     except NoReverseMatch:
