@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.admin.browser.chromium import chromium
 from tests.admin.browser.conftest import Window
 from tests.admin.browser.site import served
-from tests.admin.browser.test_walk import ASKING, FAILED, FORKED
+from tests.admin.browser.test_walk import ASKING, FAILED, FORKED, SCANNED
 
 FOLDER = Path(__file__).parent / "screenshots"
 DESKTOP, PHONE = {"width": 1280, "height": 760}, {"width": 390, "height": 760}
@@ -24,8 +24,8 @@ SHOTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "-dark": ({"viewport": DESKTOP, "color_scheme": "dark"}, ("sessions", "failed", "transcript", "timeline")),
     "-phone": ({"viewport": PHONE, "is_mobile": True}, ("question", "transcript", "failed", "forks")),
 }
-#: seconds between the steps of the runs, so that there is time to see
-PAUSE = 1.2
+#: seconds for each file of the scans, so that there is time to see
+DELAY = 0.06
 
 
 def pages(window: Window) -> Iterator[tuple[str, Page]]:
@@ -33,13 +33,14 @@ def pages(window: Window) -> Iterator[tuple[str, Page]]:
     yield "sessions", page
     yield "question", window.open(ASKING)
     yield "failed", window.open(FAILED)
-    window.tab("Transcript")
-    call = page.locator("details.obsku-call").last
-    call.locator("summary").first.click()
-    call.scroll_into_view_if_needed()
-    yield "transcript", page
+    window.open(SCANNED)
     window.tab("Timeline")
     yield "timeline", page
+    window.tab("Transcript")
+    call = page.locator("details.obsku-call:has(.obsku-badge-finished)").nth(-2)
+    call.locator("summary").first.click()
+    call.evaluate("element => element.closest('article').scrollIntoView()")
+    yield "transcript", page
     window.tab("Checkpoints")
     window.follow(page.locator("#obsku-checkpoints tbody a").first)
     yield "checkpoint", page
@@ -52,7 +53,7 @@ def pages(window: Window) -> Iterator[tuple[str, Page]]:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    with served("example_project.settings", PAUSE) as site, sync_playwright() as playwright:
+    with served("example_project.settings", DELAY) as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for suffix, (options, wanted) in SHOTS.items():
             window = Window(browser, site, site.user, **options)

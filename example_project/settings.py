@@ -107,7 +107,7 @@ def postgres(url: str) -> dict[str, Any]:
     return {"ENGINE": "django.db.backends.postgresql", **connection, "OPTIONS": options}
 
 
-OBSKU_CHECKPOINT = {"RESUME": "example_project.showcase.resume"}
+OBSKU_CHECKPOINT = {"RESUME": "example_project.showcase.go_on"}
 
 POSTGRES_URL = os.environ.get("POSTGRES_URL")
 DATABASES = {

@@ -52,7 +52,7 @@ def person(*permissions: str, **attributes: Any) -> Reader:
 @pytest.fixture
 def hooked(store: DjangoCheckpointStore, settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.admin.urls"
-    settings.OBSKU_CHECKPOINT = {"DATABASE": store.using, "RESUME": "example_project.showcase.resume"}
+    settings.OBSKU_CHECKPOINT = {"DATABASE": store.using, "RESUME": "example_project.showcase.go_on"}
     settings.DATABASE_ROUTERS = ["obsku_checkpoint.routers.CheckpointRouter"]
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from obsku_checkpoint import graph
 from obsku_checkpoint.errors import VersionConflictError
+from obsku_checkpoint.graph import Context, Edge, Graph, interrupt
 from obsku_checkpoint.models import Entity, Fact
 from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -25,6 +27,26 @@ QUESTION: dict[str, Any] = {
 TEXT: dict[str, Any] = {"name": {"status": "pending", "interrupt": {"reason": "Which name?"}}}
 
 answers: list[tuple[str, Any]] = []
+
+
+def approve(context: Context) -> Any:
+    return interrupt("Publish?", options=["yes", "no"])
+
+
+PUBLISHING = Graph(
+    entry="write",
+    nodes={
+        "write": lambda context: "text",
+        "review": Graph(entry="approve", nodes={"approve": approve}),
+        "publish": lambda context: context.outputs["review"]["approve"],
+    },
+    edges=[Edge("write", "review"), Edge("review", "publish")],
+)
+
+
+def go_on(checkpoint: CheckpointRecord, answer: Any) -> None:
+    where: Any = {"session_id": checkpoint.session_id, "namespace": checkpoint.namespace}
+    graph.resume(PUBLISHING, checkpoint_store=DjangoCheckpointStore(), answer=answer, **where)
 
 
 def resume(checkpoint: CheckpointRecord, answer: Any) -> None:
@@ -121,24 +143,24 @@ def test_of_two_questions_the_first_is_answered_first(
     assert answers == [(checkpoint, "yes")]
 
 
-def test_the_question_of_a_graph_in_a_graph_is_shown_once(
-    root: Reader, hook: None, store: DjangoCheckpointStore, session_id: str
+def test_a_graph_whose_inner_graph_asks_goes_on_with_the_answer(
+    root: Reader, hooked: None, store: DjangoCheckpointStore, session_id: str, settings: Any
 ) -> None:
-    question = QUESTION["approve"]
-    for namespace, node in (("review/sign", "approve"), ("review", "sign"), ("", "review")):
-        outer = store.save_checkpoint(
-            session_id,
-            step=1,
-            namespace=namespace,
-            node_id=node,
-            node_results={node: question},
-            pending_nodes=[node],
-            source="interrupt",
-        )
+    settings.OBSKU_CHECKPOINT = {**settings.OBSKU_CHECKPOINT, "RESUME": f"{__name__}.go_on"}
+    outer = graph.run(PUBLISHING, checkpoint_store=store, session_id=session_id).checkpoint
     page = root.see(links.session(session_id))
     assert page.count("obsku-asks") == 1
-    assert links.checkpoint(outer.id, "answer") in page
+    assert "Publish?" in page
     assert root.see(links.waiting()).count(links.session(session_id)) == 1
+    page = root.post(links.checkpoint(outer.id, "answer"), {"option": "1"}, follow=True).content.decode()
+    assert "The answer was handed on." in page
+    assert "obsku-asks" not in page
+    last = store.get_latest_checkpoint(session_id, namespace="")
+    assert last is not None
+    assert last.node_results["publish"]["output"] == "no"
+    # What is answered is answered, for the graph as well.
+    late = root.post(links.checkpoint(outer.id, "answer"), {"option": "0"}, follow=True).content.decode()
+    assert "has been answered already" in late
 
 
 def test_a_hook_that_came_too_late_says_so(

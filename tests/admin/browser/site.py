@@ -54,7 +54,7 @@ class Site:
 
 
 @contextmanager
-def served(settings: str, pause: float = 0.0) -> Iterator[Site]:
+def served(settings: str, delay: float = 0.0) -> Iterator[Site]:
     """`manage.py serve` on a free port, with a SQLite file of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -70,7 +70,7 @@ def served(settings: str, pause: float = 0.0) -> Iterator[Site]:
         log = Path(folder, "log")
         with log.open("w") as errors:
             server = subprocess.Popen(
-                [sys.executable, str(REPOSITORY / "manage.py"), "serve", address, "--pause", str(pause)],
+                [sys.executable, str(REPOSITORY / "manage.py"), "serve", address, "--delay", str(delay)],
                 cwd=REPOSITORY,
                 env=environment,
                 stdout=subprocess.PIPE,

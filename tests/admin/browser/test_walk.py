@@ -15,7 +15,7 @@ from tests.admin.browser.site import Site
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-FAILED, ASKING, SCANNED, FORKED = "Release 2.4.0", "Release 2.4.1", "Scan the shop", "Another way, 3"
+FAILED, ASKING, SCANNED, FORKED = "Scan by the house rules", "Scan and ask", "Scan the example", "Another way, 3"
 
 
 def test_the_list_tells_how_each_session_ended(window: Window) -> None:
@@ -33,21 +33,25 @@ def test_the_list_tells_how_each_session_ended(window: Window) -> None:
 def test_a_failed_session_says_what_failed(window: Window) -> None:
     page = window.open(FAILED)
     expect(page.locator("#obsku-badges")).to_contain_text("failed")
-    expect(page.locator("#obsku-overview .obsku-error")).to_contain_text("test failed")
-    expect(page.locator(".obsku-graph .obsku-status-failed")).to_have_count(1)
+    for node in ("search", "parse"):
+        expect(page.locator("#obsku-overview .obsku-error", has_text=f"{node} failed")).to_contain_text(
+            "KeyError: 'house'"
+        )
+    expect(page.locator(".obsku-graph .obsku-status-failed")).to_have_count(2)
     # The drawing leads to the node's result.
-    page.locator(".obsku-graph a", has_text="test").click()
+    page.locator(".obsku-graph a", has_text="search").click()
     expect(page.locator("tr:target")).to_contain_text("failed")
 
 
 def test_a_tool_call_unfolds_with_its_result(window: Window) -> None:
     page = window.open(FAILED)
     window.tab("Transcript")
-    call = page.locator("details.obsku-call", has_text="run_tests")
-    expect(call.get_by_text("Result")).not_to_be_visible()
+    call = page.locator("details.obsku-call")
+    expect(call.get_by_text("Result", exact=True)).not_to_be_visible()
     call.locator("summary").first.click()
-    expect(call.get_by_text("test_checkout")).to_be_visible()
-    expect(page.locator(".obsku-role-system")).to_contain_text("You release the shop.")
+    expect(call.get_by_text("Result", exact=True)).to_be_visible()
+    expect(call.locator(".obsku-pair")).to_contain_text("showcase.py")
+    expect(page.locator(".obsku-role-user")).to_contain_text("with the ruleset house")
     message = page.locator("[data-message]").nth(1)
     message.locator(".obsku-link").click()
     expect(page.locator(".obsku-chosen")).to_have_attribute("id", str(message.get_attribute("id")))
@@ -55,7 +59,7 @@ def test_a_tool_call_unfolds_with_its_result(window: Window) -> None:
 
 def test_older_messages_load_as_one_scrolls_and_the_place_stays(window: Window, site: Site) -> None:
     turns: list[dict[str, Any]] = [
-        {"role": "user", "content": f"turn {number}\n" + "word " * 40} for number in range(158)
+        {"role": "user", "content": f"turn {number}\n" + "word " * 40, "tokens_in": number} for number in range(158)
     ]
     turns.insert(109, {"role": "assistant", "tool_calls": [{"name": "look", "toolUseId": "apart", "input": {"at": 1}}]})
     turns.insert(110, {"role": "tool", "tool_results": [{"toolUseId": "apart", "content": "found"}]})
@@ -76,13 +80,15 @@ def test_older_messages_load_as_one_scrolls_and_the_place_stays(window: Window, 
         expect(first).to_be_in_viewport()
     expect(messages.first).to_contain_text("turn 0")
     expect(page.locator(".obsku-pair [data-result=apart]")).to_contain_text("found")
+    window.tab("Overview")
+    expect(page.locator("svg.obsku-sparkline .obsku-tokens-in")).to_have_count(148)
 
 
 def test_the_timeline_and_the_tree_of_forks_are_drawings_of_links(window: Window) -> None:
     page = window.open(FAILED)
     window.tab("Timeline")
-    expect(page.locator("svg.obsku-waterfall .obsku-status-failed")).to_have_count(1)
-    page.locator("svg.obsku-waterfall a", has_text="test").click()
+    expect(page.locator("svg.obsku-waterfall .obsku-status-failed")).to_have_count(2)
+    page.locator("svg.obsku-waterfall a", has_text="parse").click()
     expect(page).to_have_title(re.compile("Checkpoint main v"))
 
     window.open(SCANNED)
@@ -117,10 +123,10 @@ def test_checkpoints_are_read_and_compared(window: Window) -> None:
 def test_a_question_is_found_and_answered(window: Window) -> None:
     page = window.page
     page.get_by_role("link", name="Waiting for a person").click()
-    page.get_by_role("link", name="Publish 2.4.1").first.click()
+    page.get_by_role("link", name="holds a secret. Go on?").click()
     expect(page.locator("h1")).to_have_text(ASKING)
     question = page.locator(".obsku-asks")
-    question.get_by_label("publish", exact=True).check()
+    question.get_by_label("yes").check()
     question.get_by_role("button", name="Send the answer").click()
     expect(page.get_by_text("The answer was handed on.")).to_be_visible()
     expect(page.locator(".obsku-asks")).to_have_count(0)
@@ -147,7 +153,7 @@ def test_fork_export_delete(window: Window) -> None:
     assert lines[0]["title"] == "Once more"
     assert {line["type"] for line in lines} == {"session", "message", "checkpoint"}
     page.get_by_role("link", name="Delete").click()
-    expect(page.locator("#content")).to_contain_text("Messages: 6")
+    expect(page.locator("#content")).to_contain_text("Messages: 3")
     page.get_by_role("button", name="sure").click()
     expect(page.locator("#result_list")).not_to_contain_text("Once more")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -15,7 +13,6 @@ from example_project import showcase
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 USER = "admin"
-SCANNED = Path(__file__).resolve().parents[3]
 
 
 class Command(BaseCommand):
@@ -26,7 +23,7 @@ class Command(BaseCommand):
             "address", nargs="?", default="127.0.0.1:8000", help="address and port (default: %(default)s)"
         )
         parser.add_argument(
-            "--pause", type=float, default=1.2, metavar="SECONDS", help="between the steps of the runs that are made"
+            "--delay", type=float, default=0.05, metavar="SECONDS", help="for each file of the scans that are made"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -34,9 +31,7 @@ class Command(BaseCommand):
         store = DjangoCheckpointStore()
         if not store.list_sessions(limit=1):
             self.stdout.write("Making runs to look at …")
-            showcase.forked(store, showcase.scanned(store, Path(os.path.relpath(SCANNED))))
-            showcase.failing(store, options["pause"])
-            showcase.interrupted(store, options["pause"])
+            showcase.make(store, options["delay"])
         # A new password each time: none is written down anywhere.
         password = secrets.token_urlsafe(9)
         users = get_user_model()._default_manager
