@@ -47,6 +47,9 @@ def test_no_setting_is_needed() -> None:
         ({"WORKSPACE_SCOPE": "nowhere.scope"}, ["obsku_checkpoint.E006"]),
         ({"WORKSPACE_SCOPE": "obsku_checkpoint.conf.NAME"}, ["obsku_checkpoint.E006"]),
         ({"WORKSPACE_SCOPE": "tests.api.test_permissions.scope"}, []),
+        ({"RESUME": "nowhere.go_on"}, ["obsku_checkpoint.E006"]),
+        ({"RESUME": "example_project.showcase.DIRECTORY"}, ["obsku_checkpoint.E006"]),
+        ({"RESUME": "example_project.showcase.go_on"}, []),
     ],
 )
 def test_a_wrong_setting_is_reported_at_start_up(given: Any, expected: list[str]) -> None:
