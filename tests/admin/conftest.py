@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -74,8 +74,10 @@ def workspace() -> str:
 
 
 @pytest.fixture
-def session_id(store: DjangoCheckpointStore, workspace: str) -> str:
-    return store.create_session("/srv/shop", title="Find the slow query", workspace_id=workspace).id
+def session_id(store: DjangoCheckpointStore, workspace: str) -> Iterator[str]:
+    id = store.create_session("/srv/shop", title="Find the slow query", workspace_id=workspace).id
+    yield id
+    store.delete_session(id)  # a corrupt one would be in the way of other tests
 
 
 @pytest.fixture
