@@ -12,8 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "twins", "ids", "clock", "codec_surrogates", "paths"},
-    {"errors", "records", "twins", "ids", "clock", "codec_surrogates", "plain_text"},
+    {"errors", "records", "twins", "ids", "clock", "codec_surrogates", "paths", "plain_text"},
     {"codec_tags"},
     {"codec"},
     {"protocols", "validation"},
