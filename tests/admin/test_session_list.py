@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from obsku_checkpoint.models import Session
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links, person, text
 
+Many = Callable[[int, str | None], list[str]]
 LINK = re.compile(r'class="field-name"[^>]*><a href="[^"]*?/session/([^/]+)/change/')
 
 
@@ -23,15 +24,22 @@ def rows(page: str) -> list[str]:
     return LINK.findall(page)
 
 
-def many(store: DjangoCheckpointStore, count: int, workspace: str | None) -> list[str]:
-    """Sessions, the newest first; every three share a millisecond."""
-    moments = [datetime.fromtimestamp(4_000_000_000 - number // 3, UTC) for number in range(count)]
-    made = [
-        Session(id=new_id(), directory="/", workspace_id=workspace, created_at=moment, updated_at=moment)
-        for moment in moments
-    ]
-    Session.objects.using(store.using).bulk_create(made)
-    return [each.id for each in sorted(made, key=lambda each: (each.updated_at, each.id), reverse=True)]
+@pytest.fixture
+def many(store: DjangoCheckpointStore) -> Iterator[Many]:
+    """Makes sessions, the newest first, newer than any other test's; every three share a millisecond."""
+    made: list[Session] = []
+
+    def make(count: int, workspace: str | None) -> list[str]:
+        moments = [datetime.fromtimestamp(4_000_000_000 - number // 3, UTC) for number in range(count)]
+        new = [
+            Session(id=new_id(), directory="/", workspace_id=workspace, created_at=moment, updated_at=moment)
+            for moment in moments
+        ]
+        made.extend(Session.objects.using(store.using).bulk_create(new))
+        return [each.id for each in sorted(new, key=lambda each: (each.updated_at, each.id), reverse=True)]
+
+    yield make
+    Session.objects.using(store.using).filter(pk__in=[each.pk for each in made]).delete()
 
 
 def row_of(page: str, id: str) -> str:
@@ -81,13 +89,9 @@ def test_badges_say_how_a_session_ended(root: Reader, store: DjangoCheckpointSto
 
 @pytest.mark.parametrize("filtered", [True, False], ids=["one workspace", "all"])
 def test_pages_go_on_where_the_last_one_ended(
-    root: Reader, store: DjangoCheckpointStore, workspace: str, filtered: bool
+    root: Reader, store: DjangoCheckpointStore, many: Many, workspace: str, filtered: bool
 ) -> None:
-    wanted = (
-        set(many(store, 80, workspace)) | set(many(store, 40, None))
-        if not filtered
-        else set(many(store, 120, workspace))
-    )
+    wanted = set(many(80, workspace)) | set(many(40, None)) if not filtered else set(many(120, workspace))
     query, seen = {"workspace": workspace} if filtered else {}, []
     for _ in range(4):
         page = root.see(links.sessions(), **query)
@@ -100,29 +104,27 @@ def test_pages_go_on_where_the_last_one_ended(
     assert wanted <= set(seen)
     found = Session.objects.using(store.using).in_bulk(seen)
     assert seen == sorted(seen, key=lambda id: (found[id].updated_at, id), reverse=True)
-    Session.objects.using(store.using).filter(pk__in=wanted).delete()
 
 
 def test_the_newest_of_all_workspaces_are_the_same_without_the_index(
-    root: Reader, store: DjangoCheckpointStore, monkeypatch: pytest.MonkeyPatch
+    root: Reader, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = {id for number in range(4) for id in many(store, 30, f"space-{number}" if number else None)}
+    made = {id for number in range(4) for id in many(30, f"space-{number}" if number else None)}
     with_index = rows(root.see(links.sessions()))
     monkeypatch.setattr(workspaces, "WORKSPACES", 0)
     assert rows(root.see(links.sessions())) == with_index
     assert set(with_index) <= made
-    Session.objects.using(store.using).filter(pk__in=made).delete()
 
 
 def test_the_statements_do_not_grow_with_the_page_and_none_counts_the_table(
     root: Reader,
-    store: DjangoCheckpointStore,
+    many: Many,
     statements: Callable[[Callable[[], object]], list[str]],
     workspace: str,
 ) -> None:
-    many(store, 1, workspace)
+    many(1, workspace)
     few = statements(lambda: root.see(links.sessions(), workspace=workspace))
-    many(store, 60, workspace)
+    many(60, workspace)
     sent = statements(lambda: root.see(links.sessions(), workspace=workspace))
     assert len(sent) == len(few) == 4
     assert not [sql for sql in sent if re.search(r'COUNT\(\*\).*FROM "?sessions', sql)]
