@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,7 +27,8 @@ from obsku_checkpoint.records import MessageRecord
 
 #: seconds of silence after which a comment shows that the connection lives
 HEARTBEAT = 15.0
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the latter is nginx's, and others'
+#: nginx, and others, are not to hold events back, nor is Django's GZipMiddleware, which passes over what is encoded
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
 
 
 class Events(StoreView):
@@ -52,15 +53,18 @@ class Events(StoreView):
         if place is None:
             place = news.read([(id, None)])[0].place
         headers = {"Content-Type": "text/event-stream", **HEADERS}
-        return StreamingHttpResponse(self._events(request.method == "HEAD", id, place), headers=headers)
+        events = self._events(request.method == "HEAD", id, place, self.scope.pinned())
+        return StreamingHttpResponse(events, headers=headers)
 
-    async def _events(self, nothing: bool, id: str, place: Any) -> AsyncIterator[bytes]:
+    async def _events(
+        self, nothing: bool, id: str, place: Any, sees: Callable[[str | None], bool]
+    ) -> AsyncIterator[bytes]:
         if nothing:
             return
         await _give_thread_back()
         # Whoever is cut off before the first event goes on from here.
         yield f": listening\nid: {place}\n\n".encode()
-        with poller(self.store.using).listen(id, place, self.scope.sees) as listener:
+        with poller(self.store.using).listen(id, place, sees) as listener:
             async for lines in _lines(listener):
                 yield lines
 

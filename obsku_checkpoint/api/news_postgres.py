@@ -23,9 +23,10 @@ import orjson
 
 from obsku_checkpoint.api import news
 from obsku_checkpoint.api.news import CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Event, Found, News
+from obsku_checkpoint.errors import StoreUnavailableError
 
 #: numbers above the horizon that a place holds at most, so that its text fits into a header. With more of them (one
-#: transaction is open while a session gets that many) the next rows wait for the horizon.
+#: transaction is open while a session gets that many) the next rows wait for the horizon, and so do new listeners.
 GIVEN = 400
 #: seconds after which the transaction of a message's id has surely got its own number
 SETTLED = 5.0
@@ -101,6 +102,12 @@ class PostgresNews(News):
         if not TEXT.fullmatch(text):
             raise ValueError(text)
         horizon, *rest = text.split(".")
+        if len(rest) > GIVEN:
+            raise ValueError("a place of so many transactions was never given")
+        with self._call():
+            ((next_,),) = self._statements.rows("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint", [])
+        if int(horizon) > next_:
+            raise ValueError("a place of another server, which this database was restored from")
         given, last = [], int(horizon)
         for part in rest:
             number, _, count = part.partition("*")
@@ -143,6 +150,9 @@ class PostgresNews(News):
         moment = time.monotonic()
         if self._seen is None:
             self._seen = (moment, top)
+        elif top < self._seen[1]:
+            # Ids begin anew, or another thread has looked meanwhile: nothing can be said of them.
+            self._settled, self._settling, self._seen = (0, 0), None, None
         elif self._settling is None and moment - self._seen[0] > SETTLED:
             self._settling, self._seen = (next_, self._seen[1]), (moment, top)
 
@@ -152,6 +162,8 @@ def _found(place: Place | None, rows: Sequence[Sequence[Any]], oldest: int) -> F
     rows = [row for row in rows if row[5] is not None]
     if place is None:
         given = {row[5]: row[6] for row in rows}
+        if len(given) > GIVEN:
+            raise StoreUnavailableError("a transaction has been open for too long to tell what is new since it began")
         return Found(exists, workspace_id, [], _place(oldest, given))
     events: list[Event] = []
     horizon, given = place.horizon, dict(place.given)

@@ -118,6 +118,9 @@ class Poller:
                         self._thread = None
                         return
         finally:
+            with self._changed:
+                if self._thread is threading.current_thread():
+                    self._thread = None  # whoever asks next starts another
             self.news.close()
 
     def _poll(self, asking: list[Listener]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.db.models import QuerySet
@@ -29,6 +30,11 @@ class Scope:
 
     def sees(self, workspace_id: str | None) -> bool:
         return self.workspaces is None or workspace_id in self.workspaces
+
+    def pinned(self) -> Callable[[str | None], bool]:
+        """What `sees` says, for other threads: a project's setting may be a query that has not been made yet."""
+        workspaces = None if self.workspaces is None else frozenset(self.workspaces)
+        return lambda workspace_id: workspaces is None or workspace_id in workspaces
 
     def check(self, workspace_id: Any) -> None:
         """Raise 403 where a session is not to be put into the workspace; none is a workspace, too."""

@@ -54,7 +54,7 @@ def content(response: httpx.Response, errors: Mapping[str, CheckpointStoreError]
     match response.status_code:
         case 400 if problem:
             field, reasons = next(iter(problem.items()))
-            raise InvalidRecordError(field, " ".join(reasons) if isinstance(reasons, list) else str(reasons))
+            raise InvalidRecordError(field, " ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons))
         case 401 | 403:
             raise AccessDeniedError(detail)
         case 409 if code == "corrupt":
@@ -74,7 +74,7 @@ def record(kind: type[T], shown: Any, on_corrupt: OnCorrupt) -> T:
         value = values[name]
         if name in corrupt:
             text, reason = members(corrupt[name], "text", "reason")
-            value = CorruptValue(text=text, reason=reason)
+            value = CorruptValue(text=str(text), reason=str(reason))
         elif name in MOMENTS:
             value = _moment(value)
         elif name in JSON_PLUS and value is not None:
@@ -129,7 +129,7 @@ def _decoded(shown: Any) -> Any:
 
 
 def _json(response: httpx.Response) -> Any:
-    if response.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+    if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise _unexpected(response)
     try:
         shown = orjson.loads(response.content)

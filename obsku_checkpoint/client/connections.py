@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -23,6 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Connections")
 
+TOKEN = re.compile(r"[!-~]+")
 FAILURES = (httpx.RequestError, httpx.InvalidURL)
 
 
@@ -62,6 +64,11 @@ class Connections:
             raise ConfigurationError(f"base_url is no URL: {error}") from error
         if url.scheme not in ("http", "https") or not url.host:
             raise ConfigurationError("base_url must be an absolute URL of http or https")
+        if url.query or url.fragment:
+            raise ConfigurationError("base_url must have no query and no fragment")
+        if token is not None and not TOKEN.fullmatch(token):
+            # Not quoted: it is a secret.
+            raise ConfigurationError("token must be visible ASCII characters (is there a line break at its end?)")
         if type(retries) is not int or retries < 0:
             raise ConfigurationError("retries must be an integer, 0 or more")
         headers = httpx.Headers(client_options.pop("headers", None))

@@ -53,7 +53,9 @@ def exchange(request: Request, retries: int) -> Steps[httpx.Response]:
         if isinstance(outcome, httpx.InvalidURL):
             raise InvalidRecordError(request.path.partition("/")[0], f"cannot be asked for: {outcome}") from outcome
         if isinstance(outcome, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-            raise ConfigurationError(f"the request cannot be sent: {outcome}") from outcome
+            # Not quoted: httpx names the header, which may be a secret.
+            kind = type(outcome).__name__
+            raise ConfigurationError(f"the request cannot be sent: {kind}, of a header or of the URL") from None
         wait = FIRST_WAIT * 2**attempt * random.uniform(0.5, 1)
         if isinstance(outcome, httpx.Response):
             wait = max(wait, _retry_after(outcome))
@@ -71,7 +73,7 @@ def _retry_after(response: httpx.Response) -> float:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
 

@@ -15,8 +15,17 @@ from django.core.asgi import get_asgi_application
 class Listening:
     """One connection. ``status`` and ``headers`` are there once it is entered; leaving it hangs up."""
 
-    def __init__(self, path: str, *, last: str | None = None, user: str | None = None, method: str = "GET") -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        last: str | None = None,
+        user: str | None = None,
+        method: str = "GET",
+        encoding: str = "identity",
+    ) -> None:
         headers = [(b"host", b"testserver"), (b"accept", b"text/event-stream")]
+        headers.append((b"accept-encoding", encoding.encode()))
         if last is not None:
             headers.append((b"last-event-id", last.encode()))
         if user is not None:

@@ -187,6 +187,53 @@ def test_rows_wait_where_a_place_would_grow_too_long(
 
 
 @ON_POSTGRES
+def test_who_comes_while_a_place_would_be_too_long_is_told_to_come_again(
+    store: DjangoCheckpointStore, stream: str, id: str, outside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news_postgres, "GIVEN", 3)
+    open_for_long, writer = outside(), outside()
+    insert(open_for_long, id, "late")
+    for number in range(4):
+        insert(writer, id, str(number))
+        writer.commit()
+
+    async def test() -> None:
+        async with Listening(stream) as listening:
+            assert (listening.status, "retry-after" in listening.headers) == (503, True)
+        open_for_long.commit()
+
+    run(test())
+
+
+@ON_POSTGRES
+def test_ids_that_begin_anew_are_not_taken_for_settled(
+    store: DjangoCheckpointStore, stream: str, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news_postgres, "SETTLED", 0.0)
+    asked = news_postgres.PostgresNews(store.using)
+    for oldest, top in ((10, 100), (20, 200), (30, 300), (40, 400)):
+        asked._settle(oldest, oldest + 1, top)
+    assert asked._settled != (0, 0)
+    asked._settle(50, 51, 5)
+    assert asked._settled == (0, 0)
+
+
+def test_compression_does_not_hold_events_back(
+    store: DjangoCheckpointStore, stream: str, id: str, settings: Any
+) -> None:
+    settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
+
+    async def test() -> None:
+        async with Listening(stream, encoding="gzip") as listening:
+            assert listening.headers["content-encoding"] == "identity"
+            await listening.block()
+            message = await store.aadd_message(id, "user", "x" * 1000)
+            assert await listening.event() == ("message", message.id)
+
+    run(test())
+
+
+@ON_POSTGRES
 def test_messages_are_found_by_their_ids_once_the_older_ones_are_settled(
     store: DjangoCheckpointStore, stream: str, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,9 +335,10 @@ def test_listeners_hold_no_threads(store: DjangoCheckpointStore, stream: str) ->
 
 def test_a_listener_whose_loop_is_closed_is_forgotten(store: DjangoCheckpointStore, stream: str, id: str) -> None:
     asked = poller.poller(store.using)
+    beginning = asked.news.place(BEGINNING)
 
     async def leave() -> poller.Listener:
-        listener = asked.listen(id, asked.news.place(BEGINNING)).__enter__()
+        listener = asked.listen(id, beginning).__enter__()
         assert await listener.news(0.05) is None
         return listener
 
@@ -300,4 +348,4 @@ def test_a_listener_whose_loop_is_closed_is_forgotten(store: DjangoCheckpointSto
         if thread.name == "obsku-checkpoint-stream":
             thread.join(20)
             assert not thread.is_alive()
-    assert listener.place != asked.news.place(BEGINNING)
+    assert listener.place != beginning

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 
+from obsku_checkpoint.api.news_postgres import PostgresNews
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.listening import Listening, run
 
@@ -22,6 +25,16 @@ def test_a_place_that_no_stream_gave_is_bad_input(stream: str, last: str) -> Non
     run(test())
 
 
+def test_a_place_of_a_server_that_was_left_behind_is_bad_input(store: DjangoCheckpointStore) -> None:
+    """A database that was dumped and restored elsewhere counts its transactions anew."""
+    postgres = PostgresNews("postgres")
+    with pytest.raises(ValueError, match="another server"):
+        postgres.place("9" * 18)
+    with pytest.raises(ValueError, match="so many"):
+        postgres.place("0" + ".1" * 401)
+    assert postgres.place("0" + ".1" * 400).horizon == 0
+
+
 def test_head_is_answered_and_ends(stream: str) -> None:
     async def test() -> None:
         async with Listening(stream, method="HEAD") as listening:
@@ -32,11 +45,12 @@ def test_head_is_answered_and_ends(stream: str) -> None:
     run(test())
 
 
-def scope(request: Any) -> list[str] | None:
+def scope(request: Any) -> Iterable[str] | None:
     return SCOPES.get(request.user.get_username())
 
 
-SCOPES: dict[str, list[str]] = {}
+#: user -> workspaces; any iterable, such as a query that is not made before somebody looks
+SCOPES: dict[str, Iterable[str]] = {}
 
 
 def test_the_stream_is_for_those_who_may_see_the_session(
@@ -75,3 +89,42 @@ def test_the_stream_is_for_those_who_may_see_the_session(
             assert await viewer.event() == ("message", message.id)
 
     run(test())
+
+
+def test_a_scope_is_asked_in_the_request_and_not_by_the_thread_of_all(
+    store: DjangoCheckpointStore, stream: str, id: str, settings: Any, workspace: str
+) -> None:
+    asked: list[str] = []
+
+    class Lazy:
+        """As a QuerySet, it looks when it is looked into."""
+
+        def __iter__(self) -> Iterator[str]:
+            asked.append(threading.current_thread().name)
+            return iter([workspace])
+
+        def __contains__(self, item: object) -> bool:
+            return item in list(self)
+
+    settings.OBSKU_CHECKPOINT = {
+        "DATABASE": store.using,
+        "STREAM_INTERVAL_MS": 20,
+        "WORKSPACE_SCOPE": "tests.api.test_stream_access.scope",
+    }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    name = f"lazy-{uuid.uuid4().hex[:12]}"
+    user = User.objects.create_user(name, password=name)
+    wanted = [f"view_{model}" for model in ("session", "message", "checkpoint")]
+    user.user_permissions.set(Permission.objects.filter(codename__in=wanted))
+    SCOPES[name] = Lazy()
+
+    async def test() -> None:
+        async with Listening(stream, user=name) as listening:
+            assert listening.status == 200
+            await listening.block()
+            message = await store.aadd_message(id, "user")
+            assert await listening.event() == ("message", message.id)
+
+    run(test())
+    assert asked
+    assert not [thread for thread in asked if "stream" in thread]

@@ -24,6 +24,7 @@ from tests.client.socket_server import answer, socket_server
 REFUSALS: list[tuple[int, Any, type[CheckpointStoreError], str]] = [
     (400, {"record": ["is refused by the database"]}, InvalidRecordError, "record: is refused by the database"),
     (400, {"detail": "The body is not JSON-plus"}, InvalidRecordError, "detail: The body is not JSON-plus"),
+    (400, {"errors": [{"message": "bad"}]}, InvalidRecordError, "errors: {'message': 'bad'}"),
     (400, b"<h1>Bad Request</h1>", ConfigurationError, "answers 400, but not as the API does"),
     (401, {"detail": "Invalid token."}, AccessDeniedError, "Invalid token."),
     (403, {"detail": "This workspace is not among yours."}, AccessDeniedError, "not among yours"),

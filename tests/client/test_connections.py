@@ -158,5 +158,20 @@ def test_retries_are_a_number(retries: Any) -> None:
 
 
 def test_a_header_that_http_does_not_allow_is_refused(open_store: Open) -> None:
-    with socket_server() as server, pytest.raises(ConfigurationError, match="cannot be sent"):
-        open_store(server.url, token="a\nb").get_session("s")
+    with socket_server() as server, pytest.raises(ConfigurationError, match="cannot be sent") as error:
+        open_store(server.url, headers={"X-Key": "secret\n"}).get_session("s")
+    assert "secret" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize("token", ["secret\n", "", "a b", "sécret"])
+def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="token must be visible ASCII") as error:
+        HTTPCheckpointStore("http://host/", token=token)
+    assert "cret" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["http://host/api/?x=1", "http://host/api/#x"])
+def test_a_base_url_has_no_query(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="no query and no fragment"):
+        HTTPCheckpointStore(url)

@@ -144,9 +144,11 @@ def test_retry_after_is_honoured_in_both_forms() -> None:
     seconds, date = pauses(*answers)
     assert seconds == 7
     assert 10 < date <= 20
-    past, nonsense = pauses(*(httpx.Response(503, headers={"Retry-After": value}) for value in ("0", "soon")))
+    others = ("0", "soon", "Mon, 01 Jan 2024 00:00:00 +99999999999999999")
+    past, nonsense, no_zone = pauses(*(httpx.Response(503, headers={"Retry-After": value}) for value in others))
     assert past <= 0.1
     assert nonsense <= 0.2
+    assert no_zone <= 0.4
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
