@@ -83,9 +83,11 @@ def test_a_stream_outlasts_a_database_that_is_away(server: str, settings: Any) -
     id = store.create_session("/").id
     store.close()
 
+    asked = Poller(ALIAS)
+    beginning = asked.news.place("0")
+
     async def test() -> None:
-        asked = Poller(ALIAS)
-        with asked.listen(id, asked.news.place("0")) as listener:
+        with asked.listen(id, beginning) as listener:
             with stopped(server):
                 assert await listener.news(1) is None
             message = await store.aadd_message(id, "user")
