@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from obsku_checkpoint import conf
 from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.store import DjangoCheckpointStore
-from obsku_checkpoint.workspace_scope import visible_workspaces
+from obsku_checkpoint.workspace_scope import limited, visible_workspaces
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -50,8 +50,7 @@ class BaseAdmin(ModelAdmin):
 
     def visible(self, request: HttpRequest, rows: QuerySet[Any], workspace: str) -> QuerySet[Any]:
         """Those of the rows whose workspace the request may see."""
-        workspaces = visible_workspaces(request)
-        return rows if workspaces is None else rows.filter(**{f"{workspace}__in": workspaces})
+        return limited(rows, visible_workspaces(request), workspace)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The pages show all that belongs to a session, so they need the permission to view all of it."""

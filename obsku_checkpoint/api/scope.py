@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from obsku_checkpoint.workspace_scope import visible_workspaces
-
-Q = TypeVar("Q", bound=QuerySet[Any, Any])
+from obsku_checkpoint.workspace_scope import Q, limited, visible_workspaces
 
 
 class Scope:
@@ -26,7 +23,7 @@ class Scope:
 
     def limit(self, rows: Q, column: str = "session__workspace_id") -> Q:
         """Those of the rows that the request may see."""
-        return rows if self.workspaces is None else rows.filter(**{f"{column}__in": self.workspaces})
+        return limited(rows, self.workspaces, column)
 
     def sees(self, workspace_id: str | None) -> bool:
         return self.workspaces is None or workspace_id in self.workspaces
