@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "records", "twins", "ids", "clock", "codec_surrogates", "paths", "plain_text"},
     {"codec_tags"},
     {"codec"},
-    {"protocols", "validation"},
+    {"protocols", "validation", "corruption"},
     {"client", "graph"},
     {"conf"},
     {"fields", "routers", "signals", "checks", "workspace_scope"},

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from obsku_checkpoint.admin import units, values
 from obsku_checkpoint.admin.difference import Change, differences
 from obsku_checkpoint.admin.pages import Page
-from obsku_checkpoint.admin.stored import decoded
 from obsku_checkpoint.admin.text import harmless
+from obsku_checkpoint.corruption import loads_or_corrupt
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue
@@ -80,7 +80,7 @@ class Compare(Page):
             return [{}, {}], size
         heads = [{name: getattr(rows[id], name) for name in ("step", "node_id", "source")} for id in ids]
         return [
-            head | {column: None if text is None else decoded(text) for column, text in row.items()}
+            head | {column: None if text is None else loads_or_corrupt(text) for column, text in row.items()}
             for head, row in zip(heads, found, strict=True)
         ], size
 

@@ -10,9 +10,10 @@ from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import results, units, values
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.question import Question, asking, inner_namespace, questions
-from obsku_checkpoint.admin.states import failed_nodes
+from obsku_checkpoint.admin.node_results import failed_nodes
+from obsku_checkpoint.admin.question import Question, asking, questions
 from obsku_checkpoint.admin.stored import json_columns, stored_json
+from obsku_checkpoint.graph.definition import nested_namespace
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue
@@ -50,7 +51,7 @@ def namespaces(database: str, newest: Sequence[Checkpoint], links: Links) -> lis
     rows = Checkpoint.objects.using(database).filter(pk__in=ids).defer("node_results")
     found = {row.pk: row for row in rows.annotate(**json_columns("node_results"))}
     spaces = [_namespace(found[id], links) for id in ids if id in found]
-    inner = {inner_namespace(space.checkpoint.namespace, each.node) for space in spaces for each in space.questions}
+    inner = {nested_namespace(space.checkpoint.namespace, each.node) for space in spaces for each in space.questions}
     return [replace(space, questions=[]) if space.checkpoint.namespace in inner else space for space in spaces]
 
 

@@ -9,13 +9,9 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import values
+from obsku_checkpoint.admin.node_results import INTERRUPT, each_result
 from obsku_checkpoint.models import Source
 from obsku_checkpoint.plain_text import plain
-
-#: the key of a pending node's result that holds its question
-INTERRUPT = "interrupt"
-#: between the namespace of a graph and the name of its node that is a graph, too
-SEPARATOR = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +54,11 @@ def questions(checkpoint: Any, results: Any) -> list[Question]:
     return [_question(node, question) for node, question in asked]
 
 
-def inner_namespace(namespace: str, node: str) -> str:
-    """That of the graph which a node is: it hands its question up, and is given the answer from there."""
-    return f"{namespace}{SEPARATOR}{node}" if namespace else node
-
-
 def _asked(results: Any) -> list[tuple[str, Any]]:
-    if not isinstance(results, dict):
-        return []
     return [
         (node, result[INTERRUPT])
-        for node, result in results.items()
-        if isinstance(node, str)
-        and isinstance(result, dict)
-        and result.get("status") == "pending"
-        and INTERRUPT in result
+        for node, result in each_result(results)
+        if result.get("status") == "pending" and INTERRUPT in result
     ]
 
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from obsku_checkpoint.admin import units, values
 from obsku_checkpoint.admin.drawings.graph import Loop, Node, graph
 from obsku_checkpoint.admin.drawings.svg import status_class
-from obsku_checkpoint.admin.states import each_result
+from obsku_checkpoint.admin.node_results import each_result, shown_status
 from obsku_checkpoint.admin.text import harmless
 from obsku_checkpoint.plain_text import plain
 
@@ -62,7 +62,7 @@ def drawn(results: Any, pending: Any, cycle: Any, address: str) -> SafeString:
     nodes = []
     for name in [*found, *(name for name in names if name not in found)][:DRAWN]:
         result = found.get(name, {})
-        status = "waiting" if "interrupt" in result else str(result.get("status", "pending"))
+        status = shown_status(result, without="pending")
         if name in names and status in ("completed", "skipped"):  # a cycle has led back to it
             status = "pending"
         start, end = milliseconds(result.get("startedAt")), milliseconds(result.get("completedAt"))

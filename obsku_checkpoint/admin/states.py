@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from obsku_checkpoint.admin.node_results import failed_nodes
 from obsku_checkpoint.admin.question import asking
-from obsku_checkpoint.admin.stored import decoded
+from obsku_checkpoint.corruption import loads_or_corrupt
 from obsku_checkpoint.models import Checkpoint, Session, Source
 
 _CHECKPOINTS, _SESSIONS = Checkpoint._meta.db_table, Session._meta.db_table
@@ -86,23 +87,10 @@ def states(database: str, session_ids: Sequence[str]) -> dict[str, State]:
     return {id: _state(ends) for id, ends in found.items()}
 
 
-def failed_nodes(results: Any) -> list[str]:
-    """The names of the nodes that failed, of decoded ``node_results``."""
-    return [name for name, result in each_result(results) if result.get("status") == "failed"]
-
-
-def each_result(results: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(node, result) of ``node_results``, as far as they have the shape; what has not is left to the raw view."""
-    if isinstance(results, dict):
-        for name, result in results.items():
-            if isinstance(name, str) and isinstance(result, dict):
-                yield name, result
-
-
 def _state(ends: list[Any]) -> State:
     newest: list[Any] = [end for end in ends if end.version == end.newest]
     for end in newest:
-        end.decoded = decoded(end.results) if end.results else None
+        end.decoded = loads_or_corrupt(end.results) if end.results else None
     fork = next((end for end in ends if end.source == Source.FORK), None)
     failed = {end.namespace: nodes for end in newest if (nodes := failed_nodes(end.decoded))}
     return State(newest, failed, fork.parent_id if fork else None, fork is not None)

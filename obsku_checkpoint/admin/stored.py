@@ -8,8 +8,7 @@ from typing import Any
 from django.db.models import Case, F, Func, IntegerField, TextField, Value, When
 from django.db.models.functions import Cast, Left
 
-from obsku_checkpoint import codec
-from obsku_checkpoint.errors import CheckpointCorruptionError
+from obsku_checkpoint.corruption import loads_or_corrupt
 from obsku_checkpoint.records import CorruptValue
 
 #: bytes of JSON that are decoded and shown as a tree
@@ -67,12 +66,4 @@ def stored_json(row: Any, column: str) -> Stored | None:
         return Stored(
             CorruptValue(text=head, reason="it is too long to show as a tree; this is its beginning"), bytes, True
         )
-    return Stored(decoded(head), bytes, False)
-
-
-def decoded(text: str) -> Any:
-    """The JSON-plus value, or the `CorruptValue` that stands for it."""
-    try:
-        return codec.loads(text)
-    except CheckpointCorruptionError as error:
-        return CorruptValue(text=text, reason=f"{error.path}: {error.reason}")
+    return Stored(loads_or_corrupt(head), bytes, False)

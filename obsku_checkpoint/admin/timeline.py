@@ -12,9 +12,9 @@ from django.http import HttpRequest
 
 from obsku_checkpoint.admin.drawings.waterfall import Bar, waterfall
 from obsku_checkpoint.admin.links import Links
+from obsku_checkpoint.admin.node_results import each_result, shown_status
 from obsku_checkpoint.admin.pages import Page
 from obsku_checkpoint.admin.results import milliseconds
-from obsku_checkpoint.admin.states import each_result
 from obsku_checkpoint.admin.stored import BytesIn
 from obsku_checkpoint.models import Checkpoint, Session
 
@@ -63,7 +63,7 @@ def _add(found: dict[tuple[str, str, float], Bar], row: Any, node: str, result: 
     start = milliseconds(result.get("startedAt"))
     if start is None:
         return
-    status = "waiting" if "interrupt" in result else str(result.get("status", ""))
+    status = shown_status(result)
     end = milliseconds(result.get("completedAt"))
     known = found.get((row.namespace, node, start))
     if known is None or (known.status, known.end) != (status, end):

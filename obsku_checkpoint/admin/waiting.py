@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from obsku_checkpoint.admin import units
-from obsku_checkpoint.admin.question import asking, inner_namespace, questions
+from obsku_checkpoint.admin.question import asking, questions
 from obsku_checkpoint.admin.stored import json_columns, stored_json
+from obsku_checkpoint.graph.definition import nested_namespace
 from obsku_checkpoint.models import Checkpoint, Source
 from obsku_checkpoint.plain_text import plain
 
@@ -72,7 +73,7 @@ def _row(admin: BaseAdmin, checkpoint: Any) -> dict[str, Any] | None:
         "session_id": checkpoint.session_id,
         "address": admin.links.session(checkpoint.session_id),
         "namespace": checkpoint.namespace,
-        "inner": [inner_namespace(checkpoint.namespace, each.node) for each in asked],
+        "inner": [nested_namespace(checkpoint.namespace, each.node) for each in asked],
         "place": plain(checkpoint.namespace, 60),
         "questions": [(plain(each.node, 60), plain(each.reason, 200)) for each in asked],
         "since": units.moment(checkpoint.created_at),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 
-from obsku_checkpoint import codec
+from obsku_checkpoint.corruption import loads_or_corrupt
 from obsku_checkpoint.errors import (
     AccessDeniedError,
     CheckpointCorruptionError,
@@ -122,10 +122,7 @@ def _decoded(shown: Any) -> Any:
         text = orjson.dumps(shown).decode()
     except TypeError:  # a lone surrogate
         text = json.dumps(shown)
-    try:
-        return codec.loads(text)
-    except CheckpointCorruptionError as error:
-        return CorruptValue(text=text, reason=f"{error.path}: {error.reason}")
+    return loads_or_corrupt(text)
 
 
 def _json(response: httpx.Response) -> Any:

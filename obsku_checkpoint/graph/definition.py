@@ -17,6 +17,12 @@ from obsku_checkpoint.graph.mermaid import flowchart
 #: parts a nested graph's namespace from the one it is in
 SEPARATOR = "/"
 
+
+def nested_namespace(namespace: str, node: str) -> str:
+    """That of the graph which a node of a graph in ``namespace`` is."""
+    return f"{namespace}{SEPARATOR}{node}" if namespace else node
+
+
 Judge = Callable[[Any], object]
 
 

@@ -14,7 +14,7 @@ from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph.attempts import NestedFailedError, attempt, call_node
 from obsku_checkpoint.graph.callers import Caller
 from obsku_checkpoint.graph.context import Context, Interrupted
-from obsku_checkpoint.graph.definition import SEPARATOR, Graph
+from obsku_checkpoint.graph.definition import Graph, nested_namespace
 from obsku_checkpoint.graph.events import Event, EventType
 from obsku_checkpoint.graph.execution import Execution
 from obsku_checkpoint.graph.results import Outcome, RunResult
@@ -98,14 +98,14 @@ class Engine:
             # It takes no slot: its nodes do.
             await self._tell("node_started", node=name, iteration=context.iteration)
             return await attempt(name, node, partial(self._nested, run, context))
-        given = self._execution.answers(name)
+        given = self._execution.results.answers(name)
         async with around.slots:
             await self._tell("node_started", node=name, iteration=context.iteration)
             alone = around.alone and node.timeout is None
             return await attempt(name, node, partial(call_node, run, context, given, around.caller, alone=alone))
 
     async def _nested(self, graph: Graph, context: Context) -> Any:
-        namespace = f"{context.namespace}{SEPARATOR}{context.node}" if context.namespace else context.node
+        namespace = nested_namespace(context.namespace, context.node)
         last = await self._ask("get_latest_checkpoint", context.session_id, namespace=namespace)
         execution = Execution(graph, context.session_id, namespace, last)
         answer = self._execution.handed_down(context.node)
@@ -128,7 +128,7 @@ class Engine:
 
     async def _enter(self, execution: Execution, context: Context) -> None:
         """Begin a nested graph; in a fork, go on with it from where it stood in the session that was forked."""
-        if stood := self._execution.nested(context.node):
+        if stood := self._execution.results.nested(context.node):
             stored = await self._ask("get_checkpoint", stood)
             if stored and stored.session_id != context.session_id:
                 execution.take_over(stored, context.idempotency_key)

@@ -47,7 +47,7 @@ class Execution:
         self._parent = last.id if last else None
         #: nodes whose results are new since the last call of `news`, and the iterations they are of
         self._news: list[tuple[str, int]] = []
-        self._results = NodeResults(graph, {})
+        self.results = NodeResults(graph, {})
         self._pending = dict.fromkeys(graph.order)
         self._iterations: dict[str, int] = {}
         self._last_taken: str | None = None
@@ -60,7 +60,7 @@ class Execution:
         self._handed_down: dict[str, Any] = {}
 
     def begin(self, run: str, input: Any) -> None:
-        self._results.begin(run, input)
+        self.results.begin(run, input)
         self.changed = True
 
     def restore(self, stored: CheckpointRecord, *, input: Any = None) -> None:
@@ -68,13 +68,13 @@ class Execution:
         for column in ("node_results", "pending_nodes", "cycle_state"):
             if isinstance(bad := getattr(stored, column), CorruptValue):
                 raise CheckpointCorruptionError("$", bad.reason, bad.text, "checkpoints", stored.id, column)
-        self._results = NodeResults(self.graph, stored.node_results)
+        self.results = NodeResults(self.graph, stored.node_results)
         to_do = set(stored.pending_nodes)
         asked = stored.node_id
         if stored.source == "interrupt" and asked in self.graph.nodes and asked not in to_do:
             # The npm package counts a node that asks in a further iteration as finished, by its result of the first.
             to_do |= {asked} | self.graph.descendants(asked)
-        open = {name for name in self.graph.order if self._results.status(name) not in FINISHED}
+        open = {name for name in self.graph.order if self.results.status(name) not in FINISHED}
         self._pending = self._in_order(to_do | open)
         # A nested graph is always entered: it knows itself whether its question has been answered.
         self._held = {name for name in self.questions() if not isinstance(self.graph.nodes[name].run, Graph)}
@@ -82,22 +82,22 @@ class Execution:
             self._last_taken = state["backEdge"]
             self._iterations = dict(state.get("iterations") or {state["backEdge"]: state["iteration"]})
         if input is not None:
-            self._results.set_input(input)
+            self.results.set_input(input)
             self.changed = True
 
     def take_over(self, stored: CheckpointRecord, run: str) -> None:
         """Go on, as the run of this name, from a checkpoint of the session that this one was forked from."""
         self.restore(stored)
-        self._results.rename_run(run)
+        self.results.rename_run(run)
         self._parent = stored.id
         self.origin = "fork"
         self.changed = True
 
     def edit(self, name: str, output: Any, moment: int) -> None:
         """Count the node as completed with this output, and run what follows from it again."""
-        self._results.complete(name, output, {"startedAt": moment, "completedAt": moment})
+        self.results.complete(name, output, {"startedAt": moment, "completedAt": moment})
         again = self.graph.descendants(name)
-        self._results.forget_unfinished(again)
+        self.results.forget_unfinished(again)
         self._pending = self._in_order((self._pending.keys() | again) - {name})
         self._iterations.update({edge: 0 for edge, body in self.graph.bodies.items() if body <= again})
         try:
@@ -117,12 +117,12 @@ class Execution:
         last = self.last
         if last is None or last.node_id not in self._pending:
             return None
-        foreign = last.source == "interrupt" or (last.source == "fork" and last.node_id not in self._results.all)
+        foreign = last.source == "interrupt" or (last.source == "fork" and last.node_id not in self.results.all)
         return last.node_id if foreign else None
 
     def questions(self) -> dict[str, dict[str, Any]]:
         """Node -> its open question, in the order in which they were asked."""
-        asked = {name: self._results.question(name) for name in self._results.all if name in self._pending}
+        asked = {name: self.results.question(name) for name in self.results.all if name in self._pending}
         return {name: question for name, question in asked.items() if question}
 
     def answer(self, answer: Any) -> None:
@@ -133,22 +133,14 @@ class Execution:
         if isinstance(self.graph.nodes[name].run, Graph):
             self._handed_down[name] = answer
             return
-        self._results.answer(name, answer)
+        self.results.answer(name, answer)
         self._held.discard(name)
         self.opened_by = name
         self.changed = True
 
-    def answers(self, name: str) -> list[Any]:
-        """What the node has been asked and told so far."""
-        return self._results.answers(name)
-
     def handed_down(self, name: str) -> Any:
         """The answer for the nested graph, once."""
         return self._handed_down.pop(name, UNSET)
-
-    def nested(self, name: str) -> str | None:
-        """The last checkpoint of the nested graph that an unfinished node is."""
-        return self._results.nested(name)
 
     # -- what may start
 
@@ -165,8 +157,8 @@ class Execution:
         edges = self._taken.pop(name) + [edge for edge in self.graph.returning[name] if self._iterations.get(edge.name)]
         cycles = self.graph.cycles[name]
         return Context(
-            input=self._results.input,
-            outputs={edge.source: self._results.output(edge.source) for edge in edges},
+            input=self.results.input,
+            outputs={edge.source: self.results.output(edge.source) for edge in edges},
             session_id=self.session_id,
             namespace=self.namespace,
             node=name,
@@ -195,7 +187,7 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - conditions are the caller's code, and may raise anything
             self._failed(name, described(error), times)
             return
-        self._results.complete(name, output, times)
+        self.results.complete(name, output, times)
         self._finish(name)
         if back:
             self._go_back(back)
@@ -203,7 +195,7 @@ class Execution:
         self._settle()
 
     def _failed(self, name: str, error: str, times: Times, nested: str | None = None) -> None:
-        self._results.fail(name, error, times, nested)
+        self.results.fail(name, error, times, nested)
         self._pending.pop(name)
         self._held.add(name)
         self._running.discard(name)
@@ -217,15 +209,15 @@ class Execution:
             return
         self._running.discard(name)
         self._held.add(name)
-        if self._results.question(name) == question and self._results.nested(name) == nested:
+        if self.results.question(name) == question and self.results.nested(name) == nested:
             return  # a nested graph that was entered in vain
-        self._results.ask(name, question, times, nested)
+        self.results.ask(name, question, times, nested)
         self._told(name)
 
     def news(self) -> list[tuple[str, int, NodeResult]]:
         """The nodes with results that are new since this was last asked, their iterations and their results."""
         news, self._news = self._news, []
-        return [(name, iteration, self._results.all[name]) for name, iteration in news]
+        return [(name, iteration, self.results.all[name]) for name, iteration in news]
 
     # -- what is kept
 
@@ -243,7 +235,7 @@ class Execution:
             "step": self.last.step + 1 if self.last else 0,
             "parent_id": self._parent,
             "node_id": node,
-            "node_results": self._results.all,
+            "node_results": self.results.all,
             "pending_nodes": list(self._pending),
             "cycle_state": cycle_state,
             "source": source,
@@ -257,14 +249,14 @@ class Execution:
     def result(self) -> RunResult:
         if self.last is None:
             raise GraphError("the run has no checkpoint")
-        failed = [name for name in self.graph.order if self._results.status(name) == "failed"]
+        failed = [name for name in self.graph.order if self.results.status(name) == "failed"]
         questions = self.questions()
         status: Any = "failed" if failed else "interrupted" if questions else "complete"
-        completed = [name for name in self.graph.ends if self._results.status(name) == "completed"]
+        completed = [name for name in self.graph.ends if self.results.status(name) == "completed"]
         return RunResult(
             status=status,
-            outputs={name: self._results.output(name) for name in completed if name not in self._pending},
-            errors={name: str(self._results.all[name].get("error")) for name in failed},
+            outputs={name: self.results.output(name) for name in completed if name not in self._pending},
+            errors={name: str(self.results.all[name].get("error")) for name in failed},
             questions=questions,
             checkpoint=self.last,
         )
@@ -312,13 +304,13 @@ class Execution:
                 if self._taken[name] or not self.graph.incoming[name]:
                     self._ready.append(name)
                 else:
-                    self._results.skip(name)
+                    self.results.skip(name)
                     self._finish(name)
 
     def _is_taken(self, edge: Edge) -> bool:
-        if self._results.status(edge.source) != "completed":
+        if self.results.status(edge.source) != "completed":
             return False
-        return edge.condition is None or _judged(edge.condition, self._results.output(edge.source))
+        return edge.condition is None or _judged(edge.condition, self.results.output(edge.source))
 
     def _back_edge(self, name: str, output: Any) -> Edge | None:
         for edge in self.graph.back_edges[name]:
@@ -340,7 +332,7 @@ class Execution:
 
     def _key(self, name: str, iterations: list[int]) -> str:
         # JSON tells apart what the names, which may hold any character, would mix up.
-        parts = codec.dumps([self.session_id, self.namespace, self._results.run, name, iterations])
+        parts = codec.dumps([self.session_id, self.namespace, self.results.run, name, iterations])
         return str(uuid.uuid5(uuid.NAMESPACE_OID, parts))
 
 

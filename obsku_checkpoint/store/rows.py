@@ -7,6 +7,7 @@ from dataclasses import fields, make_dataclass
 from typing import Any, TypeVar
 
 from obsku_checkpoint.codec import loads
+from obsku_checkpoint.corruption import corrupt_value
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.fields import from_milliseconds, read_moment
 from obsku_checkpoint.protocols import OnCorrupt
@@ -114,7 +115,7 @@ def _corrupt_record(record: type[R], row: Row, on_corrupt: OnCorrupt) -> R:
             if on_corrupt == "raise":
                 place = (TABLES[record], str(row[0]), field.name)
                 raise CheckpointCorruptionError(error.path, error.reason, error.preview, *place) from error
-            values[field.name] = CorruptValue(text=str(stored), reason=f"{error.path}: {error.reason}")
+            values[field.name] = corrupt_value(str(stored), error)
     return record(**values)
 
 
