@@ -23,6 +23,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from obsku_checkpoint.async_twins import twin
 from obsku_checkpoint.records import (
     CheckpointRecord,
     CycleState,
@@ -36,7 +37,6 @@ from obsku_checkpoint.records import (
     ToolCall,
     ToolResult,
 )
-from obsku_checkpoint.twins import twin
 
 OnCorrupt = Literal["raise", "keep"]
 

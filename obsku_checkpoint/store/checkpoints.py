@@ -14,11 +14,11 @@ from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, Source
-from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.calls import DatabaseStore
 from obsku_checkpoint.store.rows import Row, checkpoint_record
 from obsku_checkpoint.store.same import same_content
 from obsku_checkpoint.store.selects import BY_ID, OF_SESSION
-from obsku_checkpoint.store.statements import CHECKPOINT_COLUMNS, NAMESPACE, SESSION_ID, VERSION
+from obsku_checkpoint.store.sql import CHECKPOINT_COLUMNS, NAMESPACE, SESSION_ID, VERSION
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import CheckpointQuerySet

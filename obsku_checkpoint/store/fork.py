@@ -7,7 +7,7 @@ from obsku_checkpoint.clock import clock
 from obsku_checkpoint.errors import CheckpointNotFoundError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.records import SessionRecord
-from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.calls import DatabaseStore
 from obsku_checkpoint.store.rows import session_record
 
 

@@ -13,7 +13,7 @@ from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
-from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.calls import DatabaseStore
 from obsku_checkpoint.store.rows import message_records
 from obsku_checkpoint.store.selects import BY_ID, OF_SESSION
 

@@ -14,7 +14,7 @@ from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.protocols import UNSET, OnCorrupt, Unset
 from obsku_checkpoint.records import SessionRecord
-from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.calls import DatabaseStore
 from obsku_checkpoint.store.rows import Row, session_record
 from obsku_checkpoint.store.same import same_content
 from obsku_checkpoint.store.selects import BY_ID

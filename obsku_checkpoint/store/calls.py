@@ -35,7 +35,7 @@ from obsku_checkpoint.errors import (
 )
 from obsku_checkpoint.store.rows import Row
 from obsku_checkpoint.store.selects import select
-from obsku_checkpoint.store.statements import Statements, statements_for
+from obsku_checkpoint.store.sql import Statements, statements_for
 
 R = TypeVar("R")
 
