@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from obsku_checkpoint import conf
 
 ENGINES = ("postgresql", "sqlite")
-SIZES = ("PAGE_SIZE", "MAX_PAGE_SIZE", "MAX_BODY_BYTES", "STREAM_INTERVAL_MS")
+SIZES = ("ASYNC_MAX_CONNECTIONS", "PAGE_SIZE", "MAX_PAGE_SIZE", "MAX_BODY_BYTES", "STREAM_INTERVAL_MS")
 
 
 @register
@@ -21,8 +21,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """What the dict holds.
 
     E001 not a dict, W001 unknown key, E002 unknown database, W002 router missing, E003 unsupported database, E004 no
-    positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing callable, W003 PAGE_SIZE
-    above MAX_PAGE_SIZE.
+    positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing callable, E007 an unknown
+    way of async calls, W003 PAGE_SIZE above MAX_PAGE_SIZE.
     """
     given: object = conf.given()
     if not isinstance(given, dict):
@@ -37,6 +37,9 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         if key not in conf.KEYS
     ]
     current = conf.current()
+    if current.ASYNC not in ("native", "django"):
+        message = f"{conf.NAME}['ASYNC'] must be 'native' or 'django', not {current.ASYNC!r}."
+        messages.append(Error(message, id="obsku_checkpoint.E007"))
     return messages + check_database(current.DATABASE) + check_sizes(current) + check_paths(given)
 
 

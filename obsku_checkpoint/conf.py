@@ -17,6 +17,11 @@ class Settings:
     DATABASE: str = DEFAULT_DB_ALIAS
     """The alias in ``DATABASES`` that holds the tables. Other than "default", it needs
     `obsku_checkpoint.routers.CheckpointRouter` in ``DATABASE_ROUTERS``."""
+    ASYNC: str = "native"
+    """How async calls reach PostgreSQL: "native", over connections of the event loop; "django", over Django's own
+    connection, for projects that set session variables on it for each request (row-level security)."""
+    ASYNC_MAX_CONNECTIONS: int = 10
+    """The native connections that each event loop opens at most."""
     PERMISSION_CLASSES: Sequence[str] = ("obsku_checkpoint.api.permissions.ModelPermissions",)
     """Dotted paths of Django REST framework's permission classes; all of them guard every route of the API."""
     WORKSPACE_SCOPE: str | None = None

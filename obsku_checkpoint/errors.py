@@ -18,6 +18,7 @@ __all__ = [
     "InvalidRecordError",
     "NotFoundError",
     "SerializationError",
+    "SessionInUseError",
     "SessionNotFoundError",
     "StoreUnavailableError",
     "VersionConflictError",
@@ -47,6 +48,21 @@ class SessionNotFoundError(NotFoundError):
     """The session to write to, or to change, does not exist."""
 
     kind = "Session"
+
+
+class SessionInUseError(CheckpointStoreError):
+    """The session cannot be deleted while rows of the host project refer to it.
+
+    ``by`` names what does: the database's constraint or, where Django protects, ``app.Model.field``.
+    """
+
+    def __init__(self, id: str, by: str) -> None:
+        super().__init__(id, by)
+        self.id = id
+        self.by = by
+
+    def __str__(self) -> str:
+        return f"Session {self.id} cannot be deleted: {self.by} refers to it"
 
 
 class CheckpointNotFoundError(NotFoundError):
@@ -141,10 +157,20 @@ class CheckpointCorruptionError(CheckpointStoreError):
 
 
 class StoreUnavailableError(CheckpointStoreError):
-    """The database did not answer, or gave the call up (connection lost, deadlock, lock timeout): try again.
+    """The database did not answer, or gave the call up (connection lost, lock timeout): try again.
 
-    The driver's error is the ``__cause__``.
+    ``maybe_written`` says whether trying again may write a second time: False for reads, and where the call has
+    certainly written nothing; True where the connection was lost while the write was under way. The driver's error is
+    the ``__cause__``.
     """
+
+    def __init__(self, reason: str, maybe_written: bool = False) -> None:
+        super().__init__(reason, maybe_written)
+        self.reason = reason
+        self.maybe_written = maybe_written
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class AccessDeniedError(CheckpointStoreError):

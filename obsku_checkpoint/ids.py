@@ -35,5 +35,15 @@ class IdGenerator:
 _generator = IdGenerator()
 
 
+def _renew() -> None:
+    """In a forked child: another thread of the parent may have held the lock."""
+    global _generator
+    _generator = IdGenerator()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew)
+
+
 def new_id() -> str:
     return _generator()

@@ -7,9 +7,9 @@ database alias). A receiver that raises is logged under ``obsku_checkpoint.signa
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
 from django.dispatch import Signal
 
 logger = logging.getLogger(__name__)
@@ -24,17 +24,8 @@ checkpoint_saved = Signal()
 session_forked = Signal()
 
 
-def send_after_commit(signal: Signal, sender: type, *, using: str, **arguments: Any) -> None:
-    if not signal.has_listeners(sender):
-        return
-
-    def send() -> None:
-        for receiver, answer in signal.send_robust(sender, using=using, **arguments):
-            if isinstance(answer, Exception):
-                logger.error("Signal receiver %r failed", receiver, exc_info=answer)
-
-    connection = transaction.get_connection(using)
-    if connection.in_atomic_block or connection.get_autocommit():
-        transaction.on_commit(send, using=using)
-    else:  # the caller commits by hand, and Django cannot say when
-        send()
+def log_failures(answers: Iterable[tuple[Any, Any]]) -> None:
+    """Log what receivers have raised: the write stays."""
+    for receiver, answer in answers:
+        if isinstance(answer, Exception):
+            logger.error("Signal receiver %r failed", receiver, exc_info=answer)

@@ -6,10 +6,12 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
+import psycopg
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import connections, transaction
+from django.db import transaction
 from django.test import TestCase
 
 from obsku_checkpoint import signals
@@ -19,38 +21,54 @@ from obsku_checkpoint.records import SessionRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 
-def test_32_tasks_are_at_work_at_the_same_time(postgres_database: Any) -> None:
-    together = threading.Barrier(32, timeout=20)
-
-    class Meeting(PostgresCheckpointStore):
-        def create_session(self, directory: str, **arguments: Any) -> SessionRecord:
-            together.wait()
-            return super().create_session(directory, **arguments)
+def test_tasks_are_at_work_at_the_same_time(postgres_database: Any) -> None:
+    """As many as the loop may have connections: each waits in the database for all the others."""
 
     async def main() -> None:
-        async with Meeting(postgres_database(), max_size=32) as store:
+        async with PostgresCheckpointStore(postgres_database(), max_size=16) as store:
             await store.asetup()
-            made = await asyncio.gather(*(store.acreate_session(str(number)) for number in range(32)))
-            assert len({session.id for session in made}) == 32
+            session = await store.acreate_session(".")
+            in_transaction = threading.Event()
+            held = threading.Event()
+
+            def hold() -> None:
+                with transaction.atomic(using=store.using):
+                    store.update_session(session.id, title="held")
+                    in_transaction.set()
+                    held.wait(20)
+
+            holder = asyncio.create_task(asyncio.to_thread(hold))
+            await asyncio.to_thread(in_transaction.wait, 20)
+            waiting = [asyncio.create_task(store.aadd_message(session.id, "user", str(n))) for n in range(15)]
+            assert await store.aget_messages(session.id) == []  # one connection is left, and 15 calls are under way
+            held.set()
+            await asyncio.gather(holder, *waiting)
+            assert len(await store.aget_messages(session.id)) == 15
 
     asyncio.run(main())
 
 
-def test_async_calls_give_their_connections_back(store: DjangoCheckpointStore) -> None:
-    open_after: list[bool] = []
-
-    class Watching(DjangoCheckpointStore):
-        def _in_own_thread(self, call: Any) -> Any:
-            result = super()._in_own_thread(call)
-            open_after.append(connections[self.using].connection is not None)
-            return result
+def test_an_event_loop_that_ends_leaves_no_connection(postgres_database: Any) -> None:
+    url = postgres_database()
+    store = PostgresCheckpointStore(url)
+    store.setup()
 
     async def main() -> None:
-        watching = Watching(store.using)
-        await asyncio.gather(*(watching.acreate_session(".") for _ in range(8)))
+        await asyncio.gather(*(store.acreate_session(".") for _ in range(8)))
 
-    asyncio.run(main())
-    assert open_after == [False] * 8
+    for _ in range(3):
+        asyncio.run(main())
+    store.close()
+    with psycopg.connect(url) as connection:
+        for _ in range(50):
+            (count,) = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'"
+            ).fetchone() or (0,)
+            if not count:
+                break
+            time.sleep(0.1)
+    assert count == 0
 
 
 def test_async_work_within_a_callers_transaction_belongs_to_it(store: DjangoCheckpointStore) -> None:
@@ -98,6 +116,7 @@ def test_a_receiver_that_calls_a_twin_does_not_wait_for_itself(store: DjangoChec
 
 FORKED = """
 import asyncio, os, sys
+import psycopg
 from asgiref.sync import async_to_sync
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 store = PostgresCheckpointStore(sys.argv[1])

@@ -12,7 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "async_twins", "ids", "clock", "codec_surrogates", "paths", "plain_text"},
+    {"errors", "records", "async_twins", "ids", "codec_surrogates", "paths", "plain_text"},
     {"codec_tags"},
     {"codec"},
     {"protocols", "validation", "corruption"},
@@ -22,6 +22,7 @@ LAYERS = [
     {"querysets"},
     {"models", "apps", "migrations"},
     {"store"},
+    {"pooled_postgresql"},
     {"postgres"},
     {"api", "admin"},
     {"testing"},

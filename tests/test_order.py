@@ -1,4 +1,4 @@
-"""Order of time is order of writing: ids, the clock, and rows that other writers' clocks have put out of order."""
+"""Order: ids in the order of making, and rows that other writers' clocks have put out of order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import pytest
 
-from obsku_checkpoint.clock import AHEAD, SESSIONS, Clock
 from obsku_checkpoint.ids import IdGenerator
 from obsku_checkpoint.models import Checkpoint, Message
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -36,56 +35,6 @@ def test_ids_stay_in_order_when_the_clock_steps_back(monkeypatch: pytest.MonkeyP
     first = new_id()
     monkeypatch.setattr(time, "time_ns", lambda: 0)
     assert new_id() > first
-
-
-@pytest.fixture
-def frozen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The milliseconds that the system's clock shows; waiting lets one pass."""
-    now = [5_000]
-
-    def pass_one(seconds: float) -> None:
-        now[0] += 1
-
-    monkeypatch.setattr(time, "time_ns", lambda: now[0] * 1_000_000)
-    monkeypatch.setattr(time, "sleep", pass_one)
-    return now
-
-
-def test_two_sessions_are_not_last_active_in_the_same_millisecond_within_bounds(frozen: list[int]) -> None:
-    clock = Clock()
-    moments = [clock.activity(session) for session in "ababababab"]
-    assert moments[: AHEAD + 1] == list(range(5_000, 5_000 + AHEAD + 1))
-    assert max(moments) == 5_000 + AHEAD
-
-
-def test_one_session_alone_is_never_ahead_of_the_clock(frozen: list[int]) -> None:
-    clock = Clock()
-    assert {clock.activity("a") for _ in range(10)} == {5_000}
-    assert {clock.message("a") for _ in range(10)} == {5_000}
-
-
-def test_a_message_waits_for_the_millisecond_after_its_sessions_checkpoint(frozen: list[int]) -> None:
-    clock = Clock()
-    assert clock.checkpoint("a") == 5_000
-    assert clock.message("b") == 5_000
-    assert clock.message("a") == 5_001
-    assert frozen == [5_001]
-    assert clock.checkpoint("a") == 5_001
-
-
-def test_times_of_a_session_do_not_go_back_with_the_systems_clock(frozen: list[int]) -> None:
-    clock = Clock()
-    first = clock.checkpoint("a")
-    frozen[0] -= 3_600_000
-    assert clock.message("a") == first + 1
-    assert clock.checkpoint("a") == first + 1
-
-
-def test_the_clock_forgets_old_sessions() -> None:
-    clock = Clock()
-    for number in range(SESSIONS + 10):
-        clock.message(str(number))
-    assert len(clock._sessions) == SESSIONS
 
 
 def test_within_a_namespace_the_version_decides_and_across_namespaces_the_time(store: DjangoCheckpointStore) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,8 +21,8 @@ from obsku_checkpoint.errors import (
     StoreUnavailableError,
     VersionConflictError,
 )
-from obsku_checkpoint.models import Session
 from obsku_checkpoint.postgres import PostgresCheckpointStore
+from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 
@@ -96,22 +95,25 @@ def test_a_read_that_is_given_up_leaves_the_callers_transaction_usable(committed
         assert store.get_session(session.id) == session
 
 
-def test_branches_of_one_session_do_not_queue_for_its_row(committed: None) -> None:
+def test_a_write_waits_for_the_transaction_that_writes_into_its_session(committed: None) -> None:
+    """So that the times of a session's rows are in the order of the commits."""
     store = DjangoCheckpointStore("postgres")
     session = store.create_session(".")
-    Session.objects.using("postgres").filter(id=session.id).update(updated_at=session.updated_at - timedelta(seconds=9))
 
-    def other_branch() -> int:
+    def other_branch() -> CheckpointRecord:
         try:
-            with connections["postgres"].cursor() as cursor:
-                cursor.execute("SET statement_timeout = '5s'")
-            return store.save_checkpoint(session.id, step=0, node_results={}, namespace="b").version
+            return store.save_checkpoint(session.id, step=0, node_results={}, namespace="b")
         finally:
             store.close()
 
-    with transaction.atomic(using="postgres"), ThreadPoolExecutor(1) as thread:
-        store.save_checkpoint(session.id, step=0, node_results={}, namespace="a")
-        assert thread.submit(other_branch).result() == 1
+    with ThreadPoolExecutor(1) as thread:
+        with transaction.atomic(using="postgres"):
+            first = store.save_checkpoint(session.id, step=0, node_results={}, namespace="a")
+            other = thread.submit(other_branch)
+            with pytest.raises(TimeoutError):
+                other.result(timeout=0.2)
+            last = store.add_message(session.id, "user", "x")
+        assert first.created_at < last.created_at < other.result().created_at
 
 
 def test_with_autocommit_off_a_signal_does_not_fail_the_write(

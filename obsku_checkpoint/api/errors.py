@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 from django.db import InterfaceError, OperationalError
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 
 from obsku_checkpoint.errors import (
     CheckpointCorruptionError,
+    ConfigurationError,
     IdConflictError,
     InvalidRecordError,
     NotFoundError,
     SerializationError,
+    SessionInUseError,
     StoreUnavailableError,
     VersionConflictError,
 )
+
+logger = logging.getLogger(__name__)
 
 #: seconds after which a client may try again while the database is away
 RETRY_AFTER = 1
@@ -57,9 +64,17 @@ class Unavailable(APIException):
     #: what Django REST framework answers as Retry-After
     wait = RETRY_AFTER
 
+    def __init__(self, *, maybe_written: bool) -> None:
+        super().__init__()
+        # Not through the constructor, which makes text of the boolean.
+        self.detail: Any = {"detail": self.default_detail, "code": self.default_code, "maybe_written": maybe_written}
 
-def in_http_words(error: Exception) -> Exception:
-    """The exception of Django REST framework for an error of the store; any other exception as it is."""
+
+def in_http_words(error: Exception, *, reading: bool) -> Exception:
+    """The exception of Django REST framework for an error of the store; any other exception as it is.
+
+    ``reading``: the request's method is one that changes nothing.
+    """
     match error:
         case InvalidRecordError():
             return ValidationError({_shown(error.field): [_shown(error.reason)]})
@@ -69,13 +84,19 @@ def in_http_words(error: Exception) -> Exception:
             return NotFound(_problem(error, f"{error.kind.lower()}_not_found"))
         case IdConflictError():
             return Conflict(_problem(error, "id_conflict"))
+        case SessionInUseError():
+            return Conflict(_problem(error, "session_in_use"))
         case VersionConflictError():
             return Conflict(_problem(error, "version_conflict"))
         case CheckpointCorruptionError():  # a write met a stored record that nobody can read
             return Conflict(_problem(f"The stored record cannot be decoded: {error.reason}", "corrupt"))
-        # The latter two where it is not the store that asks: users and permissions are in the database, too.
-        case StoreUnavailableError() | OperationalError() | InterfaceError():
-            return Unavailable()
+        case StoreUnavailableError():
+            return Unavailable(maybe_written=error.maybe_written)
+        case ConfigurationError():  # the reason is the operator's: a role without rights, a read-only server, no tables
+            logger.error("The store cannot serve the API: %s", error)
+            return Unavailable(maybe_written=False)
+        case OperationalError() | InterfaceError():  # it is not the store that asks: users are in the database, too
+            return Unavailable(maybe_written=not reading)
     return error
 
 

@@ -47,10 +47,10 @@ class SessionFilters(filters.FilterSet):
     workspace_id = TextFilter(help_text="Only sessions of this workspace; the empty text is one, too.")
     search = SearchFilter(help_text="Only sessions whose title, directory or id contains this, in any case.")
     updated_after = filters.IsoDateTimeFilter(
-        "updated_at", lookup_expr="gt", help_text="Only sessions last active after this moment."
+        "updated_at", lookup_expr="gte", help_text="Only sessions last active at this time or later."
     )
     updated_before = filters.IsoDateTimeFilter(
-        "updated_at", lookup_expr="lt", help_text="Only sessions last active before this moment."
+        "updated_at", lookup_expr="lt", help_text="Only sessions last active before this time."
     )
 
     class Meta:

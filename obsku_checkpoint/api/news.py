@@ -14,7 +14,7 @@ from typing import Any
 
 from obsku_checkpoint.models import Checkpoint, Message
 from obsku_checkpoint.records import CheckpointRecord, MessageRecord
-from obsku_checkpoint.store.calls import DatabaseStore
+from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.rows import Row, checkpoint_record, message_records
 
 #: the place before everything, on every database

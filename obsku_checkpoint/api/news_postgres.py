@@ -23,6 +23,7 @@ import orjson
 
 from obsku_checkpoint.api import news
 from obsku_checkpoint.api.news import CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Event, Found, News
+from obsku_checkpoint.async_twins import Steps, method
 from obsku_checkpoint.errors import StoreUnavailableError
 
 #: numbers above the horizon that a place holds at most, so that its text fits into a header. With more of them (one
@@ -104,9 +105,7 @@ class PostgresNews(News):
         horizon, *rest = text.split(".")
         if len(rest) > GIVEN:
             raise ValueError("a place of so many transactions was never given")
-        with self._call():
-            ((next_,),) = self._statements.rows("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint", [])
-        if int(horizon) > next_:
+        if int(horizon) > self._next_transaction():
             raise ValueError("a place of another server, which this database was restored from")
         given, last = [], int(horizon)
         for part in rest:
@@ -115,7 +114,13 @@ class PostgresNews(News):
             given.append((last, int(count or 1)))
         return Place(int(horizon), tuple(given))
 
-    def read(self, watched: Sequence[tuple[str, Place | None]]) -> list[Found]:
+    @method
+    def _next_transaction(self) -> Steps[int]:
+        ((number,),) = yield "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint", []
+        return number  # type: ignore[no-any-return]  # bigint
+
+    @method
+    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Found]]:
         questions = [
             {
                 "number": number,
@@ -125,8 +130,7 @@ class PostgresNews(News):
             }
             for number, (session_id, place) in enumerate(watched)
         ]
-        with self._call():
-            rows = self._statements.rows(SQL, [orjson.dumps(questions).decode(), self._floor(watched)])
+        rows = yield SQL, [orjson.dumps(questions).decode(), self._floor(watched)]
         oldest, next_, top = rows[0][:3]
         self._settle(oldest, next_, top or 0)
         answers = [list(answer) for _, answer in groupby(rows, key=lambda row: row[-1])]

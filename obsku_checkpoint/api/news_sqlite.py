@@ -19,6 +19,7 @@ import orjson
 
 from obsku_checkpoint.api import news
 from obsku_checkpoint.api.news import BEGINNING, CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Event, Found, News
+from obsku_checkpoint.async_twins import Steps, method
 
 TEXT = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 MESSAGE, CHECKPOINT = 0, 1
@@ -66,13 +67,13 @@ class SqliteNews(News):
             raise ValueError(text)
         return Place(int(match[1]), int(match[2]))
 
-    def read(self, watched: Sequence[tuple[str, Place | None]]) -> list[Found]:
+    @method
+    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Found]]:
         questions = [
             [number, session_id, place and place.message, place and place.checkpoint]
             for number, (session_id, place) in enumerate(watched)
         ]
-        with self._call():
-            rows = self._statements.rows(SQL, [orjson.dumps(questions).decode()])
+        rows = yield SQL, [orjson.dumps(questions).decode()]
         answers = [list(answer) for _, answer in groupby(rows, key=lambda row: row[0])]
         return [_found(place, answer) for (_, place), answer in zip(watched, answers, strict=True)]
 

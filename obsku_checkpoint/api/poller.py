@@ -167,4 +167,5 @@ def poller(using: str) -> Poller:
         return _pollers[using]
 
 
-os.register_at_fork(after_in_child=_pollers.clear)  # a child process has none of its parent's threads
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_pollers.clear)  # a child process has none of its parent's threads

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.module_loading import import_string
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ParseError
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -66,7 +66,8 @@ class StoreView(GenericViewSet[Any]):
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
         shown = super().get_exception_handler()
-        return lambda error, context: shown(in_http_words(error), context)
+        reading = self.request.method in SAFE_METHODS
+        return lambda error, context: shown(in_http_words(error, reading=reading), context)
 
     def _check_length(self, request: Request) -> None:
         """Refuse a long body before any of it is read.

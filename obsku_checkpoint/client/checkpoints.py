@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from obsku_checkpoint import validation
+from obsku_checkpoint.async_twins import method
 from obsku_checkpoint.client.answers import record, records
 from obsku_checkpoint.client.base import HTTPStore
-from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import body, path
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.errors import (
@@ -22,7 +22,7 @@ from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, S
 
 
 class Checkpoints(HTTPStore):
-    @steps
+    @method
     def save_checkpoint(
         self,
         session_id: str,
@@ -67,7 +67,7 @@ class Checkpoints(HTTPStore):
         )
         return record(CheckpointRecord, shown, "raise")
 
-    @steps
+    @method
     def get_checkpoint(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[CheckpointRecord | None]:
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("checkpoint_id", checkpoint_id):
@@ -75,7 +75,7 @@ class Checkpoints(HTTPStore):
         shown = yield from self._ask("GET", path("checkpoints", checkpoint_id))
         return None if shown is None else record(CheckpointRecord, shown, on_corrupt)
 
-    @steps
+    @method
     def get_latest_checkpoint(
         self, session_id: str, namespace: str | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Steps[CheckpointRecord | None]:
@@ -87,7 +87,7 @@ class Checkpoints(HTTPStore):
         )
         return None if shown is None else record(CheckpointRecord, shown, on_corrupt)
 
-    @steps
+    @method
     def list_checkpoints(
         self,
         session_id: str,
@@ -103,7 +103,7 @@ class Checkpoints(HTTPStore):
         shown = yield from self._list(path("sessions", session_id, "checkpoints/"), {"namespace": namespace}, count)
         return records(CheckpointRecord, shown, on_corrupt)
 
-    @steps
+    @method
     def get_lineage(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[list[CheckpointRecord]]:
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("checkpoint_id", checkpoint_id):
@@ -111,7 +111,7 @@ class Checkpoints(HTTPStore):
         shown = yield from self._ask("GET", path("checkpoints", checkpoint_id, "lineage/"))
         return [] if shown is None else records(CheckpointRecord, shown, on_corrupt)
 
-    @steps
+    @method
     def fork(self, checkpoint_id: str, *, title: str | None = None) -> Steps[SessionRecord]:
         """Not repeated where it may have been carried out: each would be another session."""
         title = validation.optional_text("title", title)

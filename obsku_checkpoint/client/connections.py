@@ -1,18 +1,17 @@
 """How a method's steps are carried out, by threads and by event loops.
 
-A method is written once, as a generator of requests. `steps` makes the sync method of it; its async twin carries the
-same steps out with an `httpx.AsyncClient`, without a thread.
+A method is a generator of requests and pauses (`obsku_checkpoint.async_twins`): the sync driver carries them out with
+an `httpx.Client`, the async one with an `httpx.AsyncClient`, without a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import re
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -20,23 +19,10 @@ from obsku_checkpoint.client.requests import Request
 from obsku_checkpoint.client.retries import Outcome, Pause, Steps
 from obsku_checkpoint.errors import ConfigurationError
 
-P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S", bound="Connections")
 
 TOKEN = re.compile(r"[!-~]+")
 FAILURES = (httpx.RequestError, httpx.InvalidURL)
-
-
-def steps(method: Callable[Concatenate[S, P], Steps[R]]) -> Callable[Concatenate[S, P], R]:
-    """The sync method of a generator of steps."""
-
-    @functools.wraps(method)
-    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._run(method(self, *args, **kwargs))
-
-    vars(call)["steps"] = method
-    return call
 
 
 class Connections:
@@ -88,7 +74,8 @@ class Connections:
 
     # -- threads
 
-    def _run(self, steps: Steps[R]) -> R:
+    def _run(self, begin: Callable[[], Steps[R]]) -> R:
+        steps = begin()
         outcome: Outcome = None
         while True:
             try:
@@ -124,11 +111,8 @@ class Connections:
 
     # -- event loops
 
-    async def _run_async(self, call: functools.partial[R]) -> R:
-        method = getattr(call.func, "steps", None)
-        if method is None:  # a subclass has overridden the sync method
-            return await asyncio.to_thread(call)
-        steps: Steps[R] = method(self, *call.args, **call.keywords)
+    async def _run_async(self, begin: Callable[[], Steps[R]]) -> R:
+        steps = begin()
         outcome: Outcome = None
         while True:
             try:

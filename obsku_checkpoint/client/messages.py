@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from obsku_checkpoint import validation
+from obsku_checkpoint.async_twins import method
 from obsku_checkpoint.client.answers import record, records
 from obsku_checkpoint.client.base import HTTPStore
-from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import body, path
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.errors import SessionNotFoundError
@@ -18,7 +18,7 @@ from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
 
 
 class Messages(HTTPStore):
-    @steps
+    @method
     def add_message(
         self,
         session_id: str,
@@ -34,13 +34,13 @@ class Messages(HTTPStore):
         shown = yield from self._append(session_id, body(_named(columns)))
         return record(MessageRecord, shown, "raise")
 
-    @steps
+    @method
     def add_messages(self, session_id: str, messages: Iterable[Mapping[str, Any]]) -> Steps[list[MessageRecord]]:
         columns = [_named(message) for message in validation.messages(messages)]
         shown = yield from self._append(session_id, body(columns))
         return records(MessageRecord, shown, "raise")
 
-    @steps
+    @method
     def get_messages(
         self,
         session_id: str,

@@ -2,8 +2,8 @@
 
 A request that may be repeated is, whatever became of it: reads, and writes under an id that the client gave. One
 that may not (messages and forks get their ids from the server) is only where it certainly was not carried out: it
-never left, or the server's throttle refused it. A 503 does not say so: the database may have been lost while it
-committed.
+never left, the server's throttle refused it, or the server says so in its 503. (Otherwise a 503 leaves it open: the
+database may have been lost while it committed.)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
+import orjson
 
 from obsku_checkpoint.client.requests import Request
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError, StoreUnavailableError
@@ -59,11 +60,22 @@ def exchange(request: Request, retries: int) -> Steps[httpx.Response]:
         wait = FIRST_WAIT * 2**attempt * random.uniform(0.5, 1)
         if isinstance(outcome, httpx.Response):
             wait = max(wait, _retry_after(outcome))
-        not_done = isinstance(outcome, NOT_SENT) or getattr(outcome, "status_code", None) == THROTTLED
+        not_done = isinstance(outcome, NOT_SENT) or (isinstance(outcome, httpx.Response) and _refused(outcome))
         if attempt >= retries or wait > LONGEST_WAIT or not (request.repeatable or not_done):
             raise _unavailable(request, outcome, not_done) from (outcome if isinstance(outcome, Exception) else None)
         yield Pause(wait)
         attempt += 1
+
+
+def _refused(response: httpx.Response) -> bool:
+    """Whether the answer says that nothing was written."""
+    if response.status_code == THROTTLED:
+        return True
+    try:
+        problem = orjson.loads(response.content)
+    except orjson.JSONDecodeError:  # a proxy's
+        return False
+    return isinstance(problem, dict) and problem.get("maybe_written") is False
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -83,5 +95,6 @@ def _unavailable(request: Request, outcome: Outcome, not_done: bool) -> StoreUna
         what = f"answers {outcome.status_code}"
     else:
         what = f"{type(outcome).__name__}: {outcome}"
-    doubt = "" if request.repeatable or not_done else "; it may have been carried out and is not repeated"
-    return StoreUnavailableError(f"{request.method} {request.path}: {what}{doubt}")
+    maybe_written = request.method != "GET" and not not_done
+    doubt = "; it may have been carried out and is not repeated" if maybe_written and not request.repeatable else ""
+    return StoreUnavailableError(f"{request.method} {request.path}: {what}{doubt}", maybe_written=maybe_written)

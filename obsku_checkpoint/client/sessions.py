@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from obsku_checkpoint import validation
+from obsku_checkpoint.async_twins import method
 from obsku_checkpoint.client.answers import record, records
 from obsku_checkpoint.client.base import HTTPStore
-from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import body, path
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.errors import IdConflictError, SessionNotFoundError
@@ -18,7 +18,7 @@ from obsku_checkpoint.records import SessionRecord
 
 
 class Sessions(HTTPStore):
-    @steps
+    @method
     def create_session(
         self,
         directory: str,
@@ -30,7 +30,7 @@ class Sessions(HTTPStore):
     ) -> Steps[SessionRecord]:
         return (yield from self._create(_columns(id, directory, title, workspace_id, metadata)))
 
-    @steps
+    @method
     def get_or_create_session(
         self,
         session_id: str,
@@ -51,14 +51,14 @@ class Sessions(HTTPStore):
             raise SessionNotFoundError(session_id)
         return stored
 
-    @steps
+    @method
     def get_session(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[SessionRecord | None]:
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("session_id", session_id):
             return None
         return (yield from self._find(session_id, on_corrupt))
 
-    @steps
+    @method
     def list_sessions(
         self,
         workspace_id: str | None = None,
@@ -70,7 +70,7 @@ class Sessions(HTTPStore):
         shown = yield from self._list_of_sessions("sessions/", workspace_id, before, None, limit, on_corrupt)
         return records(SessionRecord, shown, on_corrupt)
 
-    @steps
+    @method
     def search_sessions(
         self,
         query: str,
@@ -84,7 +84,7 @@ class Sessions(HTTPStore):
         shown = yield from self._list_of_sessions("sessions/", workspace_id, None, query, limit, on_corrupt)
         return records(SessionRecord, shown, on_corrupt)
 
-    @steps
+    @method
     def update_session(
         self,
         session_id: str,
@@ -105,7 +105,7 @@ class Sessions(HTTPStore):
         )
         return record(SessionRecord, shown, "keep")  # it is written: a corrupt column must not hide that
 
-    @steps
+    @method
     def delete_session(self, session_id: str) -> Steps[bool]:
         if not validation.can_exist("session_id", session_id):
             return False

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from obsku_checkpoint import validation
+from obsku_checkpoint.async_twins import method
 from obsku_checkpoint.client.answers import members, record, records
-from obsku_checkpoint.client.connections import steps
 from obsku_checkpoint.client.requests import path
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.client.sessions import Sessions
@@ -23,7 +23,7 @@ from obsku_checkpoint.records import (
 
 
 class Summaries(Sessions):
-    @steps
+    @method
     def continue_latest(
         self, workspace_id: str | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Steps[Resumption | None]:
@@ -40,7 +40,7 @@ class Summaries(Sessions):
             checkpoint=None if checkpoint is None else record(CheckpointRecord, checkpoint, on_corrupt),
         )
 
-    @steps
+    @method
     def get_session_summary(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[SessionSummary | None]:
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("session_id", session_id):
@@ -48,7 +48,7 @@ class Summaries(Sessions):
         shown = yield from self._ask("GET", path("sessions", session_id, "summary/"))
         return None if shown is None else _summary(shown, on_corrupt)
 
-    @steps
+    @method
     def list_session_summaries(
         self,
         workspace_id: str | None = None,

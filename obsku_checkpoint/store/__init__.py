@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.store.fork import Fork
-from obsku_checkpoint.store.resume import Resume
 from obsku_checkpoint.store.summaries import Summaries
 
 
-class DjangoCheckpointStore(Resume, Summaries, Fork, CheckpointStore):
+class DjangoCheckpointStore(Summaries, Fork, CheckpointStore):
     """Agents' sessions in the database ``using`` (by default the one that ``OBSKU_CHECKPOINT`` names).
 
     It works inside a caller's ``transaction.atomic()`` (an error of one call leaves the transaction usable) and

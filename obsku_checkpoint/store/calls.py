@@ -1,177 +1,279 @@
-"""How the store meets the database: one call, one transaction, errors in our own words."""
+"""How a call reaches the database.
+
+A method of the store is a generator (`obsku_checkpoint.async_twins`) of these steps:
+
+* ``(sql, parameters)`` reads, and `Write` writes: a statement goes out, and its rows come back
+* `Atomic`: steps that are one transaction; what they return comes back
+* `AfterCommit`: a signal, sent when all is written
+
+An error of the database is thrown into the generator as one of ours. There are three ways to carry the steps out:
+
+* `Calls.run`: over Django's connection of this thread. Inside the caller's ``atomic()`` the call is a savepoint, so
+  that its failure leaves the transaction usable; outside, one statement is its own transaction.
+* natively, over psycopg's async connections (`postgres_calls.py`)
+* for an async call that must see what the caller's ORM sees (`Calls.over_django`): the first way, in Django's thread
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import logging
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.core.exceptions import EmptyResultSet
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    ProgrammingError,
-    connections,
-    transaction,
-)
-from django.db.models import Model, QuerySet
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.dispatch import Signal
 
-from obsku_checkpoint import conf
-from obsku_checkpoint.errors import (
-    CheckpointStoreError,
-    ConfigurationError,
-    InvalidRecordError,
-    SessionNotFoundError,
-    StoreUnavailableError,
-)
-from obsku_checkpoint.store.rows import Row
-from obsku_checkpoint.store.selects import select
-from obsku_checkpoint.store.sql import Statements, statements_for
-
-R = TypeVar("R")
+from obsku_checkpoint import signals
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.errors import CheckpointStoreError, ConfigurationError, StoreUnavailableError
+from obsku_checkpoint.store import django_thread, failures
 
 logger = logging.getLogger(__name__)
 
-#: the threads, and so connections, that a process's async twins use at most. SQLite has one writer: more threads
-#: would wait for its lock, and in a database in memory they would not even wait.
-ASYNC_THREADS = {"postgresql": 32, "sqlite": 1}
-_THREADS: dict[str, ThreadPoolExecutor] = {}
-_own_thread = threading.local()
+R = TypeVar("R")
+Rows = Sequence[Sequence[Any]]
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+#: how often a call is made at most that the server rolls back for the sake of another one
+ATTEMPTS = 11
 
 
-def _new_threads() -> None:
-    for vendor, count in ASYNC_THREADS.items():
-        _THREADS[vendor] = ThreadPoolExecutor(count, thread_name_prefix=f"obsku-checkpoint-{vendor}")
+class Write(NamedTuple):
+    sql: str
+    parameters: Parameters
 
 
-_new_threads()
-os.register_at_fork(after_in_child=_new_threads)  # a child process has none of its parent's threads
-
-FOREIGN_KEY_VIOLATION = "23503"
-UNDEFINED_TABLE = "42P01"
-PROGRAM_LIMIT_EXCEEDED = "54000"
+class Atomic(NamedTuple, Generic[R]):
+    begin: Callable[[], Steps[R]]
 
 
-class DatabaseStore:
-    """The part of the store that is the same for every subject."""
+class AfterCommit(NamedTuple):
+    signal: Signal
+    arguments: dict[str, Any]
 
-    def __init__(self, using: str | None = None) -> None:
-        """``using`` is an alias of ``DATABASES``; the setting ``OBSKU_CHECKPOINT["DATABASE"]`` by default."""
-        self.using = using or conf.current().DATABASE
-        if self.using not in connections.settings:
-            raise ConfigurationError(f"DATABASES has no alias {self.using!r}")
-        self._statements: Statements = statements_for(self.using)
 
-    def close(self) -> None:
-        """Close this thread's connection, unless the caller is inside a transaction."""
-        if not connections[self.using].in_atomic_block:
-            connections[self.using].close()
+def atomic(begin: Callable[[], Steps[R]]) -> Steps[R]:
+    """``yield from atomic(…)``: the steps as one transaction."""
+    result: R = yield Atomic(begin)
+    return result
 
-    # -- calls
+
+class Call:
+    """What is to be known of a call while its steps are carried out."""
+
+    __slots__ = ("committing", "depth", "signals", "wrote")
+
+    def __init__(self, *, depth: int) -> None:
+        #: transactions around the step, the caller's included
+        self.depth = depth
+        #: whether something was written in the transaction
+        self.wrote = False
+        #: whether a write was sent that nothing takes back
+        self.committing = False
+        self.signals: list[AfterCommit] = []
+
+    def writes(self) -> None:
+        self.wrote = True
+        if not self.depth:
+            self.committing = True
+
+    def commits(self) -> None:
+        """The steps of an `Atomic` are done."""
+        self.depth -= 1
+        if not self.depth and self.wrote:
+            self.committing = True
+
+
+class Calls:
+    """The calls of one store, over Django's connection: all there is on SQLite."""
+
+    def __init__(self, using: str, sender: type, *, gives_back: bool) -> None:
+        """``sender`` is the signals'. ``gives_back``: a connection is given back after each call, not kept."""
+        self.using = using
+        self._sender = sender
+        self._gives_back = gives_back
+
+    # -- sync
+
+    def run(self, begin: Callable[[], Steps[R]]) -> R:
+        connection = connections[self.using]
+        attempts = 0
+        while True:
+            steps = begin()
+            try:
+                step = next(steps)  # what validation refuses reaches no database
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # of a generator whose end typeshed does not know
+            within = connection.in_atomic_block
+            call = Call(depth=int(within))
+            attempts += 1
+            try:
+                self._before(connection)
+                with transaction.atomic(using=self.using) if within else nullcontext():
+                    result = self._carried_out(connection, steps, call, step)
+            except transaction.TransactionManagementError:
+                raise  # the caller's transaction was broken before the call: Django's own words fit best
+            except SynchronousOnlyOperation as error:
+                raise ConfigurationError(
+                    f"an event loop runs in this thread: write `await store.a{_name(begin)}(…)`"
+                    f" instead of `store.{_name(begin)}(…)`"
+                ) from error
+            except (DatabaseError, InterfaceError, CheckpointStoreError) as error:
+                if self._may_repeat(connection, failures.sqlstate(cause_of(error)), attempts):
+                    continue
+                failure = self._ending(connection, error, call)
+                raise failure from failure.__cause__
+            except BaseException:
+                self._interrupted(connection)
+                raise
+            finally:
+                if self._gives_back and not within:
+                    connection.close_if_unusable_or_obsolete()
+            for after in call.signals:
+                self._send(connection, after)
+            return result
+
+    def _carried_out(self, connection: Any, steps: Steps[R], call: Call, step: Any = None) -> R:
+        """The result of the steps, of which ``step`` is the first, if it was taken already."""
+        try:
+            if step is None:
+                step = next(steps)
+            while True:
+                try:
+                    answer = self._answer(connection, step, call)
+                except (DatabaseError, InterfaceError) as error:
+                    if isinstance(error, transaction.TransactionManagementError):
+                        raise
+                    failure = failures.translated(error, self.using, committing=call.committing)
+                    failure.__cause__ = error
+                    step = steps.throw(failure)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # as above
+
+    def _answer(self, connection: Any, step: Any, call: Call) -> Any:
+        kind = type(step)
+        if kind is tuple or kind is Write:
+            if kind is Write:
+                call.writes()
+            with self._cursor(connection) as cursor:
+                cursor.execute(*step)
+                return cursor.fetchall() if cursor.description else []
+        if kind is Atomic:
+            call.depth += 1
+            with transaction.atomic(using=self.using):
+                result = self._carried_out(connection, step.begin(), call)
+                call.commits()
+                return result
+        call.signals.append(step)
+        return None
+
+    def _cursor(self, connection: Any) -> Any:
+        return connection.cursor()
+
+    def _before(self, connection: Any) -> None:
+        """Called before the first step."""
+
+    def _may_repeat(self, connection: Any, state: str, attempts: int) -> bool:
+        """Whether a call that failed is made again. It was rolled back, so nothing is lost or written twice."""
+        return state in failures.REPEATED and attempts < ATTEMPTS and not connection.in_atomic_block
+
+    def _ending(self, connection: Any, error: Exception, call: Call) -> CheckpointStoreError:
+        """Our error for one that ends the call. What is broken of the connection is dropped before the next call."""
+        if isinstance(error, CheckpointStoreError):
+            failure = error
+        else:
+            failure = failures.translated(error, self.using, committing=call.committing)
+            failure.__cause__ = error
+        cause = cause_of(failure)
+        if isinstance(cause, DatabaseError | InterfaceError):
+            if not connection.in_atomic_block:
+                self._drop_broken(connection, failures.sqlstate(cause))
+            if isinstance(failure, StoreUnavailableError):
+                log_unavailable(self.using, cause)
+        return failure
+
+    def _drop_broken(self, connection: Any, state: str) -> None:
+        connection.close_if_unusable_or_obsolete()
+        if pool := getattr(connection, "pool", None):
+            pool.check()
+
+    def _interrupted(self, connection: Any) -> None:
+        """An exception of the caller's broke into the call: a time limit, Ctrl-C."""
 
     @contextmanager
-    def _call(self, session_id: str = "") -> Iterator[None]:
-        """One call of the store.
-
-        Within a caller's transaction it is a savepoint, so that its failure leaves the transaction usable; outside, a
-        call of one statement is its own transaction. ``session_id`` is the session that the rows to write refer to.
-        """
-        connection = connections[self.using]
+    def in_our_words(self) -> Iterator[None]:
+        """Errors of the database inside are raised as ours."""
+        connection, call = connections[self.using], Call(depth=0)
         try:
-            with self._savepoint() if connection.in_atomic_block else nullcontext():
-                yield
-        except transaction.TransactionManagementError:
-            raise  # the caller's transaction was broken before the call: Django's own words fit best
-        except DatabaseError as error:
-            raise self._translated(error, session_id) from error
-        except InterfaceError as error:
-            raise self._unavailable(error) from error
+            yield
+        except (DatabaseError, InterfaceError) as error:
+            failure = self._ending(connection, error, call)
+            raise failure from failure.__cause__
         finally:
-            self._release()
+            if self._gives_back and not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
 
-    def _savepoint(self) -> AbstractContextManager[None]:
-        return transaction.atomic(using=self.using)
+    def _send(self, connection: Any, after: AfterCommit) -> None:
+        def send() -> None:
+            signals.log_failures(after.signal.send_robust(self._sender, using=self.using, **after.arguments))
 
-    def _release(self) -> None:
-        """Called after every call; Django ends a thread's connection with its request."""
-
-    def _select(
-        self,
-        model: type[Model],
-        *conditions: Sequence[Any],
-        column: str = "",
-        order: str = "",
-        limit: int | None = None,
-    ) -> Sequence[Row]:
-        """Raw rows of a table, all columns or one. A condition is its SQL and the values of its placeholders."""
-        sql = select(model, column, tuple(condition[0] for condition in conditions), order, limited=limit is not None)
-        parameters = [value for condition in conditions for value in condition[1:]]
-        return self._statements.rows(sql, parameters if limit is None else [*parameters, limit])
-
-    def _rows(self, queryset: QuerySet[Any, Any]) -> Sequence[Row]:
-        """The queryset's raw rows: no model instances, and nothing decoded yet."""
-        try:
-            sql, parameters = queryset.query.get_compiler(self.using).as_sql()
-        except EmptyResultSet:
-            return []
-        return self._statements.rows(sql, parameters)
-
-    # -- errors
-
-    def _translated(self, error: DatabaseError, session_id: str) -> CheckpointStoreError:
-        state = getattr(error.__cause__, "sqlstate", None)
-        message = str(error)
-        if state == FOREIGN_KEY_VIOLATION or "FOREIGN KEY constraint failed" in message:
-            return SessionNotFoundError(session_id)
-        if state == UNDEFINED_TABLE or message.startswith("no such table"):
-            return ConfigurationError(f"the tables are missing in {self.using!r}: run `manage.py migrate`")
-        if state == PROGRAM_LIMIT_EXCEEDED or isinstance(error, DataError | IntegrityError):
-            return InvalidRecordError("record", f"is refused by the database ({type(error.__cause__).__name__})")
-        if isinstance(error, ProgrammingError):
-            return ConfigurationError(f"the database {self.using!r} cannot serve the store: {error}")
-        return self._unavailable(error)
-
-    def _unavailable(self, error: Exception) -> StoreUnavailableError:
-        """Drop what is broken of this thread's connection (and its pool's), so that the next call can succeed."""
-        connection = connections[self.using]
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
-            if pool := getattr(connection, "pool", None):
-                pool.check()
-        logger.warning("The database %r is unavailable: %s", self.using, type(error.__cause__ or error).__name__)
-        return StoreUnavailableError(f"the database {self.using!r} is unavailable: {error}")
+        if connection.in_atomic_block:
+            transaction.on_commit(send, using=self.using)
+        else:
+            send()
 
     # -- async
 
-    async def _run_async(self, call: Callable[[], R]) -> R:
-        """Where the async twins do their work: in threads of their own, several at a time.
+    async def run_async(self, begin: Callable[[], Steps[R]]) -> R:
+        return await self.in_djangos_thread(lambda: self.run(begin))
 
-        Where an event loop runs on behalf of a thread that is inside a transaction (Django's ``TestCase``, or
-        ``async_to_sync`` within ``atomic()``), the work is done in that thread, as part of the transaction. (Under
-        ``asyncio.run`` within ``atomic()`` it is not: Django shows a thread's connections to no loop that runs in it.)
-        """
-        if await sync_to_async(self._belongs_to_caller)():
-            return await sync_to_async(call)()
-        threads, context = _THREADS[connections[self.using].vendor], contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(threads, context.run, self._in_own_thread, call)
+    async def in_djangos_thread(self, call: Callable[[], R]) -> R:
+        """Call it in Django's thread, whose connection stays open only for whoever waits there."""
+        if django_thread.a_sync_thread_waits() or django_thread.thread_ends_with_its_request():
+            work = call
+        else:
+            django_thread.refuse_inside_atomic(self.using)
 
-    def _belongs_to_caller(self) -> bool:
-        """Asked in the thread that waits for the loop: it is in a transaction, or one of ours (a signal's receiver)."""
-        return connections[self.using].in_atomic_block or getattr(_own_thread, "at_work", False)
+            def work() -> R:
+                try:
+                    return call()
+                finally:
+                    self.close_if_obsolete()
 
-    def _in_own_thread(self, call: Callable[[], R]) -> R:
-        _own_thread.at_work = True
+        return await django_thread.in_djangos_thread(work)
+
+    async def close_async(self) -> None:
+        """Close the running loop's connections."""
+
+    async def _send_async(self, after: AfterCommit) -> None:
         try:
-            return call()
+            answers = await after.signal.asend_robust(self._sender, using=self.using, **after.arguments)
         finally:
-            _own_thread.at_work = False
-            connections[self.using].close_if_unusable_or_obsolete()
+            if not django_thread.a_sync_thread_waits():  # a receiver's connection would stay open for good
+                await sync_to_async(self.close_if_obsolete)()
+        signals.log_failures(answers)
+
+    def close_if_obsolete(self) -> None:
+        """What Django does at the end of a request."""
+        for connection in connections.all(initialized_only=True):
+            if connection.alias == self.using:
+                connection.close_if_unusable_or_obsolete()
+
+
+def log_unavailable(using: str, cause: BaseException) -> None:
+    logger.warning("The database %r is unavailable: %s", using, type(failures.driver_error(cause)).__name__)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The database's error behind ours."""
+    return error.__cause__ if isinstance(error, CheckpointStoreError) and error.__cause__ else error
+
+
+def _name(begin: Any) -> str:
+    """The method whose steps it begins."""
+    return str(begin.func.__name__)

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
-
 from obsku_checkpoint import signals, validation
-from obsku_checkpoint.clock import clock
-from obsku_checkpoint.errors import IdConflictError, SessionNotFoundError, VersionConflictError
+from obsku_checkpoint.async_twins import Steps, method, steps_of
+from obsku_checkpoint.errors import (
+    IdConflictError,
+    SessionNotFoundError,
+    StoreUnavailableError,
+    VersionConflictError,
+)
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, Source
-from obsku_checkpoint.store.calls import DatabaseStore
-from obsku_checkpoint.store.rows import Row, checkpoint_record
-from obsku_checkpoint.store.same import same_content
-from obsku_checkpoint.store.selects import BY_ID, OF_SESSION
-from obsku_checkpoint.store.sql import CHECKPOINT_COLUMNS, NAMESPACE, SESSION_ID, VERSION
+from obsku_checkpoint.store import session_clock
+from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.calls import atomic
+from obsku_checkpoint.store.rows import Row, checkpoint_record, same_content
+from obsku_checkpoint.store.sql import BY_ID, LINEAGE, OF_SESSION, columns
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import CheckpointQuerySet
 
-ID = CHECKPOINT_COLUMNS.index("id")
-CONTENT = set(CHECKPOINT_COLUMNS) - {"version", "created_at"}
+COLUMNS = columns(Checkpoint)
+ID, VERSION = map(COLUMNS.index, ("id", "version"))
+CONTENT = set(COLUMNS) - {"version", "created_at"}
+#: how often the next version is taken without the session's lock, which other writers win, and with it, which only
+#: those can win that do not lock (the npm package)
+OPTIMISTIC, LOCKED = 3, 20
 
 
 class Checkpoints(DatabaseStore):
+    @method
     def save_checkpoint(
         self,
         session_id: str,
@@ -42,55 +51,63 @@ class Checkpoints(DatabaseStore):
         cycle_state: CycleState | None = None,
         source: Source = "loop",
         id: str | None = None,
-    ) -> CheckpointRecord:
-        row: list[Any] = [
-            new_id() if id is None else validation.key("id", id),
-            session_id,
-            validation.key("namespace", namespace),
-            validation.optional_text("parent_id", parent_id),
-            None if version is None else validation.integer("version", version, low=1),
-            validation.integer("step", step),
-            validation.optional_text("node_id", node_id),
-            validation.node_results(node_results),
-            validation.pending_nodes(pending_nodes),
-            validation.cycle_state(cycle_state),
-            validation.source(source),
-        ]
+    ) -> Steps[CheckpointRecord]:
+        checkpoint: dict[str, Any] = {
+            "id": new_id() if id is None else validation.key("id", id),
+            "session_id": session_id,
+            "namespace": validation.key("namespace", namespace),
+            "parent_id": validation.optional_text("parent_id", parent_id),
+            "version": None if version is None else validation.integer("version", version, low=1),
+            "step": validation.integer("step", step),
+            "node_id": validation.optional_text("node_id", node_id),
+            "node_results": validation.node_results(node_results),
+            "pending_nodes": validation.pending_nodes(pending_nodes),
+            "cycle_state": validation.cycle_state(cycle_state),
+            "source": validation.source(source),
+        }
         if not validation.can_exist("session_id", session_id):
             raise SessionNotFoundError(session_id)
-        row.append(clock.checkpoint(session_id))
-        with self._call(session_id):
-            saved = self._statements.insert_checkpoint(row, row[-1])
-            while saved is None:
-                if stored := self._refused(row):
-                    return checkpoint_record(stored)
-                saved = self._insert_in_turn(row)
-        row[VERSION] = saved
+        row = [*checkpoint.values(), 0]
+        saved = yield from self._insert(checkpoint)
+        lost = 0
+        while saved is None:
+            if stored := (yield from self._refused(row)):
+                return checkpoint_record(stored)
+            lost += 1
+            if lost == OPTIMISTIC + LOCKED:
+                raise StoreUnavailableError(f"other writers have taken the next version {lost} times")
+            locked = lost >= OPTIMISTIC
+            saved = yield from (
+                atomic(partial(self._insert_locked, checkpoint)) if locked else self._insert(checkpoint)
+            )
+        row[VERSION], row[-1] = saved
         record = checkpoint_record(row)
-        signals.send_after_commit(signals.checkpoint_saved, type(self), using=self.using, record=record)
+        yield from self._announce(signals.checkpoint_saved, record=record)
         return record
 
-    def get_checkpoint(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> CheckpointRecord | None:
+    @method
+    def get_checkpoint(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[CheckpointRecord | None]:
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             return None
         validation.on_corrupt(on_corrupt)
-        with self._call():
-            rows = self._select(Checkpoint, (BY_ID, checkpoint_id))
+        rows = yield self._select(Checkpoint, (BY_ID, checkpoint_id))
         return checkpoint_record(rows[0], on_corrupt) if rows else None
 
+    @method
     def get_latest_checkpoint(
         self, session_id: str, namespace: str | None = None, *, on_corrupt: OnCorrupt = "raise"
-    ) -> CheckpointRecord | None:
+    ) -> Steps[CheckpointRecord | None]:
         if namespace is not None:
-            newest = self.list_checkpoints(session_id, namespace=namespace, limit=1, on_corrupt=on_corrupt)
-            return next(iter(newest), None)
+            newest = steps_of(Checkpoints.list_checkpoints)
+            found = yield from newest(self, session_id, namespace=namespace, limit=1, on_corrupt=on_corrupt)
+            return found[0] if found else None
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("session_id", session_id):
             return None
-        with self._call():
-            rows = self._statements.latest(session_id)
+        rows = yield self._sql.latest, {"session_id": session_id}
         return checkpoint_record(rows[0], on_corrupt) if rows else None
 
+    @method
     def list_checkpoints(
         self,
         session_id: str,
@@ -98,28 +115,27 @@ class Checkpoints(DatabaseStore):
         namespace: str | None = None,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
-    ) -> list[CheckpointRecord]:
+    ) -> Steps[list[CheckpointRecord]]:
         validation.on_corrupt(on_corrupt)
         count = validation.limit(limit)
         if not validation.can_exist("session_id", session_id):
             return []
-        if namespace is not None and not validation.can_exist("namespace", namespace):
+        if count == 0 or (namespace is not None and not validation.can_exist("namespace", namespace)):
             return []
-        with self._call():
-            if namespace is None:
-                checkpoints = self._checkpoints.in_session(session_id).newest_first()
-                rows = self._rows(checkpoints.values_list(*CHECKPOINT_COLUMNS)[:count])
-            else:
-                conditions = (OF_SESSION, session_id), ("namespace = %s", namespace)
-                rows = self._select(Checkpoint, *conditions, order="version DESC", limit=count)
+        if namespace is None:
+            checkpoints = self._checkpoints.in_session(session_id).newest_first()
+            rows = yield self._query(checkpoints.values_list(*COLUMNS)[:count])
+        else:
+            conditions = (OF_SESSION, session_id), ("namespace = %s", namespace)
+            rows = yield self._select(Checkpoint, *conditions, order="version DESC", limit=count)
         return [checkpoint_record(row, on_corrupt) for row in rows]
 
-    def get_lineage(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> list[CheckpointRecord]:
+    @method
+    def get_lineage(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[list[CheckpointRecord]]:
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             return []
-        with self._call():
-            rows = self._statements.lineage(checkpoint_id)
+        rows = yield LINEAGE, {"checkpoint_id": checkpoint_id}
         by_id = {row[ID]: checkpoint_record(row, on_corrupt) for row in rows}
         lineage: list[CheckpointRecord] = []
         follow: str | None = checkpoint_id
@@ -134,21 +150,23 @@ class Checkpoints(DatabaseStore):
     def _checkpoints(self) -> CheckpointQuerySet:
         return Checkpoint.objects.using(self.using).all()
 
-    def _refused(self, row: Row) -> Row | None:
+    def _insert(self, checkpoint: Mapping[str, Any]) -> Steps[tuple[int, int] | None]:
+        return self._sql.insert_checkpoint({**checkpoint, **session_clock.now()})
+
+    def _insert_locked(self, checkpoint: Mapping[str, Any]) -> Steps[tuple[int, int] | None]:
+        """Take the next version in turn: what is read after the lock is not stale."""
+        yield from self._sql.lock_session(checkpoint["session_id"])
+        return (yield from self._insert(checkpoint))
+
+    def _refused(self, row: Row) -> Steps[Row | None]:
         """Why nothing was inserted: the stored row of a retried write; None where another took the next version."""
-        id, session_id, version = row[ID], row[SESSION_ID], row[VERSION]
-        if stored := self._select(Checkpoint, (BY_ID, id)):
+        id, session_id, namespace, version = row[ID], row[1], row[2], row[VERSION]
+        if stored := (yield self._select(Checkpoint, (BY_ID, id))):
             if version not in (None, stored[0][VERSION]) or not same_content(Checkpoint, stored[0], row, CONTENT):
                 raise IdConflictError("Checkpoint", id)
-            return stored[0]
-        if not self._select(Session, (BY_ID, session_id), column="id"):
+            return stored[0]  # type: ignore[no-any-return]  # a row
+        if not (yield self._select(Session, (BY_ID, session_id), column="id")):
             raise SessionNotFoundError(session_id)
         if version is not None:
-            raise VersionConflictError(session_id, row[NAMESPACE], version)
+            raise VersionConflictError(session_id, namespace, version)
         return None
-
-    def _insert_in_turn(self, row: Row) -> int | None:
-        """Take the next version after those who queue for it; None where one who did not queue was faster."""
-        with transaction.atomic(using=self.using):
-            self._statements.wait_for_version(row[SESSION_ID], row[NAMESPACE])
-            return self._statements.insert_checkpoint(row, row[-1])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, make_dataclass
 from typing import Any, TypeVar
 
-from obsku_checkpoint.codec import loads
+from django.db import models
+
+from obsku_checkpoint.codec import canonical, loads
 from obsku_checkpoint.corruption import corrupt_value
 from obsku_checkpoint.errors import CheckpointCorruptionError
-from obsku_checkpoint.fields import from_milliseconds, read_moment
+from obsku_checkpoint.fields import JsonPlusField, from_milliseconds, read_moment
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import (
     JSON_PLUS,
@@ -128,3 +130,22 @@ def _value(column: str, stored: Any) -> Any:
     if column == "pending_nodes" and stored is None:
         return []
     return loads(stored) if column in JSON_PLUS and stored is not None else stored
+
+
+def same_content(model: type[models.Model], stored: Row, given: Row, columns: Collection[str]) -> bool:
+    """Whether a retried write says what is stored: the raw values of ``columns`` are equal, those of JSON columns
+    regardless of white space and the order of keys.
+    """
+    for field, one, other in zip(model._meta.concrete_fields, stored, given, strict=True):
+        if field.column in columns and one != other and not (isinstance(field, JsonPlusField) and _equal(one, other)):
+            return False
+    return True
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return False
+    try:
+        return canonical(one) == canonical(other)
+    except CheckpointCorruptionError:
+        return False

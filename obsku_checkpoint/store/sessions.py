@@ -7,26 +7,30 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from obsku_checkpoint import signals, validation
-from obsku_checkpoint.clock import clock
-from obsku_checkpoint.errors import IdConflictError, SessionNotFoundError
+from obsku_checkpoint.async_twins import Steps, method, steps_of
+from obsku_checkpoint.errors import IdConflictError, SessionInUseError, SessionNotFoundError
 from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.protocols import UNSET, OnCorrupt, Unset
-from obsku_checkpoint.records import SessionRecord
-from obsku_checkpoint.store.calls import DatabaseStore
-from obsku_checkpoint.store.rows import Row, session_record
-from obsku_checkpoint.store.same import same_content
-from obsku_checkpoint.store.selects import BY_ID
+from obsku_checkpoint.records import Resumption, SessionRecord
+from obsku_checkpoint.store import session_clock
+from obsku_checkpoint.store.calls import Write
+from obsku_checkpoint.store.checkpoints import Checkpoints
+from obsku_checkpoint.store.messages import Messages
+from obsku_checkpoint.store.rows import Row, same_content, session_record
+from obsku_checkpoint.store.sql import BY_ID, DELETE_SESSION, INSERT_SESSION, UPDATE_SESSION, columns
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import SessionQuerySet
 
 NEWEST_FIRST = "updated_at DESC, id DESC"
 CONTENT = ("workspace_id", "title", "directory", "metadata")
+COLUMNS = columns(Session)
 
 
-class Sessions(DatabaseStore):
+class Sessions(Messages, Checkpoints):
+    @method
     def create_session(
         self,
         directory: str,
@@ -35,10 +39,11 @@ class Sessions(DatabaseStore):
         workspace_id: str | None = None,
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
-    ) -> SessionRecord:
+    ) -> Steps[SessionRecord]:
         row = self._new_session(id, directory, title, workspace_id, metadata)
-        return self._inserted(row) or self._repeated(row)
+        return (yield from self._inserted(row)) or (yield from self._repeated(row))
 
+    @method
     def get_or_create_session(
         self,
         session_id: str,
@@ -47,21 +52,27 @@ class Sessions(DatabaseStore):
         title: str | None = None,
         workspace_id: str | None = None,
         metadata: dict[str, Any] | None = None,
-    ) -> SessionRecord:
+    ) -> Steps[SessionRecord]:
         row = self._new_session(session_id, directory, title, workspace_id, metadata)
-        stored = self.get_session(session_id) or self._inserted(row) or self.get_session(session_id)
+        find = steps_of(Sessions.get_session)
+        stored = (
+            (yield from find(self, session_id))
+            or (yield from self._inserted(row))
+            or (yield from find(self, session_id))
+        )
         if stored is None:  # deleted between the two: the caller's next try makes it
             raise SessionNotFoundError(session_id)
         return stored
 
-    def get_session(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> SessionRecord | None:
+    @method
+    def get_session(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[SessionRecord | None]:
         if not validation.can_exist("session_id", session_id):
             return None
         validation.on_corrupt(on_corrupt)
-        with self._call():
-            rows = self._select(Session, (BY_ID, session_id))
+        rows = yield self._select(Session, (BY_ID, session_id))
         return session_record(rows[0], on_corrupt) if rows else None
 
+    @method
     def list_sessions(
         self,
         workspace_id: str | None = None,
@@ -69,7 +80,7 @@ class Sessions(DatabaseStore):
         before: datetime | None = None,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
-    ) -> list[SessionRecord]:
+    ) -> Steps[list[SessionRecord]]:
         validation.on_corrupt(on_corrupt)
         conditions: list[Sequence[Any]] = []
         if workspace_id is not None:
@@ -78,10 +89,10 @@ class Sessions(DatabaseStore):
             conditions.append(("workspace_id = %s", workspace_id))
         if (moment := validation.moment("before", before)) is not None:
             conditions.append(("updated_at < %s", first_millisecond(moment)))
-        with self._call():
-            rows = self._select(Session, *conditions, order=NEWEST_FIRST, limit=validation.limit(limit))
+        rows = yield self._select(Session, *conditions, order=NEWEST_FIRST, limit=validation.limit(limit))
         return [session_record(row, on_corrupt) for row in rows]
 
+    @method
     def search_sessions(
         self,
         query: str,
@@ -89,18 +100,20 @@ class Sessions(DatabaseStore):
         *,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
-    ) -> list[SessionRecord]:
+    ) -> Steps[list[SessionRecord]]:
         wanted = validation.can_exist("query", query)
         if workspace_id is not None:
             wanted = validation.can_exist("workspace_id", workspace_id) and wanted
         if not wanted:
             return []
         validation.on_corrupt(on_corrupt)
+        if (count := validation.limit(limit)) == 0:
+            return []
         sessions = self._sessions.in_workspace(workspace_id).matching(query).newest_first()
-        with self._call():
-            rows = self._rows(sessions[: validation.limit(limit)])
+        rows = yield self._query(sessions[:count])
         return [session_record(row, on_corrupt) for row in rows]
 
+    @method
     def update_session(
         self,
         session_id: str,
@@ -109,23 +122,40 @@ class Sessions(DatabaseStore):
         directory: str | Unset = UNSET,
         workspace_id: str | Unset | None = UNSET,
         metadata: dict[str, Any] | Unset | None = UNSET,
-    ) -> SessionRecord:
+    ) -> Steps[SessionRecord]:
         changes = validation.session_changes(
             title=title, directory=directory, workspace_id=workspace_id, metadata=metadata
         )
         if not validation.can_exist("session_id", session_id):
             raise SessionNotFoundError(session_id)
-        with self._call():
-            row = self._statements.update_session(session_id, changes, clock.activity(session_id))
-        if row is None:
+        given = {f"set_{column}": column in changes for column in CONTENT}
+        values = {column: changes.get(column) for column in CONTENT}
+        rows = yield Write(UPDATE_SESSION, {"session_id": session_id, **session_clock.now(), **given, **values})
+        if not rows:
             raise SessionNotFoundError(session_id)
-        return session_record(row, "keep")  # it is written: a corrupt column must not hide that
+        return session_record(rows[0], "keep")  # it is written: a corrupt column must not hide that
 
-    def delete_session(self, session_id: str) -> bool:
+    @method
+    def delete_session(self, session_id: str) -> Steps[bool]:
         if not validation.can_exist("session_id", session_id):
             return False
-        with self._call():
-            return self._statements.delete_session(session_id)
+        try:
+            rows = yield Write(DELETE_SESSION, {"session_id": session_id})
+        except SessionInUseError as error:
+            raise SessionInUseError(session_id, error.by) from error.__cause__
+        return bool(rows)
+
+    @method
+    def continue_latest(
+        self, workspace_id: str | None = None, *, on_corrupt: OnCorrupt = "raise"
+    ) -> Steps[Resumption | None]:
+        sessions = yield from steps_of(Sessions.list_sessions)(self, workspace_id, limit=1, on_corrupt=on_corrupt)
+        for session in sessions:
+            messages = yield from steps_of(Messages.get_messages)(self, session.id, on_corrupt=on_corrupt)
+            find = steps_of(Checkpoints.get_latest_checkpoint)
+            checkpoint = yield from find(self, session.id, on_corrupt=on_corrupt)
+            return Resumption(session=session, messages=messages, checkpoint=checkpoint)
+        return None
 
     # -- rows
 
@@ -137,7 +167,7 @@ class Sessions(DatabaseStore):
         self, id: str | None, directory: str, title: str | None, workspace_id: str | None, metadata: Any
     ) -> Row:
         id = new_id() if id is None else validation.key("id", id)
-        now = clock.activity(id)
+        now = session_clock.now()["now"]
         return [
             id,
             validation.optional_key("workspace_id", workspace_id),
@@ -148,20 +178,18 @@ class Sessions(DatabaseStore):
             validation.metadata(metadata),
         ]
 
-    def _inserted(self, row: Row) -> SessionRecord | None:
-        with self._call():
-            inserted = self._statements.insert_session(row)
+    def _inserted(self, row: Row) -> Steps[SessionRecord | None]:
+        inserted = yield Write(INSERT_SESSION, dict(zip(COLUMNS, row, strict=True)))
         if not inserted:
             return None
         record = session_record(row)
-        signals.send_after_commit(signals.session_created, type(self), using=self.using, record=record)
+        yield from self._announce(signals.session_created, record=record)
         return record
 
-    def _repeated(self, row: Row) -> SessionRecord:
+    def _repeated(self, row: Row) -> Steps[SessionRecord]:
         """A retried write returns what the first one stored."""
         id = row[0]
-        with self._call():
-            stored = self._select(Session, (BY_ID, id))
+        stored = yield self._select(Session, (BY_ID, id))
         if not stored or not same_content(Session, stored[0], row, CONTENT):
             raise IdConflictError("Session", id)
         return session_record(stored[0], "keep")

@@ -269,7 +269,7 @@ class ValueConformance(ConformanceBase):
         assert len(id) == 500
         assert subject.get_checkpoint(id) == saved
         assert subject.get_latest_checkpoint(id, id) == saved
-        assert subject.list_sessions(id) == [session]
+        assert [listed.id for listed in subject.list_sessions(id)] == [session.id]
 
     def test_ids_differ_by_case_and_by_spaces(self, subject: CheckpointStore) -> None:
         id = f"id-{unique()}"

@@ -12,6 +12,7 @@ from django.db import connections
 from django.urls import reverse
 
 from obsku_checkpoint.store import DjangoCheckpointStore
+from obsku_checkpoint.testing.base import pass_by
 from tests.api.conftest import Client
 
 SESSIONS = "/api/sessions/"
@@ -123,7 +124,10 @@ def test_other_types_of_body_and_answer_are_refused(api: Client) -> None:
 
 
 def test_sessions_are_filtered(api: Client, store: DjangoCheckpointStore, workspace: str) -> None:
-    made = [store.create_session(f"/repo/{n}", title=title, workspace_id=workspace) for n, title in enumerate("ABC")]
+    made = []
+    for number, title in enumerate("ABC"):
+        made.append(store.create_session(f"/repo/{number}", title=title, workspace_id=workspace))
+        pass_by(made[-1].updated_at)
 
     def found(**parameters: str) -> str:
         answer = api.get(SESSIONS, {"workspace_id": workspace, **parameters})
@@ -134,7 +138,7 @@ def test_sessions_are_filtered(api: Client, store: DjangoCheckpointStore, worksp
     assert found() == "CBA"
     assert found(search="REPO/1") == "B"
     assert found(search="%") == ""
-    assert found(updated_after=middle) == "C"
+    assert found(updated_after=middle) == "CB"
     assert found(updated_before=middle) == "A"
     assert found(limit="2") == "CB"
     assert found(workspace_id="") == "" or store.list_sessions("")

@@ -280,15 +280,14 @@ def test_all_are_served_by_one_statement_an_interval_and_none_when_nobody_listen
 ) -> None:
     other = store.create_session("/").id
     statements: list[tuple[str, int]] = []
-    kind = type(poller.poller(store.using).news._statements)
-    rows = kind.rows
+    news = poller.poller(store.using).news
+    read = news.read
 
-    def counted(self: Any, sql: str, parameters: Any) -> Any:
-        if "watched" in sql:
-            statements.append((threading.current_thread().name, len(json.loads(parameters[0]))))
-        return rows(self, sql, parameters)
+    def counted(watched: Any) -> Any:
+        statements.append((threading.current_thread().name, len(watched)))
+        return read(watched)
 
-    monkeypatch.setattr(kind, "rows", counted)
+    monkeypatch.setattr(news, "read", counted)
 
     def asked() -> list[int]:
         return [count for thread, count in statements if thread == "obsku-checkpoint-stream"]

@@ -40,7 +40,7 @@ class MemoryStore(CheckpointStore):
     #: how many checkpoints there are
     saved: int = 0
 
-    async def _run_async(self, call: Callable[[], R]) -> R:
+    async def _in_thread(self, call: Callable[[], R]) -> R:
         return call()  # nothing to wait for
 
     def stopped_after(self, number: int) -> MemoryStore:

@@ -1,0 +1,258 @@
+"""How a call reaches PostgreSQL: over Django's connection with statements of our own making, and natively async."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import psycopg
+from django.db import connections
+from django.db.backends.postgresql.base import Cursor, DatabaseWrapper, ServerBindingCursor
+from django.db.backends.signals import connection_created
+from django.db.utils import load_backend
+from psycopg import sql
+
+from obsku_checkpoint import conf
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.errors import CheckpointStoreError, StoreUnavailableError
+from obsku_checkpoint.store import django_thread, failures, pools, prepared_statements
+from obsku_checkpoint.store.calls import ATTEMPTS, Atomic, Call, Calls, Write, cause_of, log_unavailable
+
+R = TypeVar("R")
+
+#: seconds that a call waits for a connection of its loop
+TIMEOUT = 30.0
+
+#: what a backend does for each connection or statement; one that overrides these does something that we would leave out
+METHODS = (
+    "_cursor", "cursor", "create_cursor", "make_cursor", "_prepare_cursor", "connect", "get_new_connection",
+    "get_connection_params", "init_connection_state", "_configure_connection",
+)  # fmt: skip
+#: backends that override them for nothing that concerns us: PostGIS registers types, ours has a pool
+HARMLESS = ("django.contrib.gis.db.backends.postgis.base", "obsku_checkpoint.pooled_postgresql.base")
+
+
+def is_djangos_own(backend: type[Any]) -> bool:
+    """Whether the backend does what Django's does. By identity: tools patch methods of Django's class itself."""
+    known = [DatabaseWrapper, *(sys.modules[name].DatabaseWrapper for name in HARMLESS if name in sys.modules)]
+    return all(any(getattr(backend, name, None) is getattr(base, name, None) for base in known) for name in METHODS)
+
+
+class PostgresCalls(Calls):
+    def __init__(
+        self,
+        using: str,
+        sender: type,
+        *,
+        gives_back: bool,
+        async_size: int | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        """``async_size`` connections at most for each event loop, by default the setting ``ASYNC_MAX_CONNECTIONS``."""
+        super().__init__(using, sender, gives_back=gives_back)
+        self._async_size = async_size
+        self._timeout = timeout
+
+    # -- sync
+
+    def _cursor(self, connection: Any) -> Any:
+        """psycopg's own cursor, so that the server binds and prepares, under Django's wrapper; with all that Django's
+        `_cursor` does. Django's own where somebody watches: the log of queries, a tool that replaces ``cursor`` on the
+        connection or the driver's ``cursor_factory``, a backend that is not Django's.
+        """
+        if not is_djangos_own(type(connection)) or connection.queries_logged or "cursor" in vars(connection):
+            return connection.cursor()
+        connection.close_if_health_check_failed()
+        connection.ensure_connection()
+        driver = connection.connection
+        if driver.cursor_factory not in (Cursor, ServerBindingCursor):
+            return connection.cursor()
+        with connection.wrap_database_errors:
+            connection.validate_thread_sharing()
+            if not prepared_statements.is_ready(driver):
+                self._name_statements(connection, driver)
+            return connection.make_cursor(psycopg.Cursor(driver))
+
+    def _name_statements(self, connection: Any, driver: psycopg.Connection[Any]) -> None:
+        decided, threshold = prepared_statements.decided_threshold(connection.settings_dict)
+        if not decided:
+            threshold = prepared_statements.THRESHOLD
+            if prepared_statements.asks_for_pooler(self.using):
+                ((pid,),) = driver.execute(prepared_statements.BACKEND_PID).fetchall()
+                prepared_statements.told_backend_pid(self.using, driver, pid)
+        prepared_statements.name_by_text(self.using, driver, threshold)
+
+    def _before(self, connection: Any) -> None:
+        """Ask a connection that was idle while another of this process broke, rather than fail with it."""
+        known = pools.breakages(self.using)
+        seen = vars(connection).setdefault("_obsku_breakages", known)
+        if seen != known:
+            vars(connection)["_obsku_breakages"] = known
+            if connection.connection is not None and not connection.in_atomic_block and not connection.is_usable():
+                connection.close()
+
+    def _may_repeat(self, connection: Any, state: str, attempts: int) -> bool:
+        driver = connection.connection
+        if state in failures.STATEMENT_LOST and driver is not None:
+            return prepared_statements.give_up(self.using, driver)
+        return super()._may_repeat(connection, state, attempts)
+
+    def _drop_broken(self, connection: Any, state: str) -> None:
+        was_open = connection.connection is not None
+        if state == failures.READ_ONLY:
+            connection.close()  # a URL of several hosts may lead to the primary now
+        super()._drop_broken(connection, state)
+        if was_open and connection.connection is None:
+            vars(connection)["_obsku_breakages"] = pools.count_breakage(self.using)
+
+    def _interrupted(self, connection: Any) -> None:
+        driver = connection.connection
+        if driver is None or connection.in_atomic_block:
+            return
+        if driver.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            pools.finish(driver)  # the answer to the statement is still to come: nobody could use it
+            connection.close()
+
+    # -- async
+
+    def over_django(self) -> bool:
+        """Whether an async call has to see what Django's connection sees, or a loop cannot serve psycopg."""
+        return (
+            django_thread.a_sync_thread_waits()
+            or not is_djangos_own(self._backend)
+            or conf.current().ASYNC == "django"
+            or any(not _is_djangos(receiver) for receiver in connection_created.receivers)
+            or type(asyncio.get_running_loop()).__name__ == "ProactorEventLoop"  # psycopg refuses it
+        )
+
+    @functools.cached_property
+    def _backend(self) -> type[Any]:
+        backend: type[Any] = load_backend(connections.settings[self.using]["ENGINE"]).DatabaseWrapper
+        return backend
+
+    async def run_async(self, begin: Callable[[], Steps[R]]) -> R:
+        if self.over_django():
+            try:
+                return await super().run_async(begin)
+            except django_thread.OutlivedError:
+                if not is_djangos_own(self._backend):
+                    raise
+        pool = pools.of_running_loop(self.using) or self._new_pool()
+        attempts = 0
+        while True:
+            steps = begin()
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # of a generator whose end typeshed does not know
+            call = Call(depth=0)
+            attempts += 1
+            try:
+                connection = await pool.take()
+                try:
+                    result = await self._carried_out_async(connection, steps, call, step)
+                except CheckpointStoreError as error:
+                    if self._may_repeat_async(connection, failures.sqlstate(cause_of(error)), attempts):
+                        continue
+                    raise
+                finally:
+                    pool.give(connection)
+            except psycopg.Error as error:  # of connecting
+                failure = failures.translated(error, self.using, committing=False)
+                log_unavailable(self.using, error)
+                raise failure from error
+            except StoreUnavailableError as error:
+                log_unavailable(self.using, cause_of(error))
+                raise
+            for after in call.signals:
+                await self._send_async(after)
+            return result
+
+    async def _carried_out_async(
+        self, connection: psycopg.AsyncConnection[Any], steps: Steps[R], call: Call, step: Any = None
+    ) -> R:
+        try:
+            if step is None:
+                step = next(steps)
+            while True:
+                try:
+                    answer = await self._answer_async(connection, step, call)
+                except psycopg.Error as error:
+                    failure = failures.translated(error, self.using, committing=call.committing)
+                    failure.__cause__ = error
+                    step = steps.throw(failure)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # as above
+
+    async def _answer_async(self, connection: psycopg.AsyncConnection[Any], step: Any, call: Call) -> Any:
+        kind = type(step)
+        if kind is tuple or kind is Write:
+            if kind is Write:
+                call.writes()
+            cursor = connection.cursor()
+            await cursor.execute(*step)
+            return await cursor.fetchall() if cursor.description else []
+        if kind is Atomic:
+            call.depth += 1
+            async with connection.transaction():
+                result = await self._carried_out_async(connection, step.begin(), call)
+                call.commits()
+                return result
+        call.signals.append(step)
+        return None
+
+    def _may_repeat_async(self, connection: psycopg.AsyncConnection[Any], state: str, attempts: int) -> bool:
+        if state == failures.READ_ONLY:
+            connection.pgconn.finish()  # a URL of several hosts may lead to the primary now
+        if state in failures.STATEMENT_LOST:
+            return prepared_statements.give_up(self.using, connection)
+        return state in failures.REPEATED and attempts < ATTEMPTS
+
+    # -- the connections of a loop
+
+    def _new_pool(self) -> pools.LoopPool:
+        django_thread.refuse_inside_atomic(self.using)
+        size = self._async_size or conf.current().ASYNC_MAX_CONNECTIONS
+        return pools.LoopPool(self.using, size=size, timeout=self._timeout, connect=self._connector())
+
+    def _connector(self) -> Callable[[], Any]:
+        """What opens an async connection as Django's backend would open its own."""
+        using = self.using
+        backend = connections.create_connection(using)
+        parameters = backend.get_connection_params()
+        for name in ("cursor_factory", "context", "prepare_threshold"):
+            parameters.pop(name, None)
+        options = backend.settings_dict["OPTIONS"]
+        decided, threshold = prepared_statements.decided_threshold(backend.settings_dict)
+        if not decided:
+            threshold = prepared_statements.THRESHOLD
+
+        async def connect() -> psycopg.AsyncConnection[Any]:
+            connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+            if not decided and prepared_statements.asks_for_pooler(using):
+                ((pid,),) = await (await connection.execute(prepared_statements.BACKEND_PID)).fetchall()
+                prepared_statements.told_backend_pid(using, connection, pid)
+            prepared_statements.name_by_text(using, connection, threshold)
+            if "isolation_level" in options:
+                await connection.set_isolation_level(psycopg.IsolationLevel(options["isolation_level"]))
+            if role := options.get("assume_role"):
+                await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+            return connection
+
+        return connect
+
+    async def close_async(self) -> None:
+        if pool := pools.of_running_loop(self.using):
+            pool.close_free()
+
+
+def _is_djangos(receiver: Any) -> bool:
+    """Whether a receiver of `connection_created` is one of Django's own apps', or one that is gone."""
+    function = receiver[1]() if isinstance(receiver[1], weakref.ReferenceType) else receiver[1]
+    return function is None or function.__module__.startswith("django.")
