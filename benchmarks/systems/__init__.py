@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache" / "benchmarks"
+#: of this repository: what the system "before" is
+REVISION_VARIABLE = "BENCHMARK_BEFORE"
 NPM_PACKAGE = "@obsku/checkpoint-postgres@0.2.3"
 
 
@@ -55,6 +58,19 @@ def _npm_package() -> list[str]:
     return [str(bun), "run", str(Path(__file__).parent / "npm_package.js"), str(entry)]
 
 
+def _before() -> list[str]:
+    """The package at another revision (`REVISION_VARIABLE`), so that a change is measured in one run."""
+    revision = os.environ.get(REVISION_VARIABLE)
+    if not revision:
+        raise CannotBeInstalledError(f"no revision is given in {REVISION_VARIABLE}")
+    folder = CACHE / "before"
+    if folder.exists():
+        _run(["git", "worktree", "remove", "--force", str(folder)])
+    _run(["git", "worktree", "prune"])
+    _run(["git", "worktree", "add", "--force", "--detach", str(folder), revision])
+    return ["env", f"PYTHONPATH={folder}", sys.executable, str(folder / "benchmarks" / "systems" / "ours.py")]
+
+
 def _run(command: list[str], folder: Path | None = None) -> None:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
@@ -82,6 +98,8 @@ SYSTEMS = {
         System("ours-async", "DjangoCheckpointStore, async", _here("ours"), environment={"BENCHMARK_FORM": "async"}),
         System("ours-pool", "PostgresCheckpointStore", _here("ours"), environment={"BENCHMARK_FORM": "pool"}),
         System("limit", "the least possible with psycopg", _here("limit")),
+        System("before", "DjangoCheckpointStore before the change", _before),
+        System("limit-async", "our statements by hand on psycopg's async pool", _here("limit_async")),
         System("ours-sqlite", "DjangoCheckpointStore, SQLite", _here("ours"), database="sqlite"),
         System("limit-sqlite", "the least possible with sqlite3", _here("limit_sqlite"), database="sqlite"),
         System("npm", f"{NPM_PACKAGE} on Bun", _npm_package),

@@ -2,7 +2,7 @@
 
 A method of the store is a generator (`obsku_checkpoint.async_twins`) of these steps:
 
-* ``(sql, parameters)`` reads, and `Write` writes: a statement goes out, and its rows come back
+* ``(sql, parameters)`` reads, and `Write` writes: a statement that returns rows goes out, and they come back
 * `Atomic`: steps that are one transaction; what they return comes back
 * `AfterCommit`: a signal, sent when all is written
 
@@ -162,7 +162,7 @@ class Calls:
                 call.writes()
             with self._cursor(connection) as cursor:
                 cursor.execute(*step)
-                return cursor.fetchall() if cursor.description else []
+                return cursor.fetchall()
         if kind is Atomic:
             call.depth += 1
             with transaction.atomic(using=self.using):

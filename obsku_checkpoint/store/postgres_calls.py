@@ -36,6 +36,7 @@ METHODS = (
 HARMLESS = ("django.contrib.gis.db.backends.postgis.base", "obsku_checkpoint.pooled_postgresql.base")
 
 
+@functools.cache
 def is_djangos_own(backend: type[Any]) -> bool:
     """Whether the backend does what Django's does. By identity: tools patch methods of Django's class itself."""
     known = [DatabaseWrapper, *(sys.modules[name].DatabaseWrapper for name in HARMLESS if name in sys.modules)]
@@ -197,7 +198,7 @@ class PostgresCalls(Calls):
                 call.writes()
             cursor = connection.cursor()
             await cursor.execute(*step)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall()
         if kind is Atomic:
             call.depth += 1
             async with connection.transaction():
