@@ -48,5 +48,5 @@ $(VENV)/.base: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q -e ".[api,client]" --group dev
+	$(BIN)/python -m pip install -q -e ".[api,client,postgres]" --group dev
 	@touch $@ $(VENV)/.base

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connections
+from psycopg import sql
 
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.postgres import PostgresCheckpointStore
@@ -78,6 +83,20 @@ def test_without_a_connection_string_the_message_says_where_it_is_looked_for(
         PostgresCheckpointStore("dbname=x", colour="blue")
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"max_size": 0}, {"max_size": "10"}, {"min_size": 3, "max_size": 2}, {"min_size": -1}, {"timeout": "x"},
+        {"timeout": 0}, {"timeout": True}, {"prepare_threshold": -1}, {"prepare_threshold": "5"}, {"check": print},
+        {"kwargs": {}}, {"configure": print}, {"open": True}, {"reconnect_timeout": 2}, {"connection_class": object},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_option_that_cannot_be_used_is_refused_by_its_name(option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(option))):
+        PostgresCheckpointStore("dbname=x", **option)
+
+
 def test_a_connection_string_that_cannot_be_read_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         PostgresCheckpointStore("postgresql://user:hunter%ZZ@host/db")
@@ -138,3 +157,81 @@ def test_tables_can_live_in_a_schema_of_their_own(postgres_database: Any) -> Non
         store.create_session(".")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM agents.sessions").fetchone() == (1,)
+
+
+def test_in_a_schema_before_others_the_tables_of_the_others_are_not_taken_for_its_own(postgres_database: Any) -> None:
+    url = postgres_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE SCHEMA a")
+        connection.execute("CREATE SCHEMA c")
+    with PostgresCheckpointStore(f"{url} options='-c search_path=a'") as store:
+        store.setup()
+        store.create_session(".")
+    with PostgresCheckpointStore(f"{url} options='-c search_path=c,a'") as store:
+        store.setup()
+        assert store.list_sessions() == []
+        with psycopg.connect(url) as connection:
+            found = connection.execute(
+                "SELECT to_regclass('c.sessions'), to_regclass('c.django_migrations')"
+            ).fetchone()
+        assert found is not None
+        assert None not in found
+
+
+def test_a_schema_that_does_not_exist_is_told(postgres_database: Any) -> None:
+    with (
+        PostgresCheckpointStore(f"{postgres_database()} options='-c search_path=nowhere'") as store,
+        pytest.raises(ConfigurationError, match="no schema of the search_path"),
+    ):
+        store.setup()
+
+
+@pytest.fixture
+def role(postgres_database: Any) -> Iterator[tuple[str, str]]:
+    """An empty database, and a connection string of a role without rights to it."""
+    url, name = postgres_database(), f"reader_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+        yield url, f"{url} user={name}"
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def test_a_role_without_rights_is_told_what_it_lacks_only_where_something_is_to_be_done(role: tuple[str, str]) -> None:
+    url, restricted = role
+    with PostgresCheckpointStore(restricted) as store:
+        with pytest.raises(ConfigurationError, match="may not create in the schema 'public'"):
+            store.setup()
+        with PostgresCheckpointStore(url) as owner:
+            owner.setup()
+        store.setup()
+
+
+def test_setting_up_a_finished_database_changes_nothing_in_it(postgres_database: Any) -> None:
+    url = postgres_database()
+    with PostgresCheckpointStore(url) as store, psycopg.connect(url, autocommit=True) as connection:
+        store.setup()
+        before = connection.execute("SELECT pg_current_xact_id_if_assigned(), count(*) FROM pg_locks").fetchone()
+        store.setup()
+        assert connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
+        assert before is not None
+
+
+def test_a_store_that_is_dropped_takes_its_connections_with_it(postgres_database: Any) -> None:
+    url = postgres_database()
+    store = PostgresCheckpointStore(url)
+    store.setup()
+    using = store.using
+    del store
+    gc.collect()
+    assert using not in connections.settings
+    with psycopg.connect(url) as connection:
+        for _ in range(50):
+            others = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'"
+            ).fetchone()
+            if others == (0,):
+                break
+            time.sleep(0.1)
+    assert others == (0,)

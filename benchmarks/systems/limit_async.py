@@ -50,7 +50,8 @@ class LimitAsync:
             await self.pool.open(wait=True)
         async with self.pool.connection() as connection:
             cursor = await connection.execute(sql.encode(), parameters)
-            return await cursor.fetchall()
+            rows: list[Any] = await cursor.fetchall()
+            return rows
 
     async def save(self, parameters: Parameters, client: int, turn: int) -> Any:
         checkpoint = {

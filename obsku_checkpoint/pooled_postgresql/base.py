@@ -24,7 +24,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
         """Django's ``atomic()`` switches it off when it begins and on when it has ended."""
-        super().set_autocommit(autocommit, *args, **kwargs)
-        ended, self._in_transaction = self._in_transaction and autocommit, not autocommit
+        ended, self._in_transaction = self._in_transaction and autocommit, False
+        super().set_autocommit(autocommit, *args, **kwargs)  # it may have to connect, which calls this once more
+        self._in_transaction = not autocommit
         if ended:
             self.close()

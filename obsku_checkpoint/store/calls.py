@@ -158,9 +158,9 @@ class Calls:
     def _answer(self, connection: Any, step: Any, call: Call) -> Any:
         kind = type(step)
         if kind is tuple or kind is Write:
-            if kind is Write:
-                call.writes()
             with self._cursor(connection) as cursor:
+                if kind is Write:
+                    call.writes()
                 cursor.execute(*step)
                 return cursor.fetchall()
         if kind is Atomic:

@@ -36,11 +36,17 @@ METHODS = (
 HARMLESS = ("django.contrib.gis.db.backends.postgis.base", "obsku_checkpoint.pooled_postgresql.base")
 
 
-@functools.cache
+_is_djangos_own: dict[type[Any], bool] = {}
+
+
 def is_djangos_own(backend: type[Any]) -> bool:
     """Whether the backend does what Django's does. By identity: tools patch methods of Django's class itself."""
-    known = [DatabaseWrapper, *(sys.modules[name].DatabaseWrapper for name in HARMLESS if name in sys.modules)]
-    return all(any(getattr(backend, name, None) is getattr(base, name, None) for base in known) for name in METHODS)
+    if backend not in _is_djangos_own:
+        known = [DatabaseWrapper, *(sys.modules[name].DatabaseWrapper for name in HARMLESS if name in sys.modules)]
+        _is_djangos_own[backend] = all(
+            any(getattr(backend, name, None) is getattr(base, name, None) for base in known) for name in METHODS
+        )
+    return _is_djangos_own[backend]
 
 
 class PostgresCalls(Calls):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from django.db import connections
@@ -11,6 +12,16 @@ from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 from obsku_checkpoint.testing import CheckpointStoreConformance, Corrupt
+from obsku_checkpoint.testing.base import Mode
+
+
+def corrupt_through_django(store: DjangoCheckpointStore) -> Corrupt:
+    def corrupt(table: str, id: str | int, column: str, text: str) -> None:
+        with connections[store.using].cursor() as cursor:
+            cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [text, id])
+
+    return corrupt
+
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
 
@@ -23,11 +34,7 @@ class TestDjangoStore(CheckpointStoreConformance):
 
     @pytest.fixture
     def corrupt(self, store: DjangoCheckpointStore) -> Corrupt:
-        def corrupt(table: str, id: str | int, column: str, text: str) -> None:
-            with connections[store.using].cursor() as cursor:
-                cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [text, id])
-
-        return corrupt
+        return corrupt_through_django(store)
 
     def thread_ends(self, store: CheckpointStore) -> None:
         connections.close_all()
@@ -50,3 +57,23 @@ class TestStoreWithoutProject(CheckpointStoreConformance):
     @pytest.fixture
     def corrupt(self, corrupt_in_database_of_its_own: Corrupt) -> Corrupt:
         return corrupt_in_database_of_its_own
+
+
+class TestInDjangosThread(CheckpointStoreConformance):
+    """Async calls over Django's connection, as the setting ``ASYNC`` has it; ``-k postgres`` selects it, too."""
+
+    @pytest.fixture(params=["async"])
+    def mode(self, request: pytest.FixtureRequest) -> Mode:
+        return cast("Mode", request.param)
+
+    @pytest.fixture(params=["postgres"])
+    def store(self, committed: None, settings: Any, request: pytest.FixtureRequest) -> CheckpointStore:
+        settings.OBSKU_CHECKPOINT = {"ASYNC": "django"}
+        return DjangoCheckpointStore(using=request.param)
+
+    @pytest.fixture
+    def corrupt(self, store: DjangoCheckpointStore) -> Corrupt:
+        return corrupt_through_django(store)
+
+    def thread_ends(self, store: CheckpointStore) -> None:
+        connections.close_all()
