@@ -21,12 +21,12 @@ from django.db.migrations.executor import MigrationExecutor
 
 from obsku_checkpoint import routers
 from obsku_checkpoint.errors import ConfigurationError
+from obsku_checkpoint.extras import require
 
-try:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-except ImportError as error:
-    raise ConfigurationError("PostgreSQL needs psycopg: pip install 'django-obsku-checkpoint[postgres]'") from error
+require("postgres", "psycopg")
+
+import psycopg  # noqa: E402 - it is looked for first
+from psycopg.conninfo import conninfo_to_dict  # noqa: E402 - as well
 
 APP = "obsku_checkpoint"
 URL_VARIABLE = "POSTGRES_URL"

@@ -19,7 +19,6 @@ from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.test_faults import hang_up
 
-
 pytestmark = pytest.mark.usefixtures("committed")
 
 

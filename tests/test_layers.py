@@ -12,7 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "async_twins", "ids", "codec_surrogates", "paths", "plain_text"},
+    {"errors", "records", "async_twins", "extras", "ids", "codec_surrogates", "paths", "plain_text"},
     {"codec_tags"},
     {"codec"},
     {"protocols", "validation", "corruption"},

@@ -97,3 +97,67 @@ print(obsku_checkpoint.__file__, [message.content for message in store.get_messa
 """
     output = run("-c", code, cwd=tmp_path, **environment)
     assert output.strip() == f"{installed / 'obsku_checkpoint' / '__init__.py'} ['hello']"
+
+
+#: hides packages from a program, as where they are not installed
+WITHOUT = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {hidden}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Hidden())
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in {hidden} else find(name, package)
+"""
+
+
+def test_a_project_on_sqlite_needs_no_psycopg(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text(SETTINGS, encoding="utf-8")
+    code = (
+        WITHOUT.format(hidden=["psycopg", "psycopg_pool", "psycopg2"])
+        + """
+import asyncio, django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from obsku_checkpoint.store import DjangoCheckpointStore
+store = DjangoCheckpointStore()
+session = store.create_session("/")
+print(asyncio.run(store.aadd_message(session.id, "user", "hello")).content, "psycopg" in sys.modules)
+"""
+    )
+    environment = {"PYTHONPATH": str(installed), "DJANGO_SETTINGS_MODULE": "settings"}
+    assert run("-c", code, cwd=tmp_path, **environment).split() == ["hello", "False"]
+
+
+@pytest.mark.parametrize(
+    ("module", "hidden", "remedy"),
+    [
+        ("obsku_checkpoint.postgres", "psycopg", "pip install 'django-obsku-checkpoint[postgres]'"),
+        ("obsku_checkpoint.api.urls", "rest_framework", "pip install 'django-obsku-checkpoint[api]'"),
+        ("obsku_checkpoint.api.urls", "django_filters", "pip install 'django-obsku-checkpoint[api]'"),
+        ("obsku_checkpoint.api.urls", "drf_spectacular", "pip install 'django-obsku-checkpoint[api]'"),
+        ("obsku_checkpoint.client", "httpx", "pip install 'django-obsku-checkpoint[client]'"),
+        ("obsku_checkpoint.testing", "pytest", "pip install pytest"),
+    ],
+)
+def test_what_misses_an_extra_says_which_one_to_install(
+    installed: Path, tmp_path: Path, module: str, hidden: str, remedy: str
+) -> None:
+    (tmp_path / "settings.py").write_text(SETTINGS, encoding="utf-8")
+    code = (
+        WITHOUT.format(hidden=[hidden])
+        + f"""
+import django
+django.setup()
+from obsku_checkpoint.errors import ConfigurationError
+try:
+    import {module}
+except ConfigurationError as error:
+    print(error)
+"""
+    )
+    environment = {"PYTHONPATH": str(installed), "DJANGO_SETTINGS_MODULE": "settings"}
+    assert run("-c", code, cwd=tmp_path, **environment).strip() == f"{hidden} is not installed: {remedy}"

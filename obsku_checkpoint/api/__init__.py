@@ -10,3 +10,7 @@
 * `errors.py`: the store's errors in HTTP's words
 * `operations.py`: what OpenAPI says of each method of each route; `schema.py`: what it says of all
 """
+
+from obsku_checkpoint.extras import require
+
+require("api", "rest_framework", "django_filters", "drf_spectacular")

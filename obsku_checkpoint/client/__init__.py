@@ -8,6 +8,10 @@ Needs the extra ``client``; knows no Django.
 * `answers.py`: what comes back: records, and the store's errors
 """
 
-from obsku_checkpoint.client.store import HTTPCheckpointStore
+from obsku_checkpoint.extras import require
+
+require("client", "httpx")
+
+from obsku_checkpoint.client.store import HTTPCheckpointStore  # noqa: E402 - it needs the extra
 
 __all__ = ["HTTPCheckpointStore"]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models import Model, QuerySet
 from django.dispatch import Signal
@@ -15,6 +14,7 @@ from django.utils.module_loading import import_string
 from obsku_checkpoint import conf
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.errors import ConfigurationError
+from obsku_checkpoint.extras import require
 from obsku_checkpoint.store.calls import AfterCommit, Calls, Parameters
 from obsku_checkpoint.store.sql import Sql, select
 
@@ -99,14 +99,9 @@ class DatabaseStore:
 
 
 def _vendor(using: str) -> str:
-    try:
-        vendor: str = connections[using].vendor
-    except ImproperlyConfigured as error:
-        if "psycopg" in str(error):
-            raise ConfigurationError(
-                "PostgreSQL needs psycopg: pip install 'django-obsku-checkpoint[postgres]'"
-            ) from error
-        raise
+    if "postgresql" in connections.settings[using]["ENGINE"]:
+        require("postgres", "psycopg")
+    vendor: str = connections[using].vendor
     if vendor not in VENDORS:
         raise ConfigurationError(f"the store works on PostgreSQL and SQLite, not on {vendor} (database {using!r})")
     return vendor

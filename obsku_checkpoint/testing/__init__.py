@@ -14,7 +14,11 @@ the store alone and tolerate them, so nothing has to be emptied between tests. W
 
 from __future__ import annotations
 
-import pytest
+from obsku_checkpoint.extras import require
+
+require("", "pytest")
+
+import pytest  # noqa: E402 - it is looked for first
 
 # The assertions of an installed package are shown as plainly as those of a test file.
 SUBJECTS = (
