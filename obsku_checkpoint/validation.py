@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
+from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.protocols import UNSET
 from obsku_checkpoint.records import NodeStatus, Role, Source
 
@@ -57,6 +58,10 @@ def optional_key(field: str, value: Any) -> str | None:
     return None if value is None else key(field, value)
 
 
+def _id(field: str, value: Any) -> str:
+    return new_id() if value is None else key(field, value)
+
+
 def can_exist(field: str, value: Any) -> bool:
     """Whether a stored id can equal this one; False saves a look-up that the database would refuse."""
     if not isinstance(value, str):
@@ -82,6 +87,10 @@ def integer(field: str, value: Any, low: int = -INT32 - 1, high: int = INT32) ->
     if not low <= value <= high:
         raise InvalidRecordError(field, f"must be from {low} to {high}")
     return value
+
+
+def _version(field: str, value: Any) -> int | None:
+    return None if value is None else integer(field, value, low=1)
 
 
 def _tokens(field: str, value: Any) -> int | None:
@@ -128,19 +137,6 @@ def metadata(value: Any) -> str | None:
     return json_plus("metadata", value)
 
 
-def session_changes(**given: Any) -> dict[str, Any]:
-    """The columns of a session that are to be changed: those that are not `UNSET`."""
-    return {name: _SESSION_CHANGES[name](name, value) for name, value in given.items() if value is not UNSET}
-
-
-_SESSION_CHANGES: dict[str, Callable[[str, Any], str | None]] = {
-    "title": optional_text,
-    "directory": text,
-    "workspace_id": optional_key,
-    "metadata": lambda _, value: metadata(value),
-}
-
-
 def _tool_calls(field: str, value: Any) -> str | None:
     return _list(
         field, value, lambda path, call: _shape(path, call, {"name": _text, "toolUseId": _text, "input": _any})
@@ -174,6 +170,45 @@ def cycle_state(value: Any) -> str | None:
         return None
     _shape("cycle_state", value, {"backEdge": _text, "iteration": integer})
     return json_plus("cycle_state", value)
+
+
+def session(**given: Any) -> dict[str, Any]:
+    """What the columns of a new session store, but for its times. ``id=None`` makes one."""
+    return {name: check(name, given[name]) for name, check in _SESSION.items()}
+
+
+def session_changes(**given: Any) -> dict[str, Any]:
+    """The columns of a session that are to be changed: those that are not `UNSET`."""
+    return {name: _SESSION[name](name, value) for name, value in given.items() if value is not UNSET}
+
+
+def checkpoint(**given: Any) -> dict[str, Any]:
+    """What the columns of a new checkpoint store, but for its session and time. ``id=None`` makes one.
+
+    ``version=None`` stays: the store takes the next one.
+    """
+    return {name: check(name, given[name]) for name, check in _CHECKPOINT.items()}
+
+
+_SESSION: dict[str, Callable[[str, Any], Any]] = {
+    "id": _id,
+    "workspace_id": optional_key,
+    "title": optional_text,
+    "directory": text,
+    "metadata": lambda _, value: metadata(value),
+}
+_CHECKPOINT: dict[str, Callable[[str, Any], Any]] = {
+    "id": _id,
+    "namespace": key,
+    "parent_id": optional_text,
+    "version": _version,
+    "step": integer,
+    "node_id": optional_text,
+    "node_results": lambda _, value: node_results(value),
+    "pending_nodes": lambda _, value: pending_nodes(value),
+    "cycle_state": lambda _, value: cycle_state(value),
+    "source": lambda _, value: source(value),
+}
 
 
 def message(

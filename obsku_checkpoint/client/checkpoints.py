@@ -16,7 +16,6 @@ from obsku_checkpoint.errors import (
     SessionNotFoundError,
     VersionConflictError,
 )
-from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, SessionRecord, Source
 
@@ -38,20 +37,18 @@ class Checkpoints(HTTPStore):
         source: Source = "loop",
         id: str | None = None,
     ) -> Steps[CheckpointRecord]:
-        id = new_id() if id is None else validation.key("id", id)
-        namespace = validation.key("namespace", namespace)
-        columns = {
-            "id": id,
-            "namespace": namespace,
-            "parent_id": validation.optional_text("parent_id", parent_id),
-            "version": None if version is None else validation.integer("version", version, low=1),
-            "step": validation.integer("step", step),
-            "node_id": validation.optional_text("node_id", node_id),
-            "node_results": validation.node_results(node_results),
-            "pending_nodes": validation.pending_nodes(pending_nodes),
-            "cycle_state": validation.cycle_state(cycle_state),
-            "source": validation.source(source),
-        }
+        columns = validation.checkpoint(
+            id=id,
+            namespace=namespace,
+            parent_id=parent_id,
+            version=version,
+            step=step,
+            node_id=node_id,
+            node_results=node_results,
+            pending_nodes=pending_nodes,
+            cycle_state=cycle_state,
+            source=source,
+        )
         absent = SessionNotFoundError(session_id)
         if not validation.can_exist("session_id", session_id):
             raise absent
@@ -61,7 +58,7 @@ class Checkpoints(HTTPStore):
             body=body(columns),
             errors={
                 "session_not_found": absent,
-                "id_conflict": IdConflictError("Checkpoint", id),
+                "id_conflict": IdConflictError("Checkpoint", columns["id"]),
                 "version_conflict": VersionConflictError(session_id, namespace, version or 0),  # only of a given one
             },
         )

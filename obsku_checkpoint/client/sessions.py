@@ -12,7 +12,6 @@ from obsku_checkpoint.client.base import HTTPStore
 from obsku_checkpoint.client.requests import body, path
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.errors import IdConflictError, SessionNotFoundError
-from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.protocols import UNSET, OnCorrupt, Unset
 from obsku_checkpoint.records import SessionRecord
 
@@ -28,7 +27,10 @@ class Sessions(HTTPStore):
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
     ) -> Steps[SessionRecord]:
-        return (yield from self._create(_columns(id, directory, title, workspace_id, metadata)))
+        columns = validation.session(
+            id=id, workspace_id=workspace_id, title=title, directory=directory, metadata=metadata
+        )
+        return (yield from self._create(columns))
 
     @method
     def get_or_create_session(
@@ -40,7 +42,13 @@ class Sessions(HTTPStore):
         workspace_id: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> Steps[SessionRecord]:
-        columns = _columns(session_id, directory, title, workspace_id, metadata)
+        columns = validation.session(
+            id=validation.key("id", session_id),
+            workspace_id=workspace_id,
+            title=title,
+            directory=directory,
+            metadata=metadata,
+        )
         stored = yield from self._find(session_id, "raise")
         if stored is None:
             try:
@@ -136,15 +144,3 @@ class Sessions(HTTPStore):
         if workspace_id is not None and not validation.can_exist("workspace_id", workspace_id):
             return []
         return (yield from self._list(path, params, validation.limit(limit)))
-
-
-def _columns(
-    id: str | None, directory: str, title: str | None, workspace_id: str | None, metadata: Any
-) -> dict[str, Any]:
-    return {
-        "id": new_id() if id is None else validation.key("id", id),
-        "workspace_id": validation.optional_key("workspace_id", workspace_id),
-        "title": validation.optional_text("title", title),
-        "directory": validation.text("directory", directory),
-        "metadata": validation.metadata(metadata),
-    }
