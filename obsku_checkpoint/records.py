@@ -8,59 +8,64 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 Role = Literal["user", "assistant", "system", "tool"]
 Source = Literal["input", "loop", "interrupt", "fork"]
 NodeStatus = Literal["pending", "running", "completed", "failed", "skipped"]
 
 
+Milliseconds = Annotated[int | float, "Milliseconds since 1970."]
+
+
+# The shapes inside JSON columns. The checks of `obsku_checkpoint.validation` and the JSON schemas of the API are made
+# of them; a text in `Annotated` describes its key there.
+
+
 class ToolCall(TypedDict):
     """One call of a tool that an assistant's message asks for."""
 
-    name: str
-    toolUseId: str
-    input: Any
+    name: Annotated[str, "Which tool is called."]
+    toolUseId: Annotated[str, "What the result refers to."]
+    input: Annotated[dict[str, Any], "The tool's arguments: any JSON-plus values, under names."]
 
 
 class ToolResult(TypedDict):
-    """What one tool call gave back."""
+    """What one tool call gave back. At least one of ``content`` and ``data`` is given; a stored one has ``content``."""
 
-    toolUseId: str
-    content: Any
-    status: NotRequired[str]
-    fullOutputRef: NotRequired[str]
+    toolUseId: Annotated[str, "Which call this is the result of."]
+    content: NotRequired[Annotated[str, "The result as text, as a model reads it; without one, the JSON of data."]]
+    data: NotRequired[Annotated[Any, "The result as any JSON-plus value, for programs. The npm package ignores it."]]
+    status: NotRequired[Annotated[str, "How it went, such as success or error."]]
+    fullOutputRef: NotRequired[Annotated[str, "Where the whole output is, if it was cut."]]
 
 
 class NodeResult(TypedDict):
-    """How one node of the graph ended; ``startedAt`` and ``completedAt`` are milliseconds since 1970.
+    """How one node of the graph ended.
 
     The keys below ``completedAt`` are those of `obsku_checkpoint.graph`; the npm package passes over them.
     """
 
-    status: NodeStatus
-    output: NotRequired[Any]
-    error: NotRequired[Any]
-    startedAt: NotRequired[int | float]
-    completedAt: NotRequired[int | float]
-    #: the open question of a node that is interrupted: ``reason``, perhaps ``options``, and what else it was given
-    interrupt: NotRequired[dict[str, Any]]
-    #: the answers that an unfinished node has been given so far
-    answers: NotRequired[list[Any]]
-    #: the last checkpoint of the graph that an unfinished node is
-    nested: NotRequired[str]
-    #: at the graph's entry: the input of the run, and its identity
-    input: NotRequired[Any]
-    run: NotRequired[str]
+    status: Annotated[NodeStatus, "How the node stands."]
+    output: NotRequired[Annotated[Any, "What the node gave: any JSON-plus value."]]
+    error: NotRequired[Annotated[Any, "Why it failed: any JSON-plus value."]]
+    startedAt: NotRequired[Milliseconds]
+    completedAt: NotRequired[Milliseconds]
+    interrupt: NotRequired[
+        Annotated[dict[str, Any], "The open question of an interrupted node: reason, perhaps options, and other keys."]
+    ]
+    answers: NotRequired[Annotated[list[Any], "The answers that an unfinished node has been given so far."]]
+    nested: NotRequired[Annotated[str, "The last checkpoint of the graph that an unfinished node is."]]
+    input: NotRequired[Annotated[Any, "At the graph's entry: the input of the run."]]
+    run: NotRequired[Annotated[str, "At the graph's entry: the identity of the run."]]
 
 
 class CycleState(TypedDict):
-    """Which back edge (``"a->b"``) a cycle takes, and how often it has."""
+    """Where a cycle stands."""
 
-    backEdge: str
-    iteration: int
-    #: how often each of the graph's back edges has been taken (`obsku_checkpoint.graph`)
-    iterations: NotRequired[dict[str, int]]
+    backEdge: Annotated[str, "The edge that leads back, as `a->b`."]
+    iteration: Annotated[int, "How often it was taken."]
+    iterations: NotRequired[Annotated[dict[str, int], "How often each of the graph's back edges was taken."]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

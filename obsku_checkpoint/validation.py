@@ -17,7 +17,8 @@ from obsku_checkpoint import codec
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.protocols import UNSET
-from obsku_checkpoint.records import NodeStatus, Role, Source
+from obsku_checkpoint.records import CycleState, NodeResult, Role, Source, ToolCall, ToolResult
+from obsku_checkpoint.shapes import Check, check_of
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +26,10 @@ logger = logging.getLogger(__name__)
 MAX_KEY_BYTES = 1024
 INT32 = 2**31 - 1
 
-ROLES, SOURCES, NODE_STATUSES = get_args(Role), get_args(Source), get_args(NodeStatus)
+ROLES, SOURCES = get_args(Role), get_args(Source)
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENTS = {"\x00": "\u2400"}
-
-_Check = Callable[[str, Any], object]
 
 
 def text(field: str, value: Any) -> str:
@@ -138,37 +137,47 @@ def metadata(value: Any) -> str | None:
 
 
 def _tool_calls(field: str, value: Any) -> str | None:
-    return _list(
-        field, value, lambda path, call: _shape(path, call, {"name": _text, "toolUseId": _text, "input": _any})
-    )
+    if value is None:
+        return None
+    _CALLS(field, value)
+    return json_plus(field, value)
 
 
 def _tool_results(field: str, value: Any) -> str | None:
-    required = {"toolUseId": _text, "content": _any}
-    return _list(
-        field, value, lambda path, result: _shape(path, result, required, {"status": _text, "fullOutputRef": _text})
-    )
+    if value is None:
+        return None
+    _RESULTS(field, value)
+    return json_plus(field, [_with_content(f"{field}[{index}]", result) for index, result in enumerate(value)])
+
+
+def _with_content(path: str, result: ToolResult) -> ToolResult:
+    """The npm package refuses a result without ``content``: where only ``data`` is given, it is the data's JSON."""
+    if "content" in result:
+        return result
+    if "data" not in result:
+        raise InvalidRecordError(f"{path}.content", "is missing")
+    return {**result, "content": json_plus(f"{path}.data", result["data"])}
 
 
 def node_results(value: Any) -> str:
     if not isinstance(value, Mapping):
         raise InvalidRecordError("node_results", f"takes a mapping, not {type(value).__name__}")
-    optional = {"error": _any, "startedAt": _milliseconds, "completedAt": _milliseconds}
-    for node, result in value.items():
-        if not isinstance(node, str):
-            raise InvalidRecordError("node_results", f"takes text as keys, not {type(node).__name__}")
-        _shape(f"node_results.{node}", result, {"status": _node_status}, optional)
-    return json_plus("node_results", value if isinstance(value, dict) else dict(value))
+    results = value if isinstance(value, dict) else dict(value)
+    _NODES("node_results", results)
+    return json_plus("node_results", results)
 
 
 def pending_nodes(value: Any) -> str:
-    return _list("pending_nodes", value, _text) or "[]"
+    if value is None:
+        return "[]"
+    _NAMES("pending_nodes", value)
+    return json_plus("pending_nodes", value)
 
 
 def cycle_state(value: Any) -> str | None:
     if value is None:
         return None
-    _shape("cycle_state", value, {"backEdge": _text, "iteration": integer})
+    _CYCLE("cycle_state", value)
     return json_plus("cycle_state", value)
 
 
@@ -259,29 +268,6 @@ def _one_of(field: str, value: Any, choices: Sequence[str]) -> str:
     return choices[choices.index(value)]
 
 
-def _list(field: str, value: Any, check: _Check) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, list | tuple):
-        raise InvalidRecordError(field, f"takes a list, not {type(value).__name__}")
-    for index, item in enumerate(value):
-        check(f"{field}[{index}]", item)
-    return json_plus(field, value)
-
-
-def _shape(path: str, value: Any, required: Mapping[str, _Check], optional: Mapping[str, _Check] | None = None) -> None:
-    """Check the known keys of a dict; further keys are the caller's and are kept."""
-    if not isinstance(value, dict):
-        raise InvalidRecordError(path, f"takes a dict, not {type(value).__name__}")
-    for name, check in required.items():
-        if name not in value:
-            raise InvalidRecordError(f"{path}.{name}", "is missing")
-        check(f"{path}.{name}", value[name])
-    for name, check in (optional or {}).items():
-        if value.get(name) is not None:
-            check(f"{path}.{name}", value[name])
-
-
 def _any(path: str, value: Any) -> None:
     """Whatever JSON-plus can write."""
 
@@ -291,10 +277,14 @@ def _text(path: str, value: Any) -> None:
         raise InvalidRecordError(path, f"takes text, not {type(value).__name__}")
 
 
-def _node_status(path: str, value: Any) -> None:
-    _one_of(path, value, NODE_STATUSES)
-
-
 def _milliseconds(path: str, value: Any) -> None:
     if type(value) not in (int, float):
         raise InvalidRecordError(path, f"takes milliseconds since 1970 as a number, not {type(value).__name__}")
+    if not abs(value) < 2**53:
+        raise InvalidRecordError(path, "must be less than 2**53, which JavaScript reads exactly")
+
+
+_SCALARS: dict[Any, Check] = {Any: _any, str: _text, int: integer, int | float: _milliseconds}
+_CALLS, _RESULTS = check_of(list[ToolCall], _SCALARS), check_of(list[ToolResult], _SCALARS)
+_NODES, _CYCLE = check_of(dict[str, NodeResult], _SCALARS), check_of(CycleState, _SCALARS)
+_NAMES = check_of(list[str], _SCALARS)

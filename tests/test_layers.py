@@ -15,6 +15,7 @@ LAYERS = [
     {"errors", "records", "async_twins", "extras", "ids", "codec_surrogates", "paths", "plain_text"},
     {"codec_tags"},
     {"codec"},
+    {"shapes"},
     {"protocols", "validation", "corruption"},
     {"client", "graph"},
     {"conf"},
@@ -27,7 +28,7 @@ LAYERS = [
     {"api", "admin"},
     {"testing"},
 ]
-WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:5])
+WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:6])
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 

@@ -9,6 +9,8 @@ which are the batches that the checkpoint counts.
 A call and its result are written together, all or none, once the work is done. A killed agent therefore leaves no call
 without its answer, and what stands in the transcript is finished: it is not done again, even where the kill came
 before the checkpoint that would have counted it.
+
+A result's text is what a person or a model reads of it; what the agent reads back is its data.
 """
 
 from __future__ import annotations
@@ -97,46 +99,46 @@ def read(messages: Iterable[MessageRecord]) -> Knowledge:
         for call in message.tool_calls or ():
             inputs[call["toolUseId"]] = call["input"]
         for result in message.tool_results or ():
-            _take_in(knowledge, result["toolUseId"], inputs.get(result["toolUseId"]), result["content"])
+            _take_in(knowledge, result["toolUseId"], inputs.get(result["toolUseId"]), result.get("data"))
     return knowledge
 
 
-def _take_in(knowledge: Knowledge, use: str, input: Any, content: Any) -> None:
+def _take_in(knowledge: Knowledge, use: str, input: Any, data: Any) -> None:
     node = use.partition("-")[0]
     if use == "list":
-        notes = [Note.from_json(note) for note in content["notes"]]
-        knowledge.listing = Listing(files=content["files"], notes=notes)
+        notes = [Note.from_json(note) for note in data["notes"]]
+        knowledge.listing = Listing(files=data["files"], notes=notes)
     elif node in ("search", "parse"):
         batch = Batch(
-            files=content["files"],
-            findings=[Finding.from_json(finding) for finding in content["findings"]],
-            notes=[Note.from_json(note) for note in content["notes"]],
+            files=data["files"],
+            findings=[Finding.from_json(finding) for finding in data["findings"]],
+            notes=[Note.from_json(note) for note in data["notes"]],
         )
         work: Work = getattr(knowledge, node)
         work.add_batch(batch, input["ruleset"])
     elif use == "ask":
-        knowledge.answer = content
+        knowledge.answer = data
     elif use == "rank":
         knowledge.ranked = True
 
 
 def listing_messages(directory: str, listing: Listing) -> list[dict[str, Any]]:
-    content = {"files": listing.files, "notes": [note.as_json() for note in listing.notes]}
+    data = {"files": listing.files, "notes": [note.as_json() for note in listing.notes]}
     said = f"{count(len(listing.files), 'file')} to search"
     call = _call("list", "list_files", {"directory": directory})
-    return _exchange("First the files.", call, said, content)
+    return _exchange("First the files.", call, said, data)
 
 
 def batch_messages(node: str, number: int, batch: Batch, ruleset: str) -> list[dict[str, Any]]:
     """The call and the result of the node's batch ``number``, counted from 1."""
-    content = {
+    data = {
         "files": batch.files,
         "findings": [finding.as_json() for finding in batch.findings],
         "notes": [note.as_json() for note in batch.notes],
     }
     said = f"{count(len(batch.files), 'file')}, {count(len(batch.findings), 'finding')}"
     call = _call(f"{node}-{number}", f"{node}_files", {"ruleset": ruleset, "files": len(batch.files)})
-    return _exchange("Next.", call, said, content)
+    return _exchange("Next.", call, said, data)
 
 
 def answer_messages(secret: Finding, answer: str) -> list[dict[str, Any]]:
@@ -146,18 +148,18 @@ def answer_messages(secret: Finding, answer: str) -> list[dict[str, Any]]:
 
 def rank_messages(severities: dict[str, int], worst: Finding | None) -> list[dict[str, Any]]:
     """The order itself is not stored: it follows from the findings, which are."""
-    content = {"severities": severities, "worst": worst.as_json() if worst else None}
+    data = {"severities": severities, "worst": worst.as_json() if worst else None}
     said = ", ".join(f"{number} {severity}" for severity, number in severities.items()) or "nothing found"
     call = _call("rank", "rank_findings", {"findings": sum(severities.values())})
-    return _exchange("Which are the worst?", call, said, content)
+    return _exchange("Which are the worst?", call, said, data)
 
 
 def _call(use: str, tool: str, input: dict[str, Any]) -> ToolCall:
     return {"name": tool, "toolUseId": use, "input": input}
 
 
-def _exchange(asked: str, call: ToolCall, said: str, content: Any) -> list[dict[str, Any]]:
-    result: ToolResult = {"toolUseId": call["toolUseId"], "content": content, "status": "success"}
+def _exchange(asked: str, call: ToolCall, said: str, data: Any) -> list[dict[str, Any]]:
+    result: ToolResult = {"toolUseId": call["toolUseId"], "content": said, "data": data, "status": "success"}
     return [
         {"role": "assistant", "content": asked, "tool_calls": [call]},
         {"role": "tool", "content": said, "tool_results": [result]},

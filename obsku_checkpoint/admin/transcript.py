@@ -203,8 +203,12 @@ def _call(item: dict[str, Any]) -> Call:
 
 
 def _result(item: dict[str, Any], message_id: int) -> Result:
+    """A result's data says more than its text, which is shown beside it where it is not the JSON of the data."""
     rest = {key: value for key, value in item.items() if key not in ("content", "toolUseId", "status")}
-    shown = {"content": item.get("content"), **rest} if rest else item.get("content")
+    content = values.parsed(item.get("content"))
+    if "data" in rest and rest["data"] == content:
+        del rest["data"]
+    shown = {"content": content, **rest} if rest else content
     return Result(
         use_id=str(item.get("toolUseId", "")),
         status=plain(str(item.get("status", "")), 40),

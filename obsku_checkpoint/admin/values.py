@@ -15,9 +15,11 @@ from uuid import UUID
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from obsku_checkpoint import codec
 from obsku_checkpoint.admin import units
 from obsku_checkpoint.admin.text import harmless
 from obsku_checkpoint.codec import Map
+from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue
 
@@ -36,6 +38,16 @@ BYTES = 32
 def tree(value: Any, *, entries: int = ENTRIES) -> SafeString:
     """The value as HTML. A `CorruptValue` shows its reason and its raw text."""
     return _Tree(entries).node(value, 0)
+
+
+def parsed(text: Any) -> Any:
+    """The object or list that a text is the JSON of; any other value as it is."""
+    if not isinstance(text, str) or text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        return codec.loads(text)
+    except CheckpointCorruptionError:
+        return text
 
 
 def corrupt(value: CorruptValue) -> SafeString:

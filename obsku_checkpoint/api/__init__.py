@@ -5,7 +5,7 @@
 * `events.py`: the stream; `poller.py`: who asks for it; `news.py`, `news_postgres.py`, `news_sqlite.py`: what is new
 * `permissions.py`: who may do what; `scope.py`: which workspaces a request sees
 * `etags.py`: how two people do not overwrite each other
-* `serializers.py`: what goes in and out; `json_plus.py`: how values with types do; `shapes.py`: what is in them
+* `serializers.py`: what goes in and out; `json_plus.py`: how values with types do
 * `filters.py`, `pagination.py`: which records, and how many at a time
 * `errors.py`: the store's errors in HTTP's words
 * `operations.py`: what OpenAPI says of each method of each route; `schema.py`: what it says of all

@@ -11,6 +11,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from obsku_checkpoint.shapes import schema_of
+
 INTEGER = ("integer", ["integer", "null"])
 PROBLEM = {
     "type": "object",
@@ -159,4 +161,4 @@ class JsonPlusFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[n
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
-        return dict(self.target.shape)
+        return schema_of(self.target.holds)

@@ -6,9 +6,8 @@ attributes, `Body` checks which names there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from django.utils.duration import duration_iso_string
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
@@ -16,10 +15,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from obsku_checkpoint.api.json_plus import column
-from obsku_checkpoint.api.shapes import CORRUPT, CYCLE_STATE, NAMES, NODE_RESULTS, OBJECT, TOOL_CALLS, TOOL_RESULTS
 from obsku_checkpoint.errors import SerializationError
 from obsku_checkpoint.models import Role, Source
-from obsku_checkpoint.records import JSON_PLUS, CorruptValue
+from obsku_checkpoint.records import JSON_PLUS, CorruptValue, CycleState, NodeResult, ToolCall, ToolResult
 from obsku_checkpoint.validation import INT32
 
 
@@ -31,7 +29,7 @@ class Shown(serializers.Serializer[Any]):
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown: dict[str, Any] = {}
-        corrupt: dict[str, dict[str, str]] = {}
+        corrupt: dict[str, _CorruptColumn] = {}
         for name in instance.__slots__:
             value = getattr(instance, name)
             kind = type(value)
@@ -69,18 +67,18 @@ class Body(serializers.Serializer[Any]):
 
 
 class JsonPlusField(serializers.JSONField):
-    """A value of JSON-plus; `shape` is its JSON schema."""
+    """A value of JSON-plus, of the type that ``holds`` is."""
 
-    def __init__(self, *, shape: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, holds: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shape = shape
+        self.holds = holds
 
 
 def moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _corrupt(text: str, reason: str) -> dict[str, str]:
+def _corrupt(text: str, reason: str) -> _CorruptColumn:
     return {"text": text.encode("utf-8", "backslashreplace").decode(), "reason": reason.removeprefix("$: ")}
 
 
@@ -117,11 +115,16 @@ class _Sum(serializers.IntegerField):
         super().__init__(max_value=2**63 - 1, **kwargs)
 
 
+class _CorruptColumn(TypedDict):
+    text: str
+    reason: str
+
+
 class _Corrupt(JsonPlusField):
     def __init__(self) -> None:
         super().__init__(
             required=False,
-            shape=CORRUPT,
+            holds=dict[str, _CorruptColumn],
             help_text="Only where stored values cannot be decoded: each such field is null, and here by its name with "
             "the stored text and the reason.",
         )
@@ -139,7 +142,7 @@ class Session(Shown):
     directory = _Text(help_text="Where the agent works.")
     created_at = _Moment(help_text="When it was made; UTC, whole milliseconds.")
     updated_at = _Moment(help_text="When it was last active; UTC, whole milliseconds.")
-    metadata = JsonPlusField(allow_null=True, shape=OBJECT, help_text="The application's own, as JSON-plus.")
+    metadata = JsonPlusField(allow_null=True, holds=dict[str, Any], help_text="The application's own, as JSON-plus.")
     corrupt = _Corrupt()
 
 
@@ -150,8 +153,8 @@ class Message(Shown):
     session_id = _Id(help_text="The session it belongs to.")
     role = serializers.ChoiceField(choices=Role.choices, help_text="Who speaks.")
     content = _Text(allow_null=True, help_text="The text, if there is any.")
-    tool_calls = JsonPlusField(allow_null=True, shape=TOOL_CALLS, help_text="The tools that an assistant calls.")
-    tool_results = JsonPlusField(allow_null=True, shape=TOOL_RESULTS, help_text="What the tools gave back.")
+    tool_calls = JsonPlusField(allow_null=True, holds=list[ToolCall], help_text="The tools that an assistant calls.")
+    tool_results = JsonPlusField(allow_null=True, holds=list[ToolResult], help_text="What the tools gave back.")
     tokens_in = _Tokens(help_text="Tokens that the model read.")
     tokens_out = _Tokens(help_text="Tokens that the model wrote.")
     created_at = _Moment(help_text="When it was written; UTC, whole milliseconds.")
@@ -168,9 +171,13 @@ class Checkpoint(Shown):
     version = serializers.IntegerField(help_text="1, 2, 3, … within session and namespace.")
     step = serializers.IntegerField(help_text="The graph's own count.")
     node_id = _Text(allow_null=True, help_text="The node that ran last.")
-    node_results = JsonPlusField(allow_null=True, shape=NODE_RESULTS, help_text="How each node ended; null if corrupt.")
-    pending_nodes = JsonPlusField(allow_null=True, shape=NAMES, help_text="The nodes still to run; null if corrupt.")
-    cycle_state = JsonPlusField(allow_null=True, shape=CYCLE_STATE, help_text="Where a cycle stands, if in one.")
+    node_results = JsonPlusField(
+        allow_null=True, holds=dict[str, NodeResult], help_text="How each node ended; null if corrupt."
+    )
+    pending_nodes = JsonPlusField(
+        allow_null=True, holds=list[str], help_text="The nodes still to run; null if corrupt."
+    )
+    cycle_state = JsonPlusField(allow_null=True, holds=CycleState, help_text="Where a cycle stands, if in one.")
     source = serializers.ChoiceField(  # type: ignore[assignment]  # the metaclass takes it for a field
         choices=Source.choices, help_text="What it was made by."
     )
@@ -234,7 +241,7 @@ class NewSession(Body):
     directory = _Text(help_text="Where the agent works.")
     title = _Text(required=False, allow_null=True, help_text="For people to read.")
     workspace_id = _Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
-    metadata = JsonPlusField(required=False, allow_null=True, shape=OBJECT, help_text="The application's own.")
+    metadata = JsonPlusField(required=False, allow_null=True, holds=dict[str, Any], help_text="The application's own.")
 
 
 class SessionChanges(Body):
@@ -243,7 +250,7 @@ class SessionChanges(Body):
     title = _Text(required=False, allow_null=True, help_text="For people to read.")
     directory = _Text(required=False, help_text="Where the agent works.")
     workspace_id = _Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
-    metadata = JsonPlusField(required=False, allow_null=True, shape=OBJECT, help_text="The application's own.")
+    metadata = JsonPlusField(required=False, allow_null=True, holds=dict[str, Any], help_text="The application's own.")
 
 
 class NewMessage(Body):
@@ -251,8 +258,8 @@ class NewMessage(Body):
 
     role = serializers.ChoiceField(choices=Role.choices, help_text="Who speaks.")
     content = _Text(required=False, allow_null=True, help_text="The text; characters no column holds are replaced.")
-    tool_calls = JsonPlusField(required=False, allow_null=True, shape=TOOL_CALLS, help_text="The tools called.")
-    tool_results = JsonPlusField(required=False, allow_null=True, shape=TOOL_RESULTS, help_text="What tools gave.")
+    tool_calls = JsonPlusField(required=False, allow_null=True, holds=list[ToolCall], help_text="The tools called.")
+    tool_results = JsonPlusField(required=False, allow_null=True, holds=list[ToolResult], help_text="What tools gave.")
     tokens_in = _Tokens(help_text="Tokens that the model read.")
     tokens_out = _Tokens(help_text="Tokens that the model wrote.")
 
@@ -262,15 +269,15 @@ class NewCheckpoint(Body):
 
     id = _Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same checkpoint.")
     step = serializers.IntegerField(min_value=-INT32 - 1, max_value=INT32, help_text="The graph's own count.")
-    node_results = JsonPlusField(shape=NODE_RESULTS, help_text="How each node ended.")
-    pending_nodes = JsonPlusField(required=False, allow_null=True, shape=NAMES, help_text="The nodes still to run.")
+    node_results = JsonPlusField(holds=dict[str, NodeResult], help_text="How each node ended.")
+    pending_nodes = JsonPlusField(required=False, allow_null=True, holds=list[str], help_text="The nodes still to run.")
     namespace = _Text(required=False, help_text="Which of the session's graphs; the main one by default.")
     version = serializers.IntegerField(
         required=False, allow_null=True, min_value=1, max_value=INT32, help_text="The next one by default."
     )
     parent_id = _Text(required=False, allow_null=True, help_text="The checkpoint it follows.")
     node_id = _Text(required=False, allow_null=True, help_text="The node that ran last.")
-    cycle_state = JsonPlusField(required=False, allow_null=True, shape=CYCLE_STATE, help_text="Where a cycle stands.")
+    cycle_state = JsonPlusField(required=False, allow_null=True, holds=CycleState, help_text="Where a cycle stands.")
     source = serializers.ChoiceField(  # type: ignore[assignment]  # the metaclass takes it for a field
         required=False, choices=Source.choices, help_text="What it is made by; loop by default."
     )

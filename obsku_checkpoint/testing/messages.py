@@ -10,7 +10,7 @@ import pytest
 
 from obsku_checkpoint.errors import InvalidRecordError, SessionNotFoundError
 from obsku_checkpoint.protocols import ITERATION_PAGE, CheckpointStore
-from obsku_checkpoint.records import MessageRecord, Role, SessionRecord
+from obsku_checkpoint.records import MessageRecord, Role, SessionRecord, ToolResult
 from obsku_checkpoint.testing.base import CALL, RESULT, ConformanceBase, pass_by, unique
 
 
@@ -43,6 +43,21 @@ class MessageConformance(ConformanceBase):
         assert (added.content, added.tool_calls, added.tool_results) == ("", [], [])
         assert (added.tokens_in, added.tokens_out) == (0, 0)
         assert subject.get_messages(session.id) == [added]
+
+    def test_a_tool_result_without_text_gets_the_json_of_its_data(
+        self, subject: CheckpointStore, session: SessionRecord
+    ) -> None:
+        given: ToolResult = {"toolUseId": "call-1", "data": {"rows": [1, None], "name": "é"}}
+        added = subject.add_message(session.id, "tool", tool_results=[given])
+        assert added.tool_results == [{**given, "content": '{"rows":[1,null],"name":"é"}'}]
+        assert subject.get_messages(session.id) == [added]
+        assert "content" not in given
+
+    def test_a_tool_result_keeps_its_text_beside_its_data(
+        self, subject: CheckpointStore, session: SessionRecord
+    ) -> None:
+        given: ToolResult = {**RESULT, "data": {"rows": 2}}
+        assert subject.add_message(session.id, "tool", tool_results=[given]).tool_results == [given]
 
     def test_tool_calls_may_be_a_tuple(self, subject: CheckpointStore, session: SessionRecord) -> None:
         added = subject.add_message(session.id, "assistant", tool_calls=(CALL,), tool_results=(RESULT,))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from obsku_checkpoint.codec import Map
 from obsku_checkpoint.errors import (
     CheckpointNotFoundError,
     CheckpointStoreError,
@@ -30,6 +32,13 @@ TOOL_CALLS: list[tuple[Any, str]] = [
     ([CALL, {"name": "t", "toolUseId": "1"}], "tool_calls[1].input"),
     ([{**CALL, "name": 5}], "tool_calls[0].name"),
     ([{**CALL, "toolUseId": None}], "tool_calls[0].toolUseId"),
+    ([CALL, {**CALL, "input": "/etc/hosts"}], "tool_calls[1].input"),
+    ([{**CALL, "input": ["/etc/hosts"]}], "tool_calls[0].input"),
+    ([{**CALL, "input": {1: "/etc/hosts"}}], "tool_calls[0].input"),
+    ([{**CALL, "__type": "Date"}], "tool_calls[0]"),
+    ([{**CALL, "__proto__": 1}], "tool_calls[0]"),
+    ([{**CALL, 1: 1}], "tool_calls[0]"),
+    ([Map(CALL)], "tool_calls[0]"),
     ([CALL, "call"], "tool_calls[1]"),
     ("call", "tool_calls"),
     (CALL, "tool_calls"),
@@ -37,7 +46,11 @@ TOOL_CALLS: list[tuple[Any, str]] = [
 TOOL_RESULTS: list[tuple[Any, str]] = [
     ([{"content": "x"}], "tool_results[0].toolUseId"),
     ([RESULT, {"toolUseId": "1"}], "tool_results[1].content"),
+    ([RESULT, {**RESULT, "content": {"rows": 1}}], "tool_results[1].content"),
+    ([{**RESULT, "content": None, "data": 1}], "tool_results[0].content"),
+    ([{"toolUseId": "1", "data": 1}, {"toolUseId": "1", "status": "ok"}], "tool_results[1].content"),
     ([{**RESULT, "toolUseId": 5}], "tool_results[0].toolUseId"),
+    ([{**RESULT, "status": None}], "tool_results[0].status"),
     ([{**RESULT, "status": 5}], "tool_results[0].status"),
     ([{**RESULT, "fullOutputRef": []}], "tool_results[0].fullOutputRef"),
     ([None], "tool_results[0]"),
@@ -54,6 +67,13 @@ CHECKPOINT_VALUES: list[tuple[dict[str, Any], str]] = [
     ({"node_results": {"ok": {"status": "skipped"}, "plan": {"status": "done"}}}, "node_results.plan.status"),
     ({"node_results": {"plan": {"status": "running", "startedAt": "soon"}}}, "node_results.plan.startedAt"),
     ({"node_results": {"plan": {"status": "failed", "completedAt": True}}}, "node_results.plan.completedAt"),
+    ({"node_results": {"plan": {"status": "failed", "completedAt": 2**53}}}, "node_results.plan.completedAt"),
+    ({"node_results": {"plan": {"status": "failed", "completedAt": math.nan}}}, "node_results.plan.completedAt"),
+    ({"node_results": {"__type": {"status": "completed"}}}, "node_results"),
+    ({"node_results": {"__proto__": {"status": "completed"}}}, "node_results"),
+    ({"node_results": {"plan": {"status": "completed", "__type": "Date"}}}, "node_results.plan"),
+    ({"node_results": Map(plan={"status": "completed"})}, "node_results"),
+    ({"cycle_state": {"backEdge": "a->b", "iteration": 1, "__proto__": 1}}, "cycle_state"),
     ({"cycle_state": {"iteration": 1}}, "cycle_state.backEdge"),
     ({"cycle_state": {"backEdge": "a->b"}}, "cycle_state.iteration"),
     ({"cycle_state": {"backEdge": 1, "iteration": 1}}, "cycle_state.backEdge"),

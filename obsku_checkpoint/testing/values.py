@@ -56,21 +56,21 @@ def _metadata(subject: CheckpointStore, session: SessionRecord, value: Any) -> t
 
 
 def _tool_input(subject: CheckpointStore, session: SessionRecord, value: Any) -> tuple[Any, Any]:
-    returned = subject.add_message(session.id, "assistant", tool_calls=[{**CALL, "input": value}])
+    returned = subject.add_message(session.id, "assistant", tool_calls=[{**CALL, "input": {"value": value}}])
     [read] = subject.get_messages(session.id)
     assert returned.tool_calls
     assert read.tool_calls
-    return returned.tool_calls[0]["input"], read.tool_calls[0]["input"]
+    return returned.tool_calls[0]["input"]["value"], read.tool_calls[0]["input"]["value"]
 
 
 def _tool_output(subject: CheckpointStore, session: SessionRecord, value: Any) -> tuple[Any, Any]:
     [returned] = subject.add_messages(
-        session.id, [{"role": "tool", "tool_results": [{"toolUseId": "call-1", "content": value}]}]
+        session.id, [{"role": "tool", "tool_results": [{"toolUseId": "call-1", "data": value}]}]
     )
     [read] = subject.get_messages(session.id)
     assert returned.tool_results
     assert read.tool_results
-    return returned.tool_results[0]["content"], read.tool_results[0]["content"]
+    return returned.tool_results[0]["data"], read.tool_results[0]["data"]
 
 
 def _node_output(subject: CheckpointStore, session: SessionRecord, value: Any) -> tuple[Any, Any]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links, text
@@ -65,6 +68,40 @@ def test_results_stand_beside_their_calls(root: Reader, store: DjangoCheckpointS
     assert f'href="#message-{answered.id}"' in page
     assert "800 in, 64 out" in page
     assert "Result of lost error" in text(page)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"toolUseId": "1", "data": {"rows": [1, 2], "at": datetime(2026, 1, 2, tzinfo=UTC)}},
+        {
+            "toolUseId": "1",
+            "content": '{"rows":[1,2],"at":{"__type":"Date","value":"2026-01-02T00:00:00.000Z"}}',
+        },
+    ],
+    ids=["data", "JSON in the text"],
+)
+def test_a_structured_result_is_shown_as_a_tree(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, result: Any
+) -> None:
+    store.add_message(session_id, "tool", tool_results=[result])
+    page = root.see(links.session(session_id, "transcript"))
+    for part in ("object of 2 · rows, at", "list of 2", "2026-01-02"):
+        assert part in text(page), part
+    assert page.count('<span class="obsku-key">rows</span>') == 1
+
+
+def test_a_results_text_is_shown_beside_its_data(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    broken = '["no JSON'
+    store.add_message(
+        session_id,
+        "tool",
+        tool_results=[{"toolUseId": "1", "content": "one row", "data": [1]}, {"toolUseId": "2", "content": broken}],
+    )
+    page = text(root.see(links.session(session_id, "transcript")))
+    assert "content one row" in page
+    assert "data list of 1" in page
+    assert broken in page
 
 
 def test_an_unknown_role_and_odd_columns_are_shown_as_they_are(

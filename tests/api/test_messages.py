@@ -10,7 +10,7 @@ from django.db import connections
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.conftest import Client
 
-CALL = {"name": "explain", "toolUseId": "use-1", "input": {"__type": "Map", "value": [[1, 2]]}}
+CALL = {"name": "explain", "toolUseId": "use-1", "input": {"limits": {"__type": "Map", "value": [[1, 2]]}}}
 
 
 def session_id(path: str) -> str:

@@ -85,7 +85,7 @@ class Project:
         for (text,) in self.query("SELECT tool_results FROM messages WHERE tool_results IS NOT NULL"):
             for result in codec.loads(text):
                 if result["toolUseId"].startswith(f"{node}-"):
-                    searched.update(result["content"]["files"])
+                    searched.update(result["data"]["files"])
         return searched
 
 

@@ -74,7 +74,7 @@ def test_every_block_is_python() -> None:
 def test_the_blocks_run_in_a_django_project(project: Project, tmp_path: Path) -> None:
     code = script()
     lines = run(f"import django\n\ndjango.setup()\n\n{code}", project.environment, tmp_path)
-    assert len(promised(code)) == 6
+    assert len(promised(code)) == 7
     assert in_order(promised(code), lines), lines
 
 

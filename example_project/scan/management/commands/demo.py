@@ -251,8 +251,8 @@ def counted(checkpoint: CheckpointRecord, node: str) -> dict[str, Any] | None:
 def files_searched(messages: list[MessageRecord]) -> Counter[tuple[str, str]]:
     """(node, file) -> how often the messages say that it was searched."""
     results = [result for message in messages for result in message.tool_results or ()]
-    searched = [(result["toolUseId"].partition("-")[0], result["content"]) for result in results]
-    return Counter((node, file) for node, content in searched if node in agent.KINDS for file in content["files"])
+    searched = [(result["toolUseId"].partition("-")[0], result.get("data")) for result in results]
+    return Counter((node, file) for node, data in searched if node in agent.KINDS and data for file in data["files"])
 
 
 def is_question(message: MessageRecord) -> bool:
