@@ -11,7 +11,6 @@ from django.db import models
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 
 from obsku_checkpoint import codec
-from obsku_checkpoint.corruption import loads_or_corrupt
 from obsku_checkpoint.errors import CheckpointCorruptionError, InvalidRecordError, SerializationError
 from obsku_checkpoint.records import CorruptValue
 
@@ -141,7 +140,7 @@ class JsonPlusField(TextField):
         _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
-        return None if value is None else loads_or_corrupt(value)
+        return None if value is None else codec.loads_or_corrupt(value)
 
     def get_prep_value(self, value: Any) -> Any:
         if value is None or hasattr(value, "resolve_expression"):

@@ -12,11 +12,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "async_twins", "extras", "ids", "codec_surrogates", "paths", "plain_text"},
-    {"codec_tags"},
+    {"errors", "records", "async_twins", "extras", "ids", "paths", "plain_text"},
     {"codec"},
     {"shapes"},
-    {"protocols", "validation", "corruption"},
+    {"protocols", "validation"},
     {"client", "graph"},
     {"conf"},
     {"fields", "routers", "signals", "checks", "workspace_scope"},
@@ -28,7 +27,7 @@ LAYERS = [
     {"api", "admin"},
     {"testing"},
 ]
-WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:6])
+WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:5])
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 

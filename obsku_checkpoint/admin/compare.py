@@ -15,7 +15,7 @@ from obsku_checkpoint.admin import units, values
 from obsku_checkpoint.admin.difference import Change, differences
 from obsku_checkpoint.admin.pages import Page
 from obsku_checkpoint.admin.text import harmless
-from obsku_checkpoint.corruption import loads_or_corrupt
+from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.plain_text import plain
 from obsku_checkpoint.records import CorruptValue

@@ -8,7 +8,7 @@ from typing import Any
 
 from obsku_checkpoint.admin.node_results import failed_nodes
 from obsku_checkpoint.admin.question import asking
-from obsku_checkpoint.corruption import loads_or_corrupt
+from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.models import Checkpoint, Session, Source
 
 _CHECKPOINTS, _SESSIONS = Checkpoint._meta.db_table, Session._meta.db_table

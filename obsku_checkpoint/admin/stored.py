@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Case, F, Func, IntegerField, TextField, Value, When
 from django.db.models.functions import Cast, Left
 
-from obsku_checkpoint.corruption import loads_or_corrupt
+from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.records import CorruptValue
 
 #: bytes of JSON that are decoded and shown as a tree

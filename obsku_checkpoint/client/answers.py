@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 
-from obsku_checkpoint.corruption import loads_or_corrupt
+from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.errors import (
     AccessDeniedError,
     CheckpointCorruptionError,

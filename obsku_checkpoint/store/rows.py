@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import models
 
-from obsku_checkpoint.codec import canonical, loads
-from obsku_checkpoint.corruption import corrupt_value
+from obsku_checkpoint.codec import canonical, corrupt_value, loads
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.fields import JsonPlusField, from_milliseconds, read_moment
 from obsku_checkpoint.protocols import OnCorrupt

@@ -1,7 +1,7 @@
 """JSON-plus: JSON text with tagged objects for dates, sets, bytes and maps, shared with the npm package.
 
 What goes in comes out equal and of the same type, or :func:`dumps` refuses it. No class is found by a name in
-stored data: beyond the built-in tags only :func:`register` adds any. The tags are in :mod:`codec_tags`.
+stored data: beyond the built-in tags only :func:`register` adds any. The tags are in :mod:`codec.tags`.
 
 Normalised on the way: tuples become lists, ``bytearray`` and ``memoryview`` bytes, times UTC with whole
 milliseconds, a frozenset at the top a set. Inside sets and map keys arrays come back as tuples and sets as
@@ -19,12 +19,24 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from obsku_checkpoint import codec_tags as tags
-from obsku_checkpoint.codec_surrogates import GUARD, guard, guard_escapes, has_pair, unguard, unguard_escapes
-from obsku_checkpoint.codec_tags import PATH_SEGMENT, TAG, Link, Map, TaggedDict, path, register, unregister
+from obsku_checkpoint.codec import tags
+from obsku_checkpoint.codec.surrogates import GUARD, guard, guard_escapes, has_pair, unguard, unguard_escapes
+from obsku_checkpoint.codec.tags import PATH_SEGMENT, TAG, Link, Map, TaggedDict, path, register, unregister
 from obsku_checkpoint.errors import PREVIEW_CHARACTERS, CheckpointCorruptionError, SerializationError
+from obsku_checkpoint.records import CorruptValue
 
-__all__ = ["MAX_DEPTH", "Map", "TaggedDict", "canonical", "dumps", "loads", "register", "unregister"]
+__all__ = [
+    "MAX_DEPTH",
+    "Map",
+    "TaggedDict",
+    "canonical",
+    "corrupt_value",
+    "dumps",
+    "loads",
+    "loads_or_corrupt",
+    "register",
+    "unregister",
+]
 MAX_DEPTH: Final = 254
 """Levels of arrays and objects in a text that :func:`dumps` writes: orjson's limit. A map takes three levels."""
 
@@ -71,6 +83,19 @@ def loads(text: str | bytes) -> Any:
     if ("_" in text and _TEXT_TAG in text) or ("\\" in text and _TEXT_ESCAPED_TAG.search(text)):
         return tags.decode(tree)
     return tree
+
+
+def loads_or_corrupt(text: str) -> Any:
+    """`loads`, or the `CorruptValue` that stands for what cannot be decoded where reading goes on around it."""
+    try:
+        return loads(text)
+    except CheckpointCorruptionError as error:
+        return corrupt_value(text, error)
+
+
+def corrupt_value(text: str, error: CheckpointCorruptionError) -> CorruptValue:
+    """``error`` is what decoding the text has raised."""
+    return CorruptValue(text=text, reason=f"{error.path}: {error.reason}")
 
 
 def canonical(text: str | bytes) -> bytes:

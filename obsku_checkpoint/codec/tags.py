@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 import orjson
 
-from obsku_checkpoint.codec_surrogates import unguard
+from obsku_checkpoint.codec.surrogates import unguard
 from obsku_checkpoint.errors import CheckpointCorruptionError, ConfigurationError
 
 __all__ = ["MalformedError", "Map", "TaggedDict", "register", "registry", "unregister", "write_big_int", "write_number"]
