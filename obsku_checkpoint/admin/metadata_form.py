@@ -37,7 +37,7 @@ class JsonPlusFormField(forms.CharField):
         if self.stored is not None and not self.has_changed(self.stored, text):
             return self.stored
         try:
-            decoded = codec.loads(text)
+            decoded = codec.loads(codec.tag_integers(text))
         except CheckpointCorruptionError as error:
             raise ValidationError(f"{error.path}: {error.reason}") from error
         if not isinstance(decoded, dict):

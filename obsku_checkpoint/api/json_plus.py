@@ -15,7 +15,10 @@ from obsku_checkpoint.errors import CheckpointCorruptionError
 
 
 class JsonPlusParser(BaseParser):
-    """Reads a body as the store reads a column: tagged objects become dates, sets, bytes and maps."""
+    """Reads a body as the store reads a column: tagged objects become dates, sets, bytes and maps.
+
+    Integers beyond 64 bits are exact: in a column JavaScript wrote them, whose numbers they are; here any client did.
+    """
 
     media_type = "application/json"
 
@@ -23,7 +26,9 @@ class JsonPlusParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         try:
-            return codec.loads(stream.read())
+            return codec.loads(codec.tag_integers(stream.read().decode()))
+        except UnicodeDecodeError as error:
+            raise ParseError(f"The body is not UTF-8 at byte {error.start}") from error
         except CheckpointCorruptionError as error:
             raise ParseError(f"The body is not JSON-plus: {error.path}: {error.reason}") from error
 

@@ -1,42 +1,35 @@
 """The tags of JSON-plus: what each value looks like in the text, and the registry of an application's own.
 
-A tag's decoder gets a value whose inner tags are decoded; a malformed one makes it raise :class:`MalformedError`.
+A tag's decoder gets a value whose inner tags are decoded. It raises :class:`ForeignError` where the object may be
+another program's, which stays as it is, and :class:`MalformedError` where it can only be a damaged one.
 """
 
 from __future__ import annotations
 
 import binascii
 import datetime as dt
-import json
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sized
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
-from obsku_checkpoint.codec.surrogates import unguard
-from obsku_checkpoint.errors import CheckpointCorruptionError, ConfigurationError
-
-__all__ = ["MalformedError", "Map", "TaggedDict", "register", "registry", "unregister", "write_big_int", "write_number"]
+from obsku_checkpoint.codec import digits, hashes
+from obsku_checkpoint.errors import ConfigurationError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Sized)
 
 TAG: Final = "__type"
+SHARED: Final = frozenset({"Date", "Set", "Buffer", "Map"})
+"""The tags that the npm package writes, too; what has another one may be an object of a TypeScript program."""
 
-
-PATH_SEGMENT: Final = 40
-_PATH_SEGMENTS: Final = 12
-# Where a walk is: (container, its level, link of its parent, key in it, the container as the caller gave it).
-Link = tuple[Any, int, Any, Any, Any]
-
-MAX_BIG_INT_BITS: Final = 65_536
-"""Converting to decimal takes time with the square of the length: this many bits are written in milliseconds."""
-
-_BIG_INT: Final = re.compile(r"0|-?[1-9][0-9]{0,19999}")
+_JAVASCRIPT_DATE: Final = re.compile(r"([+-][0-9]{6}|[0-9]{4})(-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z)")
 _DECIMAL: Final = re.compile(r"[-+0-9.eEA-Za-z]+")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A context of our own, because the caller's may not trap bad syntax, or write small exponents.
 _DECIMALS: Final = Context(prec=1, traps=[InvalidOperation], capitals=1)
 
@@ -49,6 +42,10 @@ class MalformedError(ValueError):
         self.reason = reason
 
 
+class ForeignError(MalformedError):
+    """A tagged object that may be another program's, or that Python cannot represent: it stays a plain object."""
+
+
 class Map(dict[Any, Any]):
     """A dict that was, and will be, written as a ``Map``, whatever its keys are."""
 
@@ -58,8 +55,10 @@ class Map(dict[Any, Any]):
 class TaggedDict(dict[str, Any]):
     """A plain object with a ``__type`` that stands for nothing here; written as the same plain object.
 
-    Also what a ``Set`` or ``Map`` is read as if Python cannot represent it: with an object as an element or key, or
-    with elements that are equal in Python only, such as 1 and true.
+    Also what is read if Python cannot represent it: a ``Set`` or ``Map`` with an object as an element or key, with
+    elements that are equal in Python only, such as 1 and true, or with too many that hash alike; a ``Date`` outside the
+    years 1 to 9999; a ``BigInt`` too long to convert; and an object that only looks like a ``Number``, ``BigInt``,
+    ``Decimal`` or ``UUID``.
     """
 
     __slots__ = ()
@@ -112,13 +111,6 @@ def write_number(value: float) -> str:
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
-def write_big_int(value: int) -> str:
-    """Write decimal digits. By way of Decimal, because int() and str() refuse more than 4300 digits."""
-    if value.bit_length() > MAX_BIG_INT_BITS:
-        raise MalformedError(f"an integer of more than {MAX_BIG_INT_BITS} bits")
-    return str(Decimal(value))
-
-
 def _write_date(value: dt.datetime) -> str:
     if value.tzinfo is not dt.UTC:
         if value.utcoffset() is None:
@@ -135,90 +127,103 @@ def _write_bytes(value: bytes | bytearray | memoryview) -> str:
     return binascii.b2a_base64(bytes(value), newline=False).decode()
 
 
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise MalformedError("its value is not a string")
-    return value
+def has_shape(item: dict[Any, Any]) -> bool:
+    """Whether an object has exactly a tag and a value."""
+    return len(item) == 2 and "value" in item
 
 
 def _read_date(value: Any) -> dt.datetime:
+    if type(value) is str:
+        try:
+            time = dt.datetime.fromisoformat(value)
+            if time.tzinfo is dt.UTC:
+                return time
+            if time.tzinfo is not None:
+                return time.astimezone(dt.UTC)
+        except ValueError:
+            if _is_of_another_age(value):
+                raise ForeignError("outside the years 1 to 9999") from None
+        except OverflowError:
+            raise ForeignError("outside the years 1 to 9999 in UTC") from None
+    raise MalformedError("not an ISO 8601 time with an offset")
+
+
+def _is_of_another_age(text: str) -> bool:
+    """Whether the text is a date as JavaScript writes those that Python does not have."""
+    if not (match := _JAVASCRIPT_DATE.fullmatch(text)) or 1 <= (year := int(match[1])) <= 9999:
+        return False
     try:
-        time = dt.datetime.fromisoformat(_text(value))
-        if time.tzinfo is dt.UTC:
-            return time
-        if time.tzinfo is not None:
-            return time.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise MalformedError("not an ISO 8601 time with an offset, in the years 1 to 9999")
+        dt.datetime.fromisoformat(f"{2000 + year % 400}{match[2]}")  # a year with the same days
+    except ValueError:
+        return False
+    return True
 
 
 def _read_bytes(value: Any) -> bytes:
-    text = _text(value)
+    if type(value) is not str:
+        raise MalformedError("its value is not a string")
     try:
-        data = binascii.a2b_base64(text, strict_mode=True)
+        data = binascii.a2b_base64(value, strict_mode=True)
     except ValueError:
         raise MalformedError("not base64") from None
     # The decoder lets bits of the last character pass that encode nothing.
-    if binascii.b2a_base64(data, newline=False) != text.encode():
+    if binascii.b2a_base64(data, newline=False) != value.encode():
         raise MalformedError("not base64")
     return data
 
 
 def _read_number(value: Any) -> float:
-    if value in ("NaN", "Infinity", "-Infinity"):
+    if type(value) is str and value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
-    raise MalformedError("not NaN, Infinity or -Infinity")
+    raise ForeignError("not NaN, Infinity or -Infinity")
 
 
 def _read_big_int(value: Any) -> int:
-    if not _BIG_INT.fullmatch(_text(value)) or (number := int(Decimal(value))).bit_length() > MAX_BIG_INT_BITS:
-        raise MalformedError(f"not an integer in decimal digits, of at most {MAX_BIG_INT_BITS} bits")
-    return number
+    if type(value) is str and digits.is_integer(value):
+        return digits.read(value)
+    raise ForeignError("not an integer in decimal digits")
 
 
 def _read_decimal(value: Any) -> Decimal:
     try:
-        if _DECIMAL.fullmatch(_text(value)):
+        if type(value) is str and _DECIMAL.fullmatch(value):
             return Decimal(value, _DECIMALS)
     except InvalidOperation:
         pass
-    raise MalformedError("not a decimal number")
+    raise ForeignError("not a decimal number")
 
 
 def _read_uuid(value: Any) -> uuid.UUID:
-    text = _text(value)
-    try:
-        result = uuid.UUID(text)
-    except ValueError:
-        raise MalformedError("not a UUID") from None
-    if str(result) != text.lower():
-        raise MalformedError("not a UUID")
-    return result
+    if type(value) is str and _UUID.fullmatch(value):
+        return uuid.UUID(int=int(value.replace("-", ""), 16))
+    raise ForeignError("not a UUID")
 
 
-def _read_set(value: Any) -> set[Any] | TaggedDict:
+def _read_set(value: Any) -> set[Any]:
     if type(value) is not list:
         raise MalformedError("its value is not an array")
-    try:
-        result = set(_freeze(value) if _HOLD_MORE.intersection(map(type, value)) else value)
-    except Exception:  # noqa: BLE001 - unhashable, or an application's type fails to hash or compare
-        return TaggedDict(__type="Set", value=value)
-    return result if len(result) == len(value) else TaggedDict(__type="Set", value=value)
+    return _hashed(value, set)
 
 
-def _read_map(value: Any) -> Map | TaggedDict:
+def _read_map(value: Any) -> Map:
     if type(value) is not list or any(type(pair) is not list or len(pair) != 2 for pair in value):
         raise MalformedError("its value is not an array of pairs")
-    try:
-        result = Map(zip(_freeze([pair[0] for pair in value]), [pair[1] for pair in value], strict=True))
-    except Exception:  # noqa: BLE001 - as above
-        return TaggedDict(__type="Map", value=value)
-    return result if len(result) == len(value) else TaggedDict(__type="Map", value=value)
+    values = [pair[1] for pair in value]
+    return _hashed([pair[0] for pair in value], lambda keys: Map(zip(keys, values, strict=True)))
 
 
-_CONTAINERS: Final = frozenset({list, dict})
 _HOLD_MORE: Final = frozenset({list, set})
+
+
+def _hashed(values: list[Any], build: Callable[[Collection[Any]], C]) -> C:
+    """Build a set of the values, or a map with these keys, where Python can hold it and none of them is lost."""
+    elements = _freeze(values) if _HOLD_MORE.intersection(map(type, values)) else values
+    try:
+        if hashes.can_hold(elements) and len(result := build(elements)) == len(values):
+            return result
+    except Exception as error:
+        raise ForeignError("some cannot be hashed, or an application's type fails to compare") from error
+    raise ForeignError("some are equal, or too many hash alike")
 
 
 def _freeze(values: list[Any]) -> tuple[Any, ...]:
@@ -252,88 +257,7 @@ BUILT_IN_ENCODERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     Decimal: ("Decimal", _DECIMALS.to_sci_string),
     uuid.UUID: ("UUID", str),
 }
+BUILT_IN_TAGS: Final = frozenset(_DECODERS)
 _NATIVE: Final = frozenset({str, int, float, bool, type(None), dict, list, tuple, set, frozenset, Map, TaggedDict})
 _lock: Final = threading.Lock()
 _registry = Registry(BUILT_IN_ENCODERS, _DECODERS)
-
-
-def decode(tree: Any) -> Any:
-    """Replace the tagged objects of a parsed text, inner ones first."""
-    decoders = _registry.decoders
-    root = [tree]
-    nodes: list[Any] = [root]
-    found: list[tuple[Any, Any, dict[str, Any]]] = []
-    for node in nodes:
-        entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
-        for key, item in entries:
-            kind = type(item)
-            if kind is str:
-                continue
-            if kind is list:
-                if not _CONTAINERS.isdisjoint(map(type, item)):
-                    nodes.append(item)
-            elif kind is dict:
-                if TAG not in item:
-                    nodes.append(item)
-                elif len(item) == 2 and type(item.get("value")) is str and type(item[TAG]) is str:
-                    # The most frequent ones, with nothing inside.
-                    node[key] = _untag(item, decoders, root)
-                else:
-                    nodes.append(item)
-                    found.append((node, key, item))
-    for node, key, item in reversed(found):
-        node[key] = _untag(item, decoders, root)
-    return root[0]
-
-
-def _untag(item: dict[str, Any], decoders: dict[str, Any], root: list[Any]) -> Any:
-    tag = item[TAG]
-    if type(tag) is not str or tag not in decoders:
-        return TaggedDict(item)
-    if len(item) != 2 or "value" not in item:
-        _refuse_tag(root, item, "has exactly __type and value", None)
-    try:
-        return decoders[tag](item["value"])
-    except MalformedError as error:
-        _refuse_tag(root, item, error.reason, None)
-    except Exception as error:  # noqa: BLE001 - whatever an application's decoder raises
-        _refuse_tag(root, item, f"its decoder failed: {type(error).__name__}", error)
-
-
-def _refuse_tag(root: list[Any], item: dict[str, Any], reason: str, cause: Exception | None) -> NoReturn:
-    """Raise for a tagged object, whose ancestors are all still as they were parsed."""
-    value = item.get("value")
-    preview = value if type(value) is str else type(value).__name__
-    stack: list[Link] = [(root, 0, None, 0, None)]
-    while True:
-        link = stack.pop()
-        node = link[0]
-        for key, child in node.items() if type(node) is dict else enumerate(node):
-            if child is item:
-                where = path(link, key)
-                raise CheckpointCorruptionError(where, f"{item[TAG][:PATH_SEGMENT]}: {reason}", preview) from cause
-            if type(child) in (dict, list):
-                stack.append((child, 0, link, key, None))
-
-
-def path(link: Link, key: Any) -> str:
-    """Return ``$.when[2]["a b"]``, bounded in length. The outermost link is the holder of the root."""
-    keys = []
-    while link[2] is not None:
-        keys.append(key)
-        _, _, link, key, _ = link
-    segments = [_segment(k) for k in reversed(keys)]
-    if len(segments) > _PATH_SEGMENTS:
-        half = _PATH_SEGMENTS // 2
-        segments = [*segments[:half], "…", *segments[-half:]]
-    return "$" + "".join(segments)
-
-
-def _segment(key: int | str) -> str:
-    if isinstance(key, int):
-        return f"[{key}]"
-    key = unguard(key)
-    plain = key.isidentifier()
-    if len(key) > PATH_SEGMENT:
-        key = key[:PATH_SEGMENT] + "…"
-    return f".{key}" if plain else f"[{json.dumps(key, ensure_ascii=not key.isprintable())}]"

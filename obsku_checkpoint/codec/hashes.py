@@ -1,0 +1,58 @@
+"""Sets and maps whose elements hash alike, which Python builds in time with the square of their number.
+
+Hashes of numbers are the same in every process, so that a text can hold any number of elements with one hash: multiples
+of 2**61 - 1, UUIDs of them, tuples of those. Only the hashes of text and bytes are secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from decimal import Decimal
+from typing import Any, Final
+
+MAX_ALIKE: Final = 32
+"""Elements that may have one hash. Honest ones do: -1 and -2, also in tuples, and every 61st power of two."""
+
+_SECRET: Final = frozenset({str, bytes})
+
+
+def can_hold(elements: Collection[Hashable]) -> bool:
+    """Whether Python makes a set of the elements, or a dict with these keys, in time linear in their size.
+
+    Raises what hashing them raises.
+    """
+    return _SECRET.issuperset(map(type, elements)) or all(map(_is_comparable, _alike(elements)))
+
+
+def _alike(elements: Collection[Hashable]) -> list[list[Any]]:
+    """The elements that share their hash with others."""
+    hashes = list(map(hash, elements))
+    if len(set(hashes)) == len(hashes):
+        return []
+    groups: dict[int, list[Any]] = {}
+    for value, element in zip(hashes, elements, strict=True):
+        groups.setdefault(value, []).append(element)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _is_comparable(group: list[Any]) -> bool:
+    """Whether each pair may be compared: how often is multiplied where sets within them hold elements alike.
+
+    To compare a Decimal with a float or a long integer takes microseconds to seconds.
+    """
+    has_decimal = has_costly = False
+    nodes: list[tuple[Collection[Any], int]] = [(group, len(group))]
+    for node, times in nodes:
+        if times > MAX_ALIKE:
+            return False
+        for item in node:
+            kind = type(item)
+            if kind is tuple:
+                nodes.append((item, times))
+            elif kind is frozenset:
+                nodes.append((item, times * max(map(len, _alike(item)), default=1)))
+            elif kind is Decimal:
+                has_decimal = True
+            elif kind is float or (kind is int and item.bit_length() > 64):
+                has_costly = True
+    return not (has_decimal and has_costly)

@@ -1,0 +1,329 @@
+"""Values become JSON-plus text."""
+
+from __future__ import annotations
+
+import gc
+import marshal
+from collections.abc import Callable, Iterable
+from math import isfinite
+from typing import Any, Final
+
+import orjson
+
+from obsku_checkpoint.codec import digits, hashes, tags
+from obsku_checkpoint.codec.paths import SEGMENT, Link, path
+from obsku_checkpoint.codec.surrogates import GUARD, guard, has_pair, unguard_escapes
+from obsku_checkpoint.codec.tags import TAG, Map, TaggedDict
+from obsku_checkpoint.errors import PREVIEW_CHARACTERS, SerializationError
+
+MAX_DEPTH: Final = 254
+"""Levels of arrays and objects in a text that is written: orjson's limit. A map takes three levels."""
+
+_PLAIN: Final = (
+    orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_STRICT_INTEGER
+)
+
+#: how marshal marks a float (the second form can be referred to), and the last bytes of those that are not finite
+_PACKED_FLOAT, _PACKED_NOT_FINITE = b"g\xe7", (b"\x7f", b"\xff")
+
+#: keys that a JavaScript object does not keep as they are: a dict that has one is written as a Map
+_MAP_KEYS: Final = frozenset({TAG, "__proto__"})
+
+_STR: Final = frozenset({str})
+_NUMBERS: Final = frozenset({int, float})
+_LEAVES: Final = frozenset({str, bool, type(None)})
+_ATOMS: Final = _LEAVES | _NUMBERS
+_HOOKED_SETS: Final = frozenset({set, frozenset, Map})
+_HOOKED: Final = _ATOMS | _HOOKED_SETS | {dict, list, tuple, type} | tags.BUILT_IN_ENCODERS.keys()
+
+
+_TOO_LONG: Final = f"integers of more than {digits.MAX_DIGITS} digits in sum"
+
+
+def dumps(value: Any) -> str:
+    """Write a value as JSON-plus text; :class:`SerializationError` names the path of what cannot be written."""
+    try:
+        raw = orjson.dumps(value, option=_PLAIN)
+        # orjson also writes enums, UUIDs and NaN, each without a sign that it did. marshal takes nothing but
+        # exact built-in types, at the speed of C, so its success proves that the text is the whole value.
+        packed = marshal.dumps(value, 4)
+    except (TypeError, ValueError):
+        return _dumps_tagged(value)
+    if (b"__" in raw and (b"__type" in raw or b"__proto__" in raw)) or _hides_not_finite(raw, packed):
+        return _dumps_tagged(value)
+    del packed  # of a large value it is a third of the memory
+    return raw.decode()
+
+
+def _hides_not_finite(raw: bytes, packed: bytes) -> bool:
+    if b"null" in raw:
+        for end in _PACKED_NOT_FINITE:
+            at = packed.find(end)
+            while at >= 0:
+                if packed[at - 1] >= 0xF0 and at > 7 and packed[at - 8] in _PACKED_FLOAT:
+                    return True
+                at = packed.find(end, at + 1)
+    return False
+
+
+def _dumps_tagged(value: Any) -> str:
+    """Write a value that holds tags, or something to refuse."""
+    text = _dumps_hooked(value)
+    return _dumps_walked(value) if text is None else text
+
+
+def _dumps_hooked(value: Any) -> str | None:
+    """Write the usual tagged values from orjson's hook, without a walk in Python; None if that is not proven right."""
+    encoders = tags.BUILT_IN_ENCODERS
+    count = 0
+
+    def tagged(item: Any) -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        kind = type(item)
+        if kind in encoders:
+            tag, encode = encoders[kind]
+            return {TAG: tag, "value": encode(item)}
+        if kind not in _HOOKED_SETS or not _ATOMS.issuperset(map(type, item)) or not hashes.can_hold(item):
+            raise TypeError
+        if kind is Map:
+            return {TAG: "Map", "value": list(item.items())}
+        texts = sorted([orjson.dumps(element, option=_PLAIN) for element in item])
+        return {TAG: "Set", "value": [orjson.Fragment(text) for text in texts]}
+
+    try:
+        raw = orjson.dumps(value, default=tagged, option=_PLAIN)
+    except TypeError:
+        return None
+    # The types of all values, level by level. orjson found no cycle; a class is there for each Map, its instance.
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if not kinds <= _HOOKED:
+            return None
+        if float in kinds and b"null" in raw and not all(isfinite(item) for item in level if type(item) is float):
+            return None
+        if type in kinds:
+            level = [item for item in level if item is not Map]
+        level = gc.get_referents(*level)
+    # A `__type` that the hook did not write is a key of a dict, and makes it a Map.
+    return raw.decode() if raw.count(b'"__type":') == count and b'"__proto__":' not in raw else None
+
+
+def _dumps_walked(value: Any) -> str:
+    try:
+        return orjson.dumps(_Walk(guarded=False).tree(value), option=_PLAIN).decode()
+    except TypeError:  # a lone surrogate
+        tree = _Walk(guarded=True).tree(value)
+    try:
+        return unguard_escapes(orjson.dumps(tree, option=_PLAIN).decode())
+    except TypeError:
+        raise SerializationError("$", "the value changed while it was written") from None
+
+
+class _Walk:
+    """Makes the tree that orjson writes. Containers without anything to replace are not copied.
+
+    Depth first with a stack of its own, so that a cycle reaches the depth limit before it fills the memory. A guarded
+    walk also looks at strings, for lone surrogates.
+    """
+
+    def __init__(self, *, guarded: bool) -> None:
+        self.guarded = guarded
+        self.encoders = tags.registry().encoders
+        self.leaves = _LEAVES - _STR if guarded else _LEAVES
+        self.stack: list[Link] = []
+        #: sets and maps whose elements or keys may be written alike: what is written of them, whether it is a set
+        self.unique: list[tuple[list[Any], bool, Link, Any]] = []
+        #: integers that are counted, and objects that look like one: (digits, whether it is an object, where it is)
+        self.big: list[tuple[int, bool, Link, Any]] = []
+        self.digits = 0
+
+    def tree(self, value: Any) -> Any:
+        root = [value]
+        self.stack.append((root, 0, None, 0, None))
+        while self.stack:
+            link = self.stack.pop()
+            node = link[0]
+            # Replacing the value of an existing key is allowed while iterating; `node` is a copy of our own.
+            entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
+            for key, item in entries:
+                if type(item) not in self.leaves:
+                    self.replace(link, key, item)
+        self.check_big()
+        for items, is_set, link, key in reversed(
+            self.unique
+        ):  # inner sets come later, and are sorted before outer ones
+            if not _make_unique(items, is_set):
+                raise SerializationError(path(link, key), "different elements or keys would be written alike")
+        return root[0]
+
+    def replace(self, link: Link, key: Any, item: Any) -> None:
+        """Put what is written for an item into its container, which is our own."""
+        node, level, _, _, _ = link
+        kind = type(item)
+        if kind is int:
+            if not -digits.SAFE <= item <= digits.SAFE:
+                _check_depth(level + 1, link, key, item)
+                node[key] = {TAG: "BigInt", "value": self.big_int(item, link, key)}
+        elif kind is float:
+            if not isfinite(item):
+                _check_depth(level + 1, link, key, item)
+                node[key] = {TAG: "Number", "value": tags.write_number(item)}
+        elif kind is str:
+            node[key] = _guard(item, link, key)
+        elif kind is list or kind is tuple:
+            _check_depth(level + 1, link, key, item)
+            if self.has_more(item):
+                node[key] = elements = list(item)
+                self.stack.append((elements, level + 1, link, key, item))
+        elif kind is dict and _STR.issuperset(map(type, item)) and _MAP_KEYS.isdisjoint(item):
+            _check_depth(level + 1, link, key, item)
+            if self.guarded or self.has_more(item.values()):
+                node[key] = child = _guard_keys(item, link, key) if self.guarded else item.copy()
+                self.stack.append((child, level + 1, link, key, item))
+        elif kind is dict or kind is Map:
+            _check_depth(level + (3 if item else 2), link, key, item)
+            pairs = [[k, v] for k, v in item.items()]
+            node[key] = {TAG: "Map", "value": pairs}
+            if self.has_more(item) or self.has_more(item.values()):
+                here = (pairs, level + 2, link, key, item)
+                self.stack.extend([(pair, level + 3, here, i, None) for i, pair in enumerate(pairs)])
+            self.check_hashes(item, link, key)
+            if not _ATOMS.issuperset(map(type, item)):
+                self.unique.append((pairs, False, link, key))
+        elif kind is set or kind is frozenset:
+            _check_depth(level + 2, link, key, item)
+            elements = list(item)
+            node[key] = {TAG: "Set", "value": elements}
+            if self.has_more(item):
+                self.stack.append((elements, level + 2, link, key, item))
+            self.check_hashes(item, link, key)
+            self.unique.append((elements, True, link, key))
+        elif kind is TaggedDict:
+            _check_depth(level + 1, link, key, item)
+            self.check_tagged_dict(item, link, key)
+            node[key] = child = _guard_keys(item, link, key) if self.guarded else dict(item)
+            self.stack.append((child, level + 1, link, key, item))
+        elif kind in self.encoders:
+            _check_depth(level + 1, link, key, item)
+            tag, encode = self.encoders[kind]
+            node[key] = child = {TAG: tag, "value": _encoded(tag, encode, item, link, key)}
+            if type(child["value"]) not in self.leaves:
+                self.stack.append((child, level + 1, link, key, item))
+        else:
+            raise SerializationError(path(link, key), _refusal(kind))
+
+    def has_more(self, values: Iterable[Any]) -> bool:
+        """Whether there may be anything to replace among the values of a list or a dict."""
+        kinds = set(map(type, values))
+        if kinds <= self.leaves:
+            return False
+        return not (kinds <= self.leaves | _NUMBERS and all(map(_is_plain, values)))
+
+    def check_hashes(self, item: Any, link: Link, key: Any) -> None:
+        if not hashes.can_hold(item):
+            reason = f"more than {hashes.MAX_ALIKE} elements or keys hash alike, and would not be read"
+            raise SerializationError(path(link, key), reason)
+
+    def check_tagged_dict(self, item: dict[Any, Any], link: Link, key: Any) -> None:
+        """Refuse what would not come back as a TaggedDict: one without a tag, or with a tag that reading decodes."""
+        if not _STR.issuperset(map(type, item)) or TAG not in item:
+            raise SerializationError(path(link, key), "a TaggedDict has string keys and a __type: use a dict")
+        tag, decoders = item[TAG], tags.registry().decoders
+        if type(tag) is not str or tag not in decoders:
+            return
+        if not tags.has_shape(item):
+            if tag not in tags.SHARED:
+                return
+        elif tag == "BigInt" and type(item["value"]) is str and digits.is_integer(item["value"]):
+            self.big.append((digits.count(item["value"]), True, link, key))
+            return
+        elif tag in tags.BUILT_IN_TAGS:
+            try:
+                decoders[tag](item["value"])
+            except tags.ForeignError:
+                return
+            except tags.MalformedError:
+                pass
+        raise SerializationError(path(link, key), _known_tag(tag))
+
+    def big_int(self, number: int, link: Link, key: Any) -> str:
+        # No more digits than it has, for those that are far too long to convert.
+        if number.bit_length() * 3 // 10 <= digits.UNCOUNTED + digits.MAX_DIGITS - self.digits:
+            text = digits.write(number)
+            if count := digits.count(text):
+                self.digits += count
+                self.big.append((count, False, link, key))
+            if self.digits <= digits.MAX_DIGITS:
+                return text
+        raise SerializationError(path(link, key), _TOO_LONG)
+
+    def check_big(self) -> None:
+        longest = digits.longest(count for count, _, _, _ in self.big)
+        for count, is_tagged, link, key in self.big:
+            if is_tagged == (count <= longest):
+                raise SerializationError(path(link, key), _known_tag("BigInt") if is_tagged else _TOO_LONG)
+
+
+def _known_tag(tag: str) -> str:
+    return f"a TaggedDict with the known tag {tag[:SEGMENT]!r}: use its type"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an atom is written as it is."""
+    kind = type(value)
+    return -digits.SAFE <= value <= digits.SAFE if kind is int else kind is not float or isfinite(value)
+
+
+def _make_unique(items: list[Any], is_set: bool) -> bool:
+    """Sort the elements of a set by their text. False where elements, or keys of a map, are written alike."""
+    texts = [orjson.dumps(item if is_set else item[0]).decode() for item in items]
+    if any(GUARD in text for text in texts):
+        texts = [unguard_escapes(text) for text in texts]
+    if is_set:
+        items[:] = [items[i] for i in sorted(range(len(texts)), key=texts.__getitem__)]
+    return len(set(texts)) == len(texts)
+
+
+def _encoded(tag: str, encode: Callable[[Any], Any], item: Any, link: Link, key: Any) -> Any:
+    try:
+        return encode(item)
+    except tags.MalformedError as error:
+        raise SerializationError(path(link, key), error.reason) from None
+    except Exception as error:
+        reason = f"the encoder of the tag {tag[:SEGMENT]!r} failed: {type(error).__name__}"
+        raise SerializationError(path(link, key), reason) from error
+
+
+def _check_depth(level: int, link: Link, key: Any, item: Any) -> None:
+    if level <= MAX_DEPTH:
+        return
+    seen = {id(item)}
+    above: Link | None = link
+    while above is not None:
+        _, _, above, _, container = above
+        if container is not None:
+            if id(container) in seen:
+                raise SerializationError(path(link, key), "cycle: the value contains itself")
+            seen.add(id(container))
+    raise SerializationError(path(link, key), f"nesting deeper than MAX_DEPTH ({MAX_DEPTH} levels of JSON)")
+
+
+def _refusal(kind: type) -> str:
+    name = f"{kind.__module__}.{kind.__qualname__}"[:PREVIEW_CHARACTERS]
+    return f"{name} is not a type of JSON-plus: convert the value, or register the type"
+
+
+def _guard(text: str, link: Link, key: Any) -> str:
+    if has_pair(text):
+        raise SerializationError(path(link, key), "two surrogates that would come back as one character")
+    return guard(text)
+
+
+def _guard_keys(item: dict[str, Any], link: Link, key: Any) -> dict[str, Any]:
+    here = (item, 0, link, key, item)
+    return {_guard(key, here, key): value for key, value in item.items()}
