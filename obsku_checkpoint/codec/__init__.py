@@ -11,13 +11,14 @@ frozensets. Nothing here recurses in Python, so no document, however deep, exhau
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 import orjson
 
 from obsku_checkpoint.codec.digits import tag_integers
 from obsku_checkpoint.codec.reading import decode
-from obsku_checkpoint.codec.surrogates import guard_escapes, unguard, unguard_escapes
+from obsku_checkpoint.codec.surrogates import GUARD, guard_escapes, unguard, unguard_escapes
 from obsku_checkpoint.codec.tags import Map, TaggedDict, register, unregister
 from obsku_checkpoint.codec.writing import MAX_DEPTH, dumps
 from obsku_checkpoint.errors import PREVIEW_CHARACTERS, CheckpointCorruptionError
@@ -93,14 +94,18 @@ def _parse(text: str) -> Any:
     holder = [tree]
     nodes: list[Any] = [holder]
     for node in nodes:
-        if type(node) is dict:
+        if type(node) is dict and GUARD in "".join(node):
             items = list(node.items())
             node.clear()
-            node.update((unguard(k), unguard(v) if type(v) is str else v) for k, v in items)
-            nodes.extend(v for v in node.values() if type(v) in (dict, list))
-        else:
-            node[:] = [unguard(v) if type(v) is str else v for v in node]
-            nodes.extend(v for v in node if type(v) in (dict, list))
+            node.update((unguard(key), item) for key, item in items)
+        # Replacing the value of an existing key is allowed while iterating.
+        entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
+        for key, item in entries:
+            if type(item) is str:
+                if GUARD in item:
+                    node[key] = unguard(item)
+            elif type(item) is dict or type(item) is list:
+                nodes.append(item)
     return holder[0]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 MAX_ALIKE: Final = 32
@@ -21,7 +22,8 @@ def can_hold(elements: Collection[Hashable]) -> bool:
 
     Raises what hashing them raises.
     """
-    return _SECRET.issuperset(map(type, elements)) or all(map(_is_comparable, _alike(elements)))
+    is_safe = len(elements) < 2 or _SECRET.issuperset(map(type, elements))
+    return is_safe or all(map(_is_comparable, _alike(elements)))
 
 
 def _alike(elements: Collection[Hashable]) -> list[list[Any]]:
@@ -40,19 +42,22 @@ def _is_comparable(group: list[Any]) -> bool:
 
     To compare a Decimal with a float or a long integer takes microseconds to seconds.
     """
-    has_decimal = has_costly = False
-    nodes: list[tuple[Collection[Any], int]] = [(group, len(group))]
-    for node, times in nodes:
+    decimals = costly = False
+    sets: list[tuple[Collection[Any], int]] = [(group, len(group))]
+    for held, times in sets:
         if times > MAX_ALIKE:
             return False
-        for item in node:
-            kind = type(item)
-            if kind is tuple:
-                nodes.append((item, times))
-            elif kind is frozenset:
-                nodes.append((item, times * max(map(len, _alike(item)), default=1)))
-            elif kind is Decimal:
-                has_decimal = True
-            elif kind is float or (kind is int and item.bit_length() > 64):
-                has_costly = True
-    return not (has_decimal and has_costly)
+        level = list(held)
+        while level:  # what the set holds, what the tuples in it hold, and so on
+            kinds = set(map(type, level))
+            decimals = decimals or Decimal in kinds
+            costly = costly or float in kinds or (int in kinds and any(map(_is_long, level)))
+            if frozenset in kinds:
+                inner = [item for item in level if type(item) is frozenset]
+                sets.extend([(item, times * max(map(len, _alike(item)), default=1)) for item in inner])
+            level = list(chain.from_iterable([item for item in level if type(item) is tuple]))
+    return not (decimals and costly)
+
+
+def _is_long(item: Any) -> bool:
+    return type(item) is int and item.bit_length() > 64

@@ -27,7 +27,7 @@ def decode(tree: Any) -> Any:
             if kind is str:
                 continue
             if kind is list:
-                if not _CONTAINERS.isdisjoint(map(type, item)):
+                if item and not _CONTAINERS.isdisjoint(map(type, item)):
                     nodes.append(item)
             elif kind is dict:
                 if TAG not in item:

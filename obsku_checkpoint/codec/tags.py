@@ -228,15 +228,21 @@ def _hashed(values: list[Any], build: Callable[[Collection[Any]], C]) -> C:
 
 def _freeze(values: list[Any]) -> tuple[Any, ...]:
     """Return a copy with tuples for lists and frozensets for sets, at every level; the given lists stay as they are."""
-    nodes: list[Any] = [values]
-    for node in nodes:
-        nodes.extend(item for item in node if type(item) is list)
-    frozen: dict[int, tuple[Any, ...]] = {}
-    for node in reversed(nodes):  # inner lists come later
-        frozen[id(node)] = tuple(
-            frozen[id(item)] if type(item) is list else frozenset(item) if type(item) is set else item for item in node
-        )
-    return frozen[id(values)]
+    holder: list[Any] = [None]
+    copies = [(holder, 0, values.copy())]
+    for _, _, node in copies:
+        for index, item in enumerate(node):
+            if type(item) is list:
+                if not item or _HOLD_MORE.isdisjoint(map(type, item)):
+                    node[index] = tuple(item)
+                else:
+                    copies.append((node, index, item.copy()))
+            elif type(item) is set:
+                node[index] = frozenset(item)
+    for above, index, node in reversed(copies):  # inner lists come later
+        above[index] = tuple(node)
+    frozen: tuple[Any, ...] = holder[0]
+    return frozen
 
 
 _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {
