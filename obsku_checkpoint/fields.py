@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+import time
+import warnings
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models.lookups import GreaterThanOrEqual, LessThan
+from django.db.models.expressions import Combinable, register_combinable_fields
+from django.utils import timezone
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import CheckpointCorruptionError, InvalidRecordError, SerializationError
+from obsku_checkpoint.forms import JsonPlusFormField, MillisecondsFormField
 from obsku_checkpoint.records import CorruptValue
+from obsku_checkpoint.time_expressions import AsDateTime, Milliseconds, in_milliseconds
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,11 +26,10 @@ if TYPE_CHECKING:
     # Generic for the type checker only: Django's classes take no type arguments at run time.
     TextField = models.TextField[Any, Any]
     FloatField = models.FloatField[Any, Any]
-    DateTimeField = models.DateTimeField[Any, Any]
     BinaryField = models.BinaryField[Any, Any]
 else:
     TextField, FloatField = models.TextField, models.FloatField
-    DateTimeField, BinaryField = models.DateTimeField, models.BinaryField
+    BinaryField = models.BinaryField
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -49,6 +54,11 @@ def from_milliseconds(value: int) -> datetime:
     if 0 <= value < EXACT_AS_FLOAT:
         return datetime.fromtimestamp(value / 1000, UTC)
     return EPOCH + timedelta(milliseconds=value)
+
+
+def now() -> datetime:
+    """The present time as the columns hold it: aware, in UTC, in whole milliseconds."""
+    return from_milliseconds(time.time_ns() // 1_000_000)
 
 
 def read_moment(value: int) -> datetime | CorruptValue:
@@ -77,55 +87,102 @@ class RealField(FloatField):
         return "real"
 
 
-class MillisecondsField(DateTimeField):
-    """Milliseconds since 1970 in a bigint column, an aware UTC `datetime` everywhere else.
+class MillisecondsField(Milliseconds):
+    """Milliseconds since 1970 in a bigint column, an aware UTC `datetime` everywhere else, whatever ``USE_TZ`` says.
 
-    Comparisons take datetimes; transforms such as ``__year`` are refused, since the database sees a number.
+    What is written may be an aware datetime, or what Django's `DateTimeField` takes: a naive one (of the default time
+    zone, with a warning where ``USE_TZ`` is on), a date, a text in ISO 8601. See `obsku_checkpoint.time_expressions`
+    for what expressions may do with the column.
     """
 
-    def get_internal_type(self) -> str:
-        return "BigIntegerField"
+    convertible = models.DateTimeField
+    description = "Date and time, in milliseconds"
+    default_error_messages = {"invalid": "“%(value)s” is not a date and time in ISO 8601."}
 
-    def get_transform(self, lookup_name: str) -> None:
-        return None
+    @property
+    def advice(self) -> str:  # type: ignore[override]  # it names the field
+        name = self.name or "updated_at"
+        return (
+            f"{name} holds milliseconds: compare it with a datetime, with another such column, or with an expression of"
+            f" the type DateTimeField, such as Now(); for everything else there is F('{name}__datetime')"
+        )
+
+    def get_transform(self, lookup_name: str) -> Any:
+        """``datetime``, and through it all that a `DateTimeField` has: ``year``, ``date``, ``hour``, …"""
+        found = models.DateTimeField().get_transform(lookup_name)
+        return (lambda lhs: found(AsDateTime(lhs))) if found else super().get_transform(lookup_name)
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime(value.year, value.month, value.day)
+        if not isinstance(value, str):
+            return value
+        try:
+            return datetime.fromisoformat(value.strip())
+        except ValueError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": value}) from error
+
+    def prepared(self, value: Any, *, up: bool) -> Any:
+        if isinstance(value, CorruptValue):
+            return int(value.text) if value.text.lstrip("-").isdecimal() else value.text
+        moment = self.to_python(value)
+        if isinstance(moment, datetime) and timezone.is_naive(moment):
+            moment = self._localized(moment)
+        return first_millisecond(moment) if up else to_milliseconds(moment, self.name or "timestamp")
+
+    def _localized(self, value: datetime) -> datetime:
+        if settings.USE_TZ:
+            warnings.warn(
+                f"{self.name or 'a MillisecondsField'} received a naive datetime ({value}) while time zone support is"
+                " active.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return timezone.make_aware(value, timezone.get_default_timezone())
 
     def from_db_value(self, value: int | None, expression: Any, connection: Any) -> datetime | CorruptValue | None:
         return None if value is None else read_moment(value)
 
-    def get_prep_value(self, value: Any) -> Any:
-        if value is None or hasattr(value, "resolve_expression"):
-            return value
-        if isinstance(value, CorruptValue):
-            return int(value.text) if value.text.lstrip("-").isdecimal() else value.text
-        return to_milliseconds(self.to_python(value), self.name or "timestamp")
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """The instance then has the time that its row has."""
+        value = super().pre_save(model_instance, add)
+        if isinstance(value, datetime | date | str):
+            value = read_moment(self.prepared(value, up=False))
+            setattr(model_instance, self.attname, value)
+        return value
 
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        return value if prepared else self.get_prep_value(value)
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        if hasattr(value, "as_sql"):
+            return in_milliseconds(value, self)
+        return super().get_db_prep_save(value, connection)
 
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)
-        return value.text if isinstance(value, CorruptValue) else super().value_to_string(obj)
+        return value.text if isinstance(value, CorruptValue) else "" if value is None else value.isoformat()
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": MillisecondsFormField, **kwargs})
 
 
-class _RoundedUp:
-    """A whole millisecond is before a moment within the next one, and not at or after it."""
-
-    rhs: Any
-
-    def get_prep_lookup(self) -> Any:
-        if isinstance(self.rhs, datetime) and self.rhs.utcoffset() is not None:
-            return first_millisecond(self.rhs)
-        return super().get_prep_lookup()  # type: ignore[misc]  # of the lookup it is mixed into
+MillisecondsField.register_lookup(AsDateTime)
 
 
-@MillisecondsField.register_lookup
-class MillisecondsBefore(_RoundedUp, LessThan):
-    pass
+class MillisecondsDuration(Milliseconds):
+    """The type of a difference of two times in milliseconds: a `timedelta`."""
+
+    advice = (
+        "A difference of two times in milliseconds is a timedelta without any output_field: compare it with a"
+        " timedelta, or with another such difference"
+    )
+
+    def prepared(self, value: Any, *, up: bool) -> Any:
+        return -(-value // MILLISECOND) if up else value // MILLISECOND
+
+    def from_db_value(self, value: int | None, expression: Any, connection: Any) -> timedelta | None:
+        return None if value is None else timedelta(milliseconds=value)
 
 
-@MillisecondsField.register_lookup
-class MillisecondsFrom(_RoundedUp, GreaterThanOrEqual):
-    pass
+register_combinable_fields(MillisecondsField, Combinable.SUB, MillisecondsField, MillisecondsDuration)
 
 
 class JsonPlusField(TextField):
@@ -139,6 +196,9 @@ class JsonPlusField(TextField):
         _pyi_private_set_type: Any
         _pyi_private_get_type: Any
 
+    #: an empty list or object is a value
+    empty_values = (None,)
+
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else codec.loads_or_corrupt(value)
 
@@ -150,12 +210,23 @@ class JsonPlusField(TextField):
         return codec.dumps(value)
 
     def to_python(self, value: Any) -> Any:
+        """The text of a fixture becomes a value; other values are not texts to be read (see `clean`)."""
         if not isinstance(value, str):
             return value
         try:
             return codec.loads(value)
         except CheckpointCorruptionError as error:
             raise ValidationError(str(error), code="invalid") from error
+
+    def clean(self, value: Any, model_instance: Any) -> Any:
+        """A value that is text stays text."""
+        self.validate(value, model_instance)
+        self.run_validators(value)
+        return value
+
+    def formfield(self, **kwargs: Any) -> Any:
+        # Not a TextField's, which has a maximal length.
+        return models.Field.formfield(self, **{"form_class": JsonPlusFormField, **kwargs})
 
     def validate(self, value: Any, model_instance: Any) -> None:
         super().validate(value, model_instance)

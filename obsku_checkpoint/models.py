@@ -11,6 +11,7 @@ from obsku_checkpoint.fields import (
     MillisecondsField,
     RealField,
     SessionForeignKey,
+    now,
 )
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.plain_text import plain
@@ -36,8 +37,8 @@ class Session(models.Model):
     workspace_id = models.TextField(null=True, blank=True)
     title = models.TextField(null=True, blank=True)
     directory = models.TextField()
-    created_at = MillisecondsField()
-    updated_at = MillisecondsField()
+    created_at = MillisecondsField(default=now)
+    updated_at = MillisecondsField(default=now)
     metadata = JsonPlusField(null=True, blank=True)
 
     objects = SessionManager()
@@ -59,7 +60,7 @@ class Message(models.Model):
     tool_results = JsonPlusField(null=True, blank=True)
     tokens_in = models.IntegerField(null=True, blank=True)
     tokens_out = models.IntegerField(null=True, blank=True)
-    created_at = MillisecondsField()
+    created_at = MillisecondsField(default=now)
 
     objects = MessageManager()
 
@@ -83,7 +84,7 @@ class Checkpoint(models.Model):
     pending_nodes = JsonPlusField(null=True, blank=True)
     cycle_state = JsonPlusField(null=True, blank=True)
     source = models.TextField(choices=Source)
-    created_at = MillisecondsField()
+    created_at = MillisecondsField(default=now)
 
     objects = CheckpointManager()
 
@@ -108,8 +109,8 @@ class Entity(models.Model):
     type = models.TextField()
     attributes = JsonPlusField(null=True, blank=True)
     relationships = JsonPlusField(null=True, blank=True)
-    created_at = MillisecondsField()
-    updated_at = MillisecondsField()
+    created_at = MillisecondsField(default=now)
+    updated_at = MillisecondsField(default=now)
     embedding = EmbeddingField(null=True, blank=True)
 
     class Meta:
@@ -131,7 +132,7 @@ class Fact(models.Model):
     content = models.TextField()
     confidence = RealField(null=True, blank=True, db_default=1.0)
     source_session = SessionForeignKey(Session, db_on_delete="SET NULL", null=True, blank=True, related_name="facts")
-    created_at = MillisecondsField()
+    created_at = MillisecondsField(default=now)
     embedding = EmbeddingField(null=True, blank=True)
 
     class Meta:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from django.core import serializers
-from django.core.exceptions import FieldError, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import F, Max
+from django.db.models import F, Max, Value
+from django.db.models.functions import Now
 from django.utils import timezone as django_timezone
 
 from obsku_checkpoint.errors import InvalidRecordError
+from obsku_checkpoint.fields import now
 from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
 from obsku_checkpoint.records import CorruptValue
 
@@ -42,14 +45,58 @@ def test_timestamps_take_any_time_zone_and_drop_microseconds(using: str) -> None
     assert Session.objects.using(using).get().created_at == MOMENT
 
 
-def test_naive_timestamps_are_refused_with_the_fields_name(using: str) -> None:
+def test_what_is_not_a_time_is_refused_with_the_fields_name(using: str) -> None:
     with pytest.raises(InvalidRecordError, match="created_at"):
-        session(using, created_at=datetime(2026, 1, 1))
+        session(using, created_at=5)
+    with pytest.raises(ValidationError, match="not a date and time in ISO 8601"):
+        session(using, created_at="yesterday")
 
 
-def test_parts_of_timestamps_are_refused_since_the_database_sees_a_number(using: str) -> None:
-    with pytest.raises(FieldError):
-        Session.objects.using(using).filter(created_at__year=2026).exists()
+def test_naive_times_and_dates_are_of_the_default_time_zone_and_warned_of(using: str, settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    for given in (datetime(2026, 1, 2), date(2026, 1, 2), "2026-01-02", "2026-01-02T00:00"):
+        with pytest.warns(RuntimeWarning, match="created_at received a naive datetime"):
+            one = session(using, created_at=given)
+        assert Session.objects.using(using).get().created_at == datetime(2026, 1, 1, 23, tzinfo=UTC) == one.created_at
+        with pytest.warns(RuntimeWarning, match="created_at received a naive datetime"):
+            assert Session.objects.using(using).filter(created_at__lte=given).count() == 1
+        one.delete()
+
+
+def test_naive_times_are_local_ones_where_time_zones_are_off(using: str, settings: Any) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+    morning = datetime(2026, 1, 2, 8, 30)
+    one = session(using, created_at=morning, updated_at=django_timezone.now())
+    sessions = Session.objects.using(using)
+    assert one.created_at == sessions.get().created_at == datetime(2026, 1, 1, 23, 30, tzinfo=UTC)
+    assert sessions.filter(created_at=morning, updated_at__gte=datetime.now() - timedelta(hours=1)).count() == 1
+    assert sessions.filter(updated_at__gt=Now() - timedelta(hours=1), updated_at__lte=Now()).count() == 1
+    assert sessions.filter(created_at__date=date(2026, 1, 2), created_at__hour=8).count() == 1
+    assert sessions.values_list("created_at__datetime", flat=True)[0] == morning
+    sessions.update(updated_at=F("created_at__datetime") + timedelta(days=1))
+    assert sessions.get().updated_at == datetime(2026, 1, 2, 23, 30, tzinfo=UTC)
+    sessions.update(updated_at=Value(morning))
+    assert sessions.get().updated_at == one.created_at
+
+
+def test_rows_are_made_without_times(using: str) -> None:
+    before = now()
+    one = Session.objects.using(using).create(directory="/x")
+    Message.objects.using(using).create(session=one, role="user")
+    assert before <= one.created_at <= one.updated_at <= now()
+    assert one == Session.objects.using(using).get(created_at=one.created_at, updated_at=one.updated_at)
+
+
+def test_an_instance_has_the_times_of_its_row(using: str) -> None:
+    one = session(using, created_at=MOMENT + timedelta(microseconds=9))
+    one.updated_at = MOMENT + timedelta(microseconds=9)
+    one.save()
+    (many,) = Session.objects.using(using).bulk_create(
+        [Session(directory=".", created_at=MOMENT + timedelta(days=1.5))]
+    )
+    for made in (one, many):
+        stored = Session.objects.using(using).get(pk=made.pk)
+        assert (made.created_at, made.updated_at) == (stored.created_at, stored.updated_at)
 
 
 def test_json_plus_columns_are_python_values(using: str) -> None:
@@ -63,8 +110,14 @@ def test_json_plus_columns_are_python_values(using: str) -> None:
 def test_a_value_that_cannot_be_written_is_a_validation_error(using: str) -> None:
     with pytest.raises(ValidationError, match="metadata"):
         Session(id="x", directory=".", created_at=MOMENT, updated_at=MOMENT, metadata={"a": object()}).full_clean()
-    with pytest.raises(ValidationError, match="metadata"):
-        Session(id="x", directory=".", created_at=MOMENT, updated_at=MOMENT, metadata="{").full_clean()
+
+
+@pytest.mark.parametrize("value", ["123", "{", "", [], {}, {"a": {1, 2}}, {1: b"x"}, 0, False])
+def test_a_valid_value_stays_what_it_is(using: str, value: object) -> None:
+    one = session(using, metadata=value)
+    one.full_clean()
+    one.save()
+    assert (one.metadata, Session.objects.using(using).get().metadata) == (value, value)
 
 
 def test_a_corrupt_column_is_shown_and_written_back_unchanged(using: str) -> None:

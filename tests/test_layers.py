@@ -18,6 +18,7 @@ LAYERS = [
     {"protocols", "validation"},
     {"client", "graph"},
     {"conf"},
+    {"forms", "time_expressions"},
     {"fields", "routers", "signals", "checks", "workspace_scope"},
     {"querysets"},
     {"models", "apps", "migrations"},

@@ -24,8 +24,8 @@ class Migration(migrations.Migration):
                 ("workspace_id", models.TextField(blank=True, null=True)),
                 ("title", models.TextField(blank=True, null=True)),
                 ("directory", models.TextField()),
-                ("created_at", obsku_checkpoint.fields.MillisecondsField()),
-                ("updated_at", obsku_checkpoint.fields.MillisecondsField()),
+                ("created_at", obsku_checkpoint.fields.MillisecondsField(default=obsku_checkpoint.fields.now)),
+                ("updated_at", obsku_checkpoint.fields.MillisecondsField(default=obsku_checkpoint.fields.now)),
                 ("metadata", obsku_checkpoint.fields.JsonPlusField(blank=True, null=True)),
             ],
             options={
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ("tool_results", obsku_checkpoint.fields.JsonPlusField(blank=True, null=True)),
                 ("tokens_in", models.IntegerField(blank=True, null=True)),
                 ("tokens_out", models.IntegerField(blank=True, null=True)),
-                ("created_at", obsku_checkpoint.fields.MillisecondsField()),
+                ("created_at", obsku_checkpoint.fields.MillisecondsField(default=obsku_checkpoint.fields.now)),
             ],
             options={
                 "db_table": "messages",
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                         choices=[("input", "Input"), ("loop", "Loop"), ("interrupt", "Interrupt"), ("fork", "Fork")]
                     ),
                 ),
-                ("created_at", obsku_checkpoint.fields.MillisecondsField()),
+                ("created_at", obsku_checkpoint.fields.MillisecondsField(default=obsku_checkpoint.fields.now)),
             ],
             options={
                 "db_table": "checkpoints",
@@ -122,8 +122,8 @@ class Migration(migrations.Migration):
                 ("type", models.TextField()),
                 ("attributes", obsku_checkpoint.fields.JsonPlusField(blank=True, null=True)),
                 ("relationships", obsku_checkpoint.fields.JsonPlusField(blank=True, null=True)),
-                ("created_at", obsku_checkpoint.fields.MillisecondsField()),
-                ("updated_at", obsku_checkpoint.fields.MillisecondsField()),
+                ("created_at", obsku_checkpoint.fields.MillisecondsField(default=obsku_checkpoint.fields.now)),
+                ("updated_at", obsku_checkpoint.fields.MillisecondsField(default=obsku_checkpoint.fields.now)),
                 ("embedding", obsku_checkpoint.fields.EmbeddingField(blank=True, null=True)),
             ],
             options={
@@ -158,7 +158,7 @@ class Migration(migrations.Migration):
                         to="obsku_checkpoint.session",
                     ),
                 ),
-                ("created_at", obsku_checkpoint.fields.MillisecondsField()),
+                ("created_at", obsku_checkpoint.fields.MillisecondsField(default=obsku_checkpoint.fields.now)),
                 ("embedding", obsku_checkpoint.fields.EmbeddingField(blank=True, null=True)),
             ],
             options={
