@@ -207,7 +207,11 @@ def test_a_new_row_may_be_given_the_time_that_the_form_offers(message: Message) 
 
 @pytest.mark.parametrize("model", [Session, Message, Checkpoint, Entity])
 def test_a_plain_model_admin_round_trips_every_column(message: Message, model: type[Any]) -> None:
-    values: dict[str, Any] = {"metadata": "123", "tool_calls": [{"a": {1}}], "node_results": {"n": {"status": "completed"}}}
+    values: dict[str, Any] = {
+        "metadata": "123",
+        "tool_calls": [{"a": {1}}],
+        "node_results": {"n": {"status": "completed"}},
+    }
     values |= {"attributes": {1: "x"}, "step": 1, "source": "loop", "name": "n", "type": "t", "role": "user"}
     names = {field.name for field in model._meta.concrete_fields}
     row = model(**{name: value for name, value in values.items() if name in names})
