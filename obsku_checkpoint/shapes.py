@@ -1,4 +1,7 @@
-"""The shapes inside JSON columns: checks and JSON schemas, both made of the types in `records`. Knows no Django."""
+"""The shapes inside JSON columns: checks and JSON schemas, both made of the types in `records`. Knows no Django.
+
+A check knows no path: the error that it raises gets one on its way out, so that what is right costs no text.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,20 @@ from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin, g
 from obsku_checkpoint.codec import Map
 from obsku_checkpoint.errors import InvalidRecordError
 
-#: takes a value's path and the value, and raises `InvalidRecordError`
-Check = Callable[[str, Any], object]
+#: takes a value and raises `InvalidRecordError`, whose field is the path from the value on
+Check = Callable[[Any], object]
 
-_MAP_KEYS = frozenset({"__type", "__proto__"})
+
+def check(field: str, value: Any, shape: Check) -> None:
+    """Raise `InvalidRecordError`, naming the field, where the value has another shape."""
+    try:
+        shape(value)
+    except InvalidRecordError as error:
+        raise _within(field, error) from None
+
+
+def _within(place: str, error: InvalidRecordError) -> InvalidRecordError:
+    return InvalidRecordError(place + error.field, error.reason)
 
 
 def check_of(kind: Any, scalars: Mapping[Any, Check]) -> Check:
@@ -70,56 +83,65 @@ def _is_required(hint: Any) -> bool:
 
 
 def _shape(checks: list[tuple[str, Check, bool]]) -> Check:
-    def check(path: str, value: Any) -> None:
-        _plain_object(path, value)
+    def shape(value: Any) -> None:
+        _plain_object(value)
         for name, one, required in checks:
             if name in value:
-                one(f"{path}.{name}", value[name])
+                try:
+                    one(value[name])
+                except InvalidRecordError as error:
+                    raise _within(f".{name}", error) from None
             elif required:
-                raise InvalidRecordError(f"{path}.{name}", "is missing")
+                raise InvalidRecordError(f".{name}", "is missing")
 
-    return check
+    return shape
 
 
 def _one_of(choices: tuple[str, ...]) -> Check:
-    def check(path: str, value: Any) -> None:
+    def shape(value: Any) -> None:
         if value not in choices:
-            raise InvalidRecordError(path, f"must be one of {', '.join(choices)}")
+            raise InvalidRecordError("", f"must be one of {', '.join(choices)}")
 
-    return check
+    return shape
 
 
 def _list_of(one: Check) -> Check:
-    def check(path: str, value: Any) -> None:
+    def shape(value: Any) -> None:
         if not isinstance(value, list | tuple):
-            raise InvalidRecordError(path, f"takes a list, not {type(value).__name__}")
+            raise InvalidRecordError("", f"takes a list, not {type(value).__name__}")
         for index, item in enumerate(value):
-            one(f"{path}[{index}]", item)
+            try:
+                one(item)
+            except InvalidRecordError as error:
+                raise _within(f"[{index}]", error) from None
 
-    return check
+    return shape
 
 
 def _dict_of(one: Check) -> Check:
-    def check(path: str, value: Any) -> None:
-        _plain_object(path, value)
+    def shape(value: Any) -> None:
+        _plain_object(value)
         for name, item in value.items():
-            one(f"{path}.{name}", item)
+            try:
+                one(item)
+            except InvalidRecordError as error:
+                raise _within(f".{name}", error) from None
 
-    return check
+    return shape
 
 
-def _object(path: str, value: Any) -> None:
+def _object(value: Any) -> None:
     if not isinstance(value, dict):
-        raise InvalidRecordError(path, f"takes a dict, not {type(value).__name__}")
+        raise InvalidRecordError("", f"takes a dict, not {type(value).__name__}")
     for name in value:
-        if not isinstance(name, str):
-            raise InvalidRecordError(path, f"takes text as keys, not {type(name).__name__}")
+        if type(name) is not str and not isinstance(name, str):
+            raise InvalidRecordError("", f"takes text as keys, not {type(name).__name__}")
 
 
-def _plain_object(path: str, value: Any) -> None:
+def _plain_object(value: Any) -> None:
     """Refuse a dict that is written as a map, in which JavaScript finds none of the keys."""
-    _object(path, value)
-    if isinstance(value, Map):
-        raise InvalidRecordError(path, "takes a dict, not a codec.Map")
-    if not _MAP_KEYS.isdisjoint(value):
-        raise InvalidRecordError(path, "must not have the key __type or __proto__")
+    _object(value)
+    if type(value) is not dict and isinstance(value, Map):
+        raise InvalidRecordError("", "takes a dict, not a codec.Map")
+    if "__type" in value or "__proto__" in value:
+        raise InvalidRecordError("", "must not have the key __type or __proto__")

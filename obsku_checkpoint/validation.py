@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, get_args
 
 from obsku_checkpoint import codec
@@ -18,7 +19,7 @@ from obsku_checkpoint.errors import InvalidRecordError, SerializationError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.protocols import UNSET
 from obsku_checkpoint.records import CycleState, NodeResult, Role, Source, ToolCall, ToolResult
-from obsku_checkpoint.shapes import Check, check_of
+from obsku_checkpoint.shapes import Check, check, check_of
 
 logger = logging.getLogger(__name__)
 
@@ -139,14 +140,14 @@ def metadata(value: Any) -> str | None:
 def _tool_calls(field: str, value: Any) -> str | None:
     if value is None:
         return None
-    _CALLS(field, value)
+    check(field, value, _CALLS)
     return json_plus(field, value)
 
 
 def _tool_results(field: str, value: Any) -> str | None:
     if value is None:
         return None
-    _RESULTS(field, value)
+    check(field, value, _RESULTS)
     return json_plus(field, [_with_content(f"{field}[{index}]", result) for index, result in enumerate(value)])
 
 
@@ -163,27 +164,27 @@ def node_results(value: Any) -> str:
     if not isinstance(value, Mapping):
         raise InvalidRecordError("node_results", f"takes a mapping, not {type(value).__name__}")
     results = value if isinstance(value, dict) else dict(value)
-    _NODES("node_results", results)
+    check("node_results", results, _NODES)
     return json_plus("node_results", results)
 
 
 def pending_nodes(value: Any) -> str:
     if value is None:
         return "[]"
-    _NAMES("pending_nodes", value)
+    check("pending_nodes", value, _NAMES)
     return json_plus("pending_nodes", value)
 
 
 def cycle_state(value: Any) -> str | None:
     if value is None:
         return None
-    _CYCLE("cycle_state", value)
+    check("cycle_state", value, _CYCLE)
     return json_plus("cycle_state", value)
 
 
 def session(**given: Any) -> dict[str, Any]:
     """What the columns of a new session store, but for its times. ``id=None`` makes one."""
-    return {name: check(name, given[name]) for name, check in _SESSION.items()}
+    return {name: column(name, given[name]) for name, column in _SESSION.items()}
 
 
 def session_changes(**given: Any) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def checkpoint(**given: Any) -> dict[str, Any]:
 
     ``version=None`` stays: the store takes the next one.
     """
-    return {name: check(name, given[name]) for name, check in _CHECKPOINT.items()}
+    return {name: column(name, given[name]) for name, column in _CHECKPOINT.items()}
 
 
 _SESSION: dict[str, Callable[[str, Any], Any]] = {
@@ -268,23 +269,23 @@ def _one_of(field: str, value: Any, choices: Sequence[str]) -> str:
     return choices[choices.index(value)]
 
 
-def _any(path: str, value: Any) -> None:
+def _any(value: Any) -> None:
     """Whatever JSON-plus can write."""
 
 
-def _text(path: str, value: Any) -> None:
+def _text(value: Any) -> None:
     if not isinstance(value, str):
-        raise InvalidRecordError(path, f"takes text, not {type(value).__name__}")
+        raise InvalidRecordError("", f"takes text, not {type(value).__name__}")
 
 
-def _milliseconds(path: str, value: Any) -> None:
+def _milliseconds(value: Any) -> None:
     if type(value) not in (int, float):
-        raise InvalidRecordError(path, f"takes milliseconds since 1970 as a number, not {type(value).__name__}")
+        raise InvalidRecordError("", f"takes milliseconds since 1970 as a number, not {type(value).__name__}")
     if not abs(value) < 2**53:
-        raise InvalidRecordError(path, "must be less than 2**53, which JavaScript reads exactly")
+        raise InvalidRecordError("", "must be less than 2**53, which JavaScript reads exactly")
 
 
-_SCALARS: dict[Any, Check] = {Any: _any, str: _text, int: integer, int | float: _milliseconds}
+_SCALARS: dict[Any, Check] = {Any: _any, str: _text, int: partial(integer, ""), int | float: _milliseconds}
 _CALLS, _RESULTS = check_of(list[ToolCall], _SCALARS), check_of(list[ToolResult], _SCALARS)
 _NODES, _CYCLE = check_of(dict[str, NodeResult], _SCALARS), check_of(CycleState, _SCALARS)
 _NAMES = check_of(list[str], _SCALARS)

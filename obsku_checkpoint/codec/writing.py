@@ -52,7 +52,8 @@ def dumps(value: Any) -> str:
         packed = marshal.dumps(value, 4)
     except (TypeError, ValueError):
         return _dumps_tagged(value)
-    if (b"__" in raw and (b"__type" in raw or b"__proto__" in raw)) or _hides_not_finite(raw, packed):
+    # A single character is found at once; most texts have no underscore.
+    if (b"_" in raw and (b"__type" in raw or b"__proto__" in raw)) or _hides_not_finite(raw, packed):
         return _dumps_tagged(value)
     del packed  # of a large value it is a third of the memory
     return raw.decode()

@@ -14,7 +14,6 @@ from obsku_checkpoint.errors import (
     StoreUnavailableError,
     VersionConflictError,
 )
-from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import CheckpointRecord, CycleState, NodeResult, Source
@@ -52,22 +51,22 @@ class Checkpoints(DatabaseStore):
         source: Source = "loop",
         id: str | None = None,
     ) -> Steps[CheckpointRecord]:
-        checkpoint: dict[str, Any] = {
-            "id": new_id() if id is None else validation.key("id", id),
-            "session_id": session_id,
-            "namespace": validation.key("namespace", namespace),
-            "parent_id": validation.optional_text("parent_id", parent_id),
-            "version": None if version is None else validation.integer("version", version, low=1),
-            "step": validation.integer("step", step),
-            "node_id": validation.optional_text("node_id", node_id),
-            "node_results": validation.node_results(node_results),
-            "pending_nodes": validation.pending_nodes(pending_nodes),
-            "cycle_state": validation.cycle_state(cycle_state),
-            "source": validation.source(source),
-        }
+        given = validation.checkpoint(
+            id=id,
+            namespace=namespace,
+            parent_id=parent_id,
+            version=version,
+            step=step,
+            node_id=node_id,
+            node_results=node_results,
+            pending_nodes=pending_nodes,
+            cycle_state=cycle_state,
+            source=source,
+        )
         if not validation.can_exist("session_id", session_id):
             raise SessionNotFoundError(session_id)
-        row = [*checkpoint.values(), 0]
+        checkpoint = {**given, "session_id": session_id}
+        row = [checkpoint.get(column) for column in COLUMNS]
         saved = yield from self._insert(checkpoint)
         lost = 0
         while saved is None:

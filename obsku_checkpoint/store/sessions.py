@@ -10,7 +10,6 @@ from obsku_checkpoint import signals, validation
 from obsku_checkpoint.async_twins import Steps, method, steps_of
 from obsku_checkpoint.errors import IdConflictError, SessionInUseError, SessionNotFoundError
 from obsku_checkpoint.fields import first_millisecond
-from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.protocols import UNSET, OnCorrupt, Unset
 from obsku_checkpoint.records import Resumption, SessionRecord
@@ -166,16 +165,18 @@ class Sessions(Messages, Checkpoints):
     def _new_session(
         self, id: str | None, directory: str, title: str | None, workspace_id: str | None, metadata: Any
     ) -> Row:
-        id = new_id() if id is None else validation.key("id", id)
+        session = validation.session(
+            id=id, workspace_id=workspace_id, title=title, directory=directory, metadata=metadata
+        )
         now = session_clock.now()["now"]
         return [
-            id,
-            validation.optional_key("workspace_id", workspace_id),
-            validation.optional_text("title", title),
-            validation.text("directory", directory),
+            session["id"],
+            session["workspace_id"],
+            session["title"],
+            session["directory"],
             now,
             now,
-            validation.metadata(metadata),
+            session["metadata"],
         ]
 
     def _inserted(self, row: Row) -> Steps[SessionRecord | None]:
