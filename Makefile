@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint bench format clean
+.PHONY: help demo serve test torture lint bench format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: $(VENV)/.dev ## All tests, on SQLite and on a PostgreSQL server of their o
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov --cov-report= --cov-fail-under=0 $(ARGS)
 	@$(BIN)/python -m coverage report
+
+torture: $(VENV)/.dev ## Ten minutes in which writers and the server are killed: what was acknowledged must be there
+	$(BIN)/python -m tests.torture $(ARGS)
 
 lint: $(VENV)/.dev ## Linter, formatter, types, missing migrations, Django's system checks
 	$(BIN)/ruff check .

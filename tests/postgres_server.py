@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,9 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 """
+
+#: seconds in which the processes of a killed server end
+PATIENCE = 60
 
 # PostgreSQL refuses to run as root.
 ACCOUNT = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -70,14 +74,37 @@ def postgres_server(configuration: str = TEST_CONFIGURATION) -> Iterator[str]:
 @contextlib.contextmanager
 def stopped(url: str) -> Iterator[None]:
     """The server of `postgres_server` is away for the time of the block, and starts again at its end."""
-    folder = Path(str(conninfo_to_dict(url)["host"]))
-    [programs] = {*folder.glob("programs/*/pginstall18")} or {_programs(folder)}
-    control = (programs / "bin" / "pg_ctl", "-D", folder / "data", "-w", "-s")
+    folder, control = _control(url)
     _run(*control, "-m", "fast", "stop", cwd=folder)
     try:
         yield
     finally:
         _run(*control, "-l", folder / "log", "start", cwd=folder)
+
+
+def crash(url: str) -> None:
+    """All processes of the server are killed in the midst of their work, and it starts again at once. On Linux."""
+    folder, control = _control(url)
+    postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+    children = map(int, Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split())
+    for process in (postmaster, *children):
+        with contextlib.suppress(ProcessLookupError):  # a connection that has ended
+            os.kill(process, signal.SIGKILL)
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _run(*control, "-l", folder / "log", "start", cwd=folder)
+        except RuntimeError:  # until the last of them has ended, the system keeps their memory
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def _control(url: str) -> tuple[Path, tuple[str | Path, ...]]:
+    """The folder of the server, and how a command for it begins."""
+    folder = Path(str(conninfo_to_dict(url)["host"]))
+    [programs] = {*folder.glob("programs/*/pginstall18")} or {_programs(folder)}
+    return folder, (programs / "bin" / "pg_ctl", "-D", folder / "data", "-w", "-s")
 
 
 def _programs(folder: Path) -> Path:

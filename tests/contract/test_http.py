@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from obsku_checkpoint.client import HTTPCheckpointStore
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.testing import CheckpointStoreConformance, Corrupt
 from tests.example.conftest import Project
-from tests.example.server import USER, server
+from tests.example.server import create_user, server, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
 
@@ -22,21 +21,11 @@ def http_store(database_of_its_own: str, tmp_path_factory: pytest.TempPathFactor
     project = Project(folder / "unused")
     project.environment["POSTGRES_URL"] = database_of_its_own
     project.run("migrate", "--verbosity", "0")
+    create_user(project)
     with server(project, folder / "log") as (_, port):
         address = f"http://127.0.0.1:{port}"
         with HTTPCheckpointStore(f"{address}/api/", headers=signed_in(address)) as store:
             yield store
-
-
-def signed_in(address: str) -> dict[str, str]:
-    """The headers of a browser's session: the store asks often, and a password takes long to check, by intention."""
-    with httpx.Client(base_url=address, timeout=60) as browser:
-        browser.get("/admin/login/")
-        form = {"username": USER["DJANGO_SUPERUSER_USERNAME"], "password": USER["DJANGO_SUPERUSER_PASSWORD"]}
-        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
-        assert browser.post("/admin/login/?next=/api/sessions/", data=form).status_code == 302
-        cookies = dict(browser.cookies)
-    return {"Cookie": "; ".join(map("=".join, cookies.items())), "X-CSRFToken": cookies["csrftoken"]}
 
 
 class TestStoreOverHTTP(CheckpointStoreConformance):

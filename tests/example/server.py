@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+
 from tests.example.conftest import REPOSITORY, Project
 
 USER = {
@@ -21,11 +23,26 @@ USER = {
 PATIENCE = 60
 
 
-@contextlib.contextmanager
-def server(project: Project, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """uvicorn and its port; the user ``agent`` with the password ``secret`` may do everything."""
+def create_user(project: Project) -> None:
+    """``agent`` with the password ``secret`` may do everything."""
     project.environment.update(USER)
     project.run("createsuperuser", "--noinput")
+
+
+def signed_in(address: str) -> dict[str, str]:
+    """The headers of a browser's session: the store asks often, and a password takes long to check, by intention."""
+    with httpx.Client(base_url=address, timeout=60) as browser:
+        browser.get("/admin/login/")
+        form = {"username": USER["DJANGO_SUPERUSER_USERNAME"], "password": USER["DJANGO_SUPERUSER_PASSWORD"]}
+        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
+        assert browser.post("/admin/login/?next=/api/sessions/", data=form).status_code == 302
+        cookies = dict(browser.cookies)
+    return {"Cookie": "; ".join(map("=".join, cookies.items())), "X-CSRFToken": cookies["csrftoken"]}
+
+
+@contextlib.contextmanager
+def server(project: Project, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """uvicorn and its port."""
     options = ["--port", "0", "--timeout-graceful-shutdown", "1", "--no-access-log", "--no-use-colors"]
     with log.open("wb") as file:
         process = subprocess.Popen(

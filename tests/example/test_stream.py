@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from tests.example.conftest import README, Project
-from tests.example.server import server
+from tests.example.server import create_user, server
 
 [CURL] = re.findall(r"^    (curl -N .*)$", README, re.MULTILINE)
 [SHOWN] = re.findall(r"^    (data: .*),…}$", README, re.MULTILINE)
@@ -20,6 +20,7 @@ HEADERS = {"Authorization": "Basic " + base64.b64encode(b"agent:secret").decode(
 
 def test_the_readmes_stream_is_followed_until_the_server_stops(project: Project, tmp_path: Path) -> None:
     log = tmp_path / "log"
+    create_user(project)
     with server(project, log) as (process, port):
 
         def post(path: str, **body: str) -> None:
