@@ -48,7 +48,7 @@ def main() -> None:
     for verdict in kept:
         print(
             f"{'holds' if verdict.holds else 'FAILS'}  {verdict.reached:7.2f} (wanted {verdict.wanted:.2f})"
-            f"  {verdict.workload.name} against {verdict.system}"
+            f"  {verdict.workload.name}: {verdict.ours} against {verdict.system}"
         )
 
 

@@ -32,6 +32,8 @@ class Workload:
     systems: tuple[str, ...] = ()
     #: system -> how many times as fast as it ours must be (medians; by throughput where there are several clients)
     targets: Mapping[str, float] = field(default_factory=dict)
+    #: the same of our async calls
+    async_targets: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def alone(self) -> bool:
@@ -48,6 +50,10 @@ class Workload:
 
 #: a hot write may take 1.35 times the limit's time, a hot read 1.6 times, 8 clients reach 0.7 of its throughput
 WRITE, READ, MANY = 1 / 1.35, 1 / 1.6, 0.7
+#: a change may cost a twentieth
+BEFORE = {"before": 1 / 1.05}
+#: an async call may take 1.35 times the sync one's time, 1.15 times that of its statement by hand
+ASYNC = {"ours": 1 / 1.35, "limit-async": 1 / 1.15}
 
 STATE_2K, STATE_50K = node_results(2048), node_results(50_000)
 PLAIN = {"role": "assistant", "content": CONTENT}
@@ -61,21 +67,23 @@ def transcript(session: str, count: int, message: Mapping[str, Any], limit: int 
 
 
 CORE = (
-    Workload("create-session", "create a session", "create", targets={"limit": WRITE}),
+    Workload("create-session", "create a session", "create", targets={"limit": WRITE, "npm": 1.0, **BEFORE}),
     Workload(
         "save-2k", "save a checkpoint of 2 KB", "save", {"state": STATE_2K},
-        targets={"npm": 1.4, "limit": WRITE, "langgraph": 1.15},
+        targets={"npm": 1.4, "limit": WRITE, "langgraph": 1.15, **BEFORE},
+        async_targets={**ASYNC, "langgraph-async": 1.3},
     ),
     Workload("save-50k", "save a checkpoint of 50 KB", "save", {"state": STATE_50K}, most_calls=600,
-             targets={"limit": WRITE}),
-    Workload("add", "add a message of 600 B", "add", {"message": PLAIN}, targets={"npm": 2.5, "limit": WRITE}),
+             targets={"limit": WRITE, "langgraph": 1 / 1.2, **BEFORE}),
+    Workload("add", "add a message of 600 B", "add", {"message": PLAIN},
+             targets={"npm": 2.5, "limit": WRITE, **BEFORE}, async_targets=ASYNC),
     Workload("latest", "latest checkpoint of a namespace", "latest", {**LATEST, "namespace": ""},
-             targets={"npm": 2, "limit": READ, "langgraph": 4}),
+             targets={"npm": 2, "limit": READ, "langgraph": 4, **BEFORE}, async_targets=ASYNC),
     Workload("latest-any", "latest of 1,000 checkpoints, no namespace given", "latest", {**LATEST, "namespace": None},
              targets={"npm": 5, "limit": READ}),
     Workload("by-id", "a checkpoint by its id", "by_id", {"checkpoint": "latest-500"}, targets={"limit": READ}),
     Workload("transcript-2000", "transcript of 2,000 messages", "transcript", transcript("plain-2000", 2000, PLAIN),
-             targets={"npm": 1.5}),
+             targets={"npm": 1.5, "limit": READ}),
     Workload("transcript-tools", "transcript of 1,000 messages with tool calls", "transcript",
              transcript("tools-1000", 1000, TOOLS), targets={"npm": 1.2}),
     Workload("last-50", "last 50 of 1,000 messages with tool calls", "transcript",
@@ -110,7 +118,8 @@ _SAVE_50K = ("save-50k", "save", "save a checkpoint of 50 KB", {"state": STATE_5
 CONCURRENT = tuple(
     Workload(f"{name}-{clients}-{place}", f"{title}, {clients} clients on {where}", operation, parameters,
              clients=clients, own_sessions=place == "own", most_calls=most_calls, group="concurrent",
-             targets={"limit": MANY} if clients == 8 else {"ours": MANY} if clients == 32 else {})
+             targets={"limit": MANY} if clients == 8 else {},
+             async_targets={"limit-async": 0.8, "ours": MANY} if clients == 32 else {})
     for name, operation, title, parameters, most_calls in (_ADD, _SAVE_2K, _SAVE_50K)
     for clients, place, where in (
         (8, "own", "sessions of their own"), (8, "one", "one session"), (32, "own", "sessions of their own"),
