@@ -1,7 +1,7 @@
 """Signals of the store, sent after the commit of the write; the counterpart of the npm package's ``onCheckpoint``.
 
-The sender is the store's class. Receivers get ``record`` (what the store's method returns) and ``using`` (the
-database alias). A receiver that raises is logged under ``obsku_checkpoint.signals``; the write stays.
+The sender is the store's class. Receivers get ``using`` (the database alias), and but for a deletion ``record`` (what
+the store's method returns). A receiver that raises is logged under ``obsku_checkpoint.signals``; the write stays.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ session_created = Signal()
 message_added = Signal()
 #: ``record``: a `CheckpointRecord`
 checkpoint_saved = Signal()
+#: ``session_id``, of a session that the store, API or admin has deleted (Django's ``QuerySet.delete()`` does not
+#: send it)
+session_deleted = Signal()
 #: ``record``: the new session's `SessionRecord`; ``checkpoint_id``: the checkpoint it was forked from
 session_forked = Signal()
 

@@ -1,4 +1,4 @@
-"""Sessions in figures: for a page of a list by one statement, and what would be deleted with them."""
+"""Sessions in figures, for a page of a list by one statement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import IntegerField, Value
 
-from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
+from obsku_checkpoint.models import Checkpoint, Message
 
 
 @dataclass(slots=True)
@@ -30,19 +30,3 @@ def figures(database: str, session_ids: Sequence[str]) -> dict[str, Figures]:
         else:
             found[id].messages, found[id].tokens_in, found[id].tokens_out = count, tokens_in, tokens_out
     return found
-
-
-def deleted_with(database: str, session_ids: Sequence[str]) -> dict[str, int]:
-    """What to call it -> how many: one statement each, no row is read.
-
-    The database itself deletes what hangs on a session; facts lose their source and stay.
-    """
-    counts = {
-        str(model._meta.verbose_name_plural): model._base_manager.using(database)
-        .filter(session_id__in=session_ids)
-        .count()
-        for model in (Message, Checkpoint, Entity)
-    }
-    facts = Fact._base_manager.using(database).filter(source_session_id__in=session_ids).count()
-    kept = {"facts that stay, without their source": facts} if facts else {}
-    return {str(Session._meta.verbose_name_plural): len(session_ids)} | counts | kept

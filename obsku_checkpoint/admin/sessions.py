@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.handlers.asgi import ASGIRequest
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from obsku_checkpoint.admin import units
+from obsku_checkpoint.admin import deletion, units
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint_list import CheckpointList
 from obsku_checkpoint.admin.export import Export, export
-from obsku_checkpoint.admin.figures import deleted_with
 from obsku_checkpoint.admin.filters import ActivityFilter, FailureFilter, SourceFilter, WorkspaceFilter
 from obsku_checkpoint.admin.forks import Forks
 from obsku_checkpoint.admin.live import Live, mark
@@ -29,6 +30,7 @@ from obsku_checkpoint.admin.text import harmless
 from obsku_checkpoint.admin.timeline import Timeline
 from obsku_checkpoint.admin.transcript import Transcript
 from obsku_checkpoint.admin.waiting import waiting
+from obsku_checkpoint.errors import SessionInUseError
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.plain_text import plain
 
@@ -76,7 +78,10 @@ class SessionAdmin(BaseAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         context = {"title": "Sessions", "waiting_address": self.links.waiting(), **(extra_context or {})}
-        return super().changelist_view(request, context)
+        try:
+            return super().changelist_view(request, context)
+        except SessionInUseError as error:
+            return self._in_use(request, error)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("metadata")
@@ -182,17 +187,34 @@ class SessionAdmin(BaseAdmin):
         return export(self.database, list(queryset.values_list("pk", flat=True)))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        """Our own rows in figures; those of the project's own models as Django's admin shows them."""
         sessions = list(objs)
-        numbers = deleted_with(self.database, [session.pk for session in sessions])
-        lacking = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
-        return [plain(str(session), 100) for session in sessions], numbers, lacking, []
+        ids = [session.pk for session in sessions]
+        trees, numbers, lacking, protected = deletion.of_the_project(self.database, ids, request, self.admin_site)
+        if not self.has_delete_permission(request):
+            lacking.add(str(self.opts.verbose_name))
+        names = [plain(str(session), 100) for session in sessions]
+        return names + trees, deletion.counts(self.database, ids) | numbers, lacking, protected
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         self.store.delete_session(obj.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for id in list(queryset.values_list("pk", flat=True)):
-            self.store.delete_session(id)
+        """All of them or none."""
+        with transaction.atomic(using=self.database):
+            for id in list(queryset.values_list("pk", flat=True)):
+                self.store.delete_session(id)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except SessionInUseError as error:
+            return self._in_use(request, error)
+
+    def _in_use(self, request: HttpRequest, error: SessionInUseError) -> HttpResponse:
+        """The database, or somebody who was faster, refuses what the page before has offered."""
+        self.message_user(request, plain(str(error), 500), messages.ERROR)
+        return redirect(request.get_full_path())
 
 
 def _badges(state: State) -> list[tuple[str, str]]:

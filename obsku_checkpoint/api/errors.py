@@ -85,7 +85,7 @@ def in_http_words(error: Exception, *, reading: bool) -> Exception:
         case IdConflictError():
             return Conflict(_problem(error, "id_conflict"))
         case SessionInUseError():
-            return Conflict(_problem(error, "session_in_use"))
+            return Conflict(_problem(error, "session_in_use") | {"id": error.id, "by": _shown(error.by)})
         case VersionConflictError():
             return Conflict(_problem(error, "version_conflict"))
         case CheckpointCorruptionError():  # a write met a stored record that nobody can read

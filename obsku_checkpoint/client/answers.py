@@ -17,6 +17,7 @@ from obsku_checkpoint.errors import (
     CheckpointStoreError,
     ConfigurationError,
     InvalidRecordError,
+    SessionInUseError,
 )
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import (
@@ -39,9 +40,9 @@ def content(response: httpx.Response, errors: Mapping[str, CheckpointStoreError]
     """The JSON of a successful answer ({} where it is empty), None where there is no such record.
 
     ``errors`` are what to raise, by the ``code`` of a refusal. Other refusals raise `InvalidRecordError` (400, 413,
-    414), `AccessDeniedError` (401, 403), `CheckpointCorruptionError` (409 with the code ``corrupt``) or
-    `ConfigurationError`, where what answers does not speak as the API does; a failure of the server's (5xx) raises
-    `CheckpointStoreError` itself.
+    414), `AccessDeniedError` (401, 403), `SessionInUseError` and `CheckpointCorruptionError` (409 with the codes
+    ``session_in_use`` and ``corrupt``) or `ConfigurationError`, where what answers does not speak as the API does; a
+    failure of the server's (5xx) raises `CheckpointStoreError` itself.
     """
     if response.is_success:
         return _json(response) if response.content else {}
@@ -57,6 +58,8 @@ def content(response: httpx.Response, errors: Mapping[str, CheckpointStoreError]
             raise InvalidRecordError(field, " ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons))
         case 401 | 403:
             raise AccessDeniedError(detail)
+        case 409 if code == "session_in_use":
+            raise SessionInUseError(str(problem.get("id")), str(problem.get("by")))
         case 409 if code == "corrupt":
             raise CheckpointCorruptionError("$", detail)
         case 413 | 414:

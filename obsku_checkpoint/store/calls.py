@@ -4,6 +4,7 @@ A method of the store is a generator (`obsku_checkpoint.async_twins`) of these s
 
 * ``(sql, parameters)`` reads, and `Write` writes: a statement that returns rows goes out, and they come back
 * `Atomic`: steps that are one transaction; what they return comes back
+* `OverDjango`: work for the ORM itself, which is called in Django's thread, as a write; what it returns comes back
 * `AfterCommit`: a signal, sent when all is written
 
 An error of the database is thrown into the generator as one of ours. There are three ways to carry the steps out:
@@ -48,6 +49,10 @@ class Write(NamedTuple):
 
 class Atomic(NamedTuple, Generic[R]):
     begin: Callable[[], Steps[R]]
+
+
+class OverDjango(NamedTuple, Generic[R]):
+    work: Callable[[], R]
 
 
 class AfterCommit(NamedTuple):
@@ -169,6 +174,9 @@ class Calls:
                 result = self._carried_out(connection, step.begin(), call)
                 call.commits()
                 return result
+        if kind is OverDjango:
+            call.writes()
+            return step.work()
         call.signals.append(step)
         return None
 

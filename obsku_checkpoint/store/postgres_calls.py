@@ -20,7 +20,7 @@ from obsku_checkpoint import conf
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.errors import CheckpointStoreError, StoreUnavailableError
 from obsku_checkpoint.store import django_thread, failures, pools, prepared_statements
-from obsku_checkpoint.store.calls import ATTEMPTS, Atomic, Call, Calls, Write, cause_of, log_unavailable
+from obsku_checkpoint.store.calls import ATTEMPTS, Atomic, Call, Calls, OverDjango, Write, cause_of, log_unavailable
 
 R = TypeVar("R")
 
@@ -156,6 +156,8 @@ class PostgresCalls(Calls):
                 step = next(steps)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # of a generator whose end typeshed does not know
+            if type(step) is OverDjango:
+                return await super().run_async(begin)
             call = Call(depth=0)
             attempts += 1
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from obsku_checkpoint import signals, validation
@@ -13,8 +14,8 @@ from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.protocols import UNSET, OnCorrupt, Unset
 from obsku_checkpoint.records import Resumption, SessionRecord
-from obsku_checkpoint.store import session_clock
-from obsku_checkpoint.store.calls import Write
+from obsku_checkpoint.store import deletion, session_clock
+from obsku_checkpoint.store.calls import OverDjango, Write
 from obsku_checkpoint.store.checkpoints import Checkpoints
 from obsku_checkpoint.store.messages import Messages
 from obsku_checkpoint.store.rows import Row, same_content, session_record
@@ -139,10 +140,15 @@ class Sessions(Messages, Checkpoints):
         if not validation.can_exist("session_id", session_id):
             return False
         try:
-            rows = yield Write(DELETE_SESSION, {"session_id": session_id})
-        except SessionInUseError as error:
+            if deletion.is_referred_to(self.using, *deletion.DELETED):
+                deleted = yield OverDjango(partial(deletion.delete, self.using, session_id))
+            else:
+                deleted = yield Write(DELETE_SESSION, {"session_id": session_id})
+        except SessionInUseError as error:  # the database refuses
             raise SessionInUseError(session_id, error.by) from error.__cause__
-        return bool(rows)
+        if deleted:
+            yield from self._announce(signals.session_deleted, session_id=session_id)
+        return bool(deleted)
 
     @method
     def continue_latest(

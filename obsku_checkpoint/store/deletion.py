@@ -1,0 +1,68 @@
+"""Deletion where models of the host project refer to ours: Django's rules (CASCADE, SET_NULL, PROTECT, …) are followed.
+
+Our own tables need none of it: the database deletes what hangs on a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import models, router, transaction
+from django.db.models.deletion import PROTECT, RESTRICT, ProtectedError, RestrictedError
+
+from obsku_checkpoint.errors import SessionInUseError
+from obsku_checkpoint.models import Checkpoint, Entity, Message, Session
+from obsku_checkpoint.routers import own_aliases
+
+#: what the database deletes with a session
+CHILDREN = (Message, Checkpoint, Entity)
+DELETED = (Session, *CHILDREN)
+
+
+def referring_fields(using: str, model: type[models.Model]) -> Iterator[Any]:
+    """The foreign keys to one of our models from the host project's in the same database.
+
+    A many-to-many relation has one, and so has a model that inherits from ours.
+    """
+    if using in own_aliases:
+        return
+    for relation in model._meta.get_fields(include_hidden=True):
+        if relation.auto_created and not relation.concrete and (relation.one_to_one or relation.one_to_many):
+            host = relation.field.model._meta  # type: ignore[union-attr]  # such a relation has a field
+            if host.app_label != model._meta.app_label and router.allow_migrate_model(using, host.model):
+                yield relation.field  # type: ignore[union-attr]  # as above
+
+
+def is_referred_to(using: str, *ours: type[models.Model]) -> bool:
+    return any(True for model in ours for _ in referring_fields(using, model))
+
+
+def delete(using: str, session_id: str) -> bool:
+    """Delete the session, and what Django would delete of the host's; False where there is none.
+
+    Raises `SessionInUseError` where Django protects.
+    """
+    sessions = Session._base_manager.using(using).filter(pk=session_id)
+    try:
+        with transaction.atomic(using=using):
+            if not sessions.select_for_update().exists():
+                return False
+            for child in CHILDREN:
+                if is_referred_to(using, child):
+                    child._base_manager.using(using).filter(session_id=session_id).delete()
+            sessions.delete()
+            return True
+    except ProtectedError as error:
+        raise SessionInUseError(session_id, _protecting(using, next(iter(error.protected_objects)))) from error
+    except RestrictedError as error:
+        raise SessionInUseError(session_id, _protecting(using, next(iter(error.restricted_objects)))) from error
+
+
+def _protecting(using: str, row: models.Model) -> str:
+    """``app.Model.field`` of a row that Django protects us by; an indirect one has only its model's name."""
+    for model in DELETED:
+        for field in referring_fields(using, model):
+            if isinstance(row, field.model) and field.remote_field.on_delete in (PROTECT, RESTRICT):
+                return f"{field.model._meta.label}.{field.name}"
+    return row._meta.label
