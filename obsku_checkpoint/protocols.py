@@ -103,11 +103,15 @@ class CheckpointStore(Protocol):
         self,
         workspace_id: str | None = None,
         *,
-        before: datetime | None = None,
+        before: datetime | SessionRecord | None = None,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> list[SessionRecord]:
-        """Sessions, newest ``updated_at`` first; with ``before`` those last active earlier than that."""
+        """Sessions, newest ``updated_at`` first.
+
+        ``before`` keeps those last active earlier than that time, or those that stand after that session in this order:
+        a record is an exact place, also among sessions with equal times.
+        """
         ...
 
     def search_sessions(
@@ -147,7 +151,7 @@ class CheckpointStore(Protocol):
         self,
         workspace_id: str | None = None,
         *,
-        before: datetime | None = None,
+        before: datetime | SessionRecord | None = None,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> list[SessionSummary]:

@@ -18,7 +18,7 @@ from obsku_checkpoint import codec
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.protocols import UNSET
-from obsku_checkpoint.records import CycleState, NodeResult, Role, Source, ToolCall, ToolResult
+from obsku_checkpoint.records import CycleState, NodeResult, Role, SessionRecord, Source, ToolCall, ToolResult
 from obsku_checkpoint.shapes import Check, check, check_of
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,15 @@ def moment(field: str, value: Any) -> datetime | None:
     if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
         raise InvalidRecordError(field, "takes an aware datetime")
     return value
+
+
+def before(value: Any) -> tuple[datetime | None, str | None]:
+    """Where a list of sessions begins: below a time, or after a session of the list, which is its time and its id."""
+    if isinstance(value, SessionRecord):
+        return moment("before", value.updated_at), value.id
+    if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
+        raise InvalidRecordError("before", "takes an aware datetime or a SessionRecord")
+    return value, None
 
 
 def iso(field: str, value: Any) -> str | None:

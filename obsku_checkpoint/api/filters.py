@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
+from rest_framework.exceptions import ValidationError
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.models import Checkpoint, Message, Session
-from obsku_checkpoint.querysets import MessageQuerySet
+from obsku_checkpoint.querysets import MessageQuerySet, SessionQuerySet
 
 INT64 = 2**63 - 1
 
@@ -49,13 +51,26 @@ class SessionFilters(filters.FilterSet):
     updated_after = filters.IsoDateTimeFilter(
         "updated_at", lookup_expr="gte", help_text="Only sessions last active at this time or later."
     )
-    updated_before = filters.IsoDateTimeFilter(
-        "updated_at", lookup_expr="lt", help_text="Only sessions last active before this time."
+    updated_before = filters.IsoDateTimeFilter(method="older", help_text="Only sessions last active before this time.")
+    before_id = TextFilter(
+        method="beside",
+        help_text="With `updated_before`, the session of that time: only those that stand after it in the list.",
     )
 
     class Meta:
         model = Session
         fields: list[str] = []
+
+    def older(self, sessions: SessionQuerySet, name: str, moment: datetime) -> SessionQuerySet:
+        id = self.form.cleaned_data["before_id"]
+        if id is None:
+            return sessions.filter(updated_at__lt=moment)
+        return sessions.below(moment, id) if validation.can_exist("before_id", id) else sessions.none()
+
+    def beside(self, sessions: SessionQuerySet, name: str, id: str) -> SessionQuerySet:
+        if self.form.cleaned_data["updated_before"] is None:
+            raise ValidationError({"before_id": ["needs updated_before, the time of that session"]})
+        return sessions
 
 
 class LatestFilters(filters.FilterSet):

@@ -71,7 +71,7 @@ class Sessions(HTTPStore):
         self,
         workspace_id: str | None = None,
         *,
-        before: datetime | None = None,
+        before: datetime | SessionRecord | None = None,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> Steps[list[SessionRecord]]:
@@ -134,13 +134,19 @@ class Sessions(HTTPStore):
         self,
         path: str,
         workspace_id: str | None,
-        before: datetime | None,
+        before: datetime | SessionRecord | None,
         query: str | None,
         limit: int | None,
         on_corrupt: OnCorrupt,
     ) -> Steps[list[Any]]:
         validation.on_corrupt(on_corrupt)
-        params = {"workspace_id": workspace_id, "search": query, "updated_before": validation.iso("before", before)}
+        moment, before_id = validation.before(before)
+        params = {
+            "workspace_id": workspace_id,
+            "search": query,
+            "updated_before": validation.iso("before", moment),
+            "before_id": before_id,
+        }
         if workspace_id is not None and not validation.can_exist("workspace_id", workspace_id):
             return []
         return (yield from self._list(path, params, validation.limit(limit)))

@@ -77,7 +77,7 @@ class Sessions(Messages, Checkpoints):
         self,
         workspace_id: str | None = None,
         *,
-        before: datetime | None = None,
+        before: datetime | SessionRecord | None = None,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> Steps[list[SessionRecord]]:
@@ -87,8 +87,13 @@ class Sessions(Messages, Checkpoints):
             if not validation.can_exist("workspace_id", workspace_id):
                 return []
             conditions.append(("workspace_id = %s", workspace_id))
-        if (moment := validation.moment("before", before)) is not None:
-            conditions.append(("updated_at < %s", first_millisecond(moment)))
+        moment, before_id = validation.before(before)
+        if moment is not None:
+            milliseconds = first_millisecond(moment)
+            if before_id is None:
+                conditions.append(("updated_at < %s", milliseconds))
+            else:
+                conditions.append(("(updated_at, id) < (%s, %s)", milliseconds, before_id))
         rows = yield self._select(Session, *conditions, order=NEWEST_FIRST, limit=validation.limit(limit))
         return [session_record(row, on_corrupt) for row in rows]
 

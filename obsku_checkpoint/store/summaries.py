@@ -26,7 +26,7 @@ class Summaries(Sessions):
         self,
         workspace_id: str | None = None,
         *,
-        before: datetime | None = None,
+        before: datetime | SessionRecord | None = None,
         limit: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> Steps[list[SessionSummary]]:

@@ -9,7 +9,7 @@ import pytest
 from obsku_checkpoint.errors import IdConflictError, InvalidRecordError, SessionNotFoundError
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.records import SessionRecord
-from obsku_checkpoint.testing.base import RESULTS, ConformanceBase, pass_by, unique
+from obsku_checkpoint.testing.base import RESULTS, ConformanceBase, pass_by, unique, wrong
 
 
 class SessionConformance(ConformanceBase):
@@ -103,6 +103,19 @@ class SessionConformance(ConformanceBase):
         first, second, third = _three(subject, workspace)
         assert _ids(subject.list_sessions(workspace, before=third.updated_at)) == [second.id, first.id]
         assert subject.list_sessions(workspace, before=first.updated_at) == []
+
+    def test_before_a_session_is_an_exact_place(self, subject: CheckpointStore, workspace: str) -> None:
+        made = [subject.create_session("/repo", workspace_id=workspace) for _ in range(12)]  # some in one millisecond
+        listed = subject.list_sessions(workspace)
+        assert sorted(_ids(listed)) == sorted(_ids(made))
+        paged: list[SessionRecord] = []
+        while page := subject.list_sessions(workspace, before=paged[-1] if paged else None, limit=2):
+            paged += page
+        assert paged == listed
+        summaries = subject.list_session_summaries(workspace, before=listed[3], limit=4)
+        assert [summary.session for summary in summaries] == listed[4:8]
+        with pytest.raises(InvalidRecordError, match="before"):
+            subject.list_sessions(workspace, before=wrong("yesterday"))
 
     def test_a_limit_keeps_the_newest_sessions(self, subject: CheckpointStore, workspace: str) -> None:
         first, second, third = _three(subject, workspace)
