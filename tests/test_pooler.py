@@ -18,9 +18,12 @@ import pytest
 from django.db import connections, transaction
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from obsku_checkpoint.errors import StoreUnavailableError
 from obsku_checkpoint.postgres import PostgresCheckpointStore
+from obsku_checkpoint.records import MessageRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.pgbouncer import POOL_SIZE, pgbouncer, transaction_pooler
+from tests.postgres_server import crash, postgres_server
 from tests.workload import Client, Precious, carry_out, carry_out_async, create_precious
 
 pytestmark = [
@@ -32,7 +35,7 @@ pytestmark = [
 SECONDS = float(os.environ.get("POOLER_SECONDS", "2"))
 CLIENTS = 8
 PRECIOUS = 50
-#: seconds after which a process that sets the tables up is taken to hang
+#: seconds after which a process or a call is taken to hang
 PATIENCE = 60
 
 
@@ -236,6 +239,7 @@ def test_nothing_is_prepared_unless_the_caller_insists(
 
 SETUP = """
 import sys
+from obsku_checkpoint.errors import StoreUnavailableError
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 with PostgresCheckpointStore(sys.argv[1]) as store:
     store.setup()
@@ -267,3 +271,40 @@ def test_8_processes_set_up_an_empty_database_at_once_and_leave_no_lock(
             " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
         )
         assert locks.fetchall() == []
+
+
+WAIT_FOR_A_STANDBY = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
+
+
+@pytest.mark.parametrize("form", ["sync", "async"])
+def test_a_write_whose_server_died_while_it_committed_is_not_repeated(committed: None, form: str) -> None:
+    """What the pooler says then has the SQLSTATE of a lost statement, 08P01, and the message is there."""
+    with postgres_server("") as url, transaction_pooler(url) as pooler, ThreadPoolExecutor(1) as thread:
+
+        def configure(change: str) -> None:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("SET synchronous_commit = local")
+                connection.execute(change.encode())
+                connection.execute("SELECT pg_reload_conf()")
+
+        def add() -> MessageRecord:
+            with PostgresCheckpointStore(pooler, prepare_threshold=0) as store:
+                if form == "sync":
+                    return store.add_message(session.id, "user", "once")
+                return asyncio.run(store.aadd_message(session.id, "user", "once"))
+
+        with PostgresCheckpointStore(url) as control:
+            control.setup()
+            session = control.create_session(".")
+        configure(WAIT_FOR_A_STANDBY)
+        told = thread.submit(add)
+        with psycopg.connect(url, autocommit=True) as connection:
+            while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'").fetchone():
+                time.sleep(0.02)
+        crash(url)
+        configure("ALTER SYSTEM RESET synchronous_standby_names")
+        with pytest.raises(StoreUnavailableError) as caught:
+            told.result(PATIENCE)
+        assert caught.value.maybe_written
+        with PostgresCheckpointStore(url) as control:
+            assert [message.content for message in control.get_messages(session.id)] == ["once"]
