@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import math
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -36,7 +37,7 @@ def is_writable(text: str) -> bool:
 
 texts = st.one_of(
     st.text(st.characters(exclude_categories=[]), max_size=8).filter(is_writable),
-    st.sampled_from(["__type", "value", "Set", "\ue000", "\ue000d800", "\\ud800", "\ud800", "null", "\0"]),
+    st.sampled_from(["__type", "__proto__", "value", "Set", "\ue000", "\ue000d800", "\\ud800", "\ud800", "null", "\0"]),
 )
 times = st.datetimes(
     dt.datetime(1, 1, 3),
@@ -54,6 +55,13 @@ atoms = st.one_of(
     times,
     st.decimals(),
     st.uuids(),
+)
+KINDS: list[Callable[[int], Any]] = [
+    int, Decimal, lambda n: uuid.UUID(int=abs(n)), lambda n: 2.0 ** (61 * (n % 16)), str
+]  # fmt: skip
+# Values of few hashes: numbers are hashed by their rest from this prime, whatever their type is.
+alike = st.builds(
+    lambda kind, n, rest: kind(n * (2**61 - 1) + rest), st.sampled_from(KINDS), st.integers(-9, 9), st.integers(-2, 1)
 )
 # NaN is not equal to itself, so it is left out where equality decides what a set or a map holds.
 hashable_atoms = atoms.filter(lambda v: not (isinstance(v, Decimal) and v.is_nan()) and v == v).map(
@@ -96,7 +104,7 @@ def same(back: Any, value: Any, *, frozen: bool = False) -> bool:
         kind: type[Any] = dict
         if type(value) is not dict:
             kind = type(value)
-        elif "__type" in value or any(type(key) is not str for key in value):
+        elif "__type" in value or "__proto__" in value or any(type(key) is not str for key in value):
             kind = Map
         return (
             type(back) is kind
@@ -127,6 +135,32 @@ def test_every_accepted_value_comes_back_and_a_second_write_gives_the_same_text(
     assert codec.dumps(back) == text
     assert codec.dumps(codec.loads(text.encode())) == text
     assert codec.canonical(codec.canonical(text)) == codec.canonical(text)
+
+
+crowds = st.builds(
+    lambda kind, wrap, count, others: {*(wrap(kind(n * (2**61 - 1))) for n in range(count)), *others},
+    st.sampled_from(KINDS),
+    st.sampled_from(
+        [lambda v: v, lambda v: (v,), lambda v: (0, ((), v)), lambda v: frozenset({v}), lambda v: frozenset({v, (v,)})]
+    ),
+    st.integers(2, 40),
+    st.sets(st.one_of(alike, hashables), max_size=3),
+)
+wholes = [set, lambda v: dict.fromkeys(v, 0), lambda v: {frozenset(v), 1}, lambda v: [{(1, frozenset(v)): [v]}]]
+
+
+@relaxed
+@given(crowds, crowds, st.sampled_from(wholes))
+def test_a_crowd_of_elements_that_hash_alike_comes_back_or_is_refused(one: Any, other: Any, whole: Any) -> None:
+    value, refusal = [whole(one), other], None
+    try:
+        text = codec.dumps(value)
+    except SerializationError as error:
+        refusal = error
+    if refusal is None:
+        assert same(codec.loads(text), value)
+    else:
+        assert "hash alike" in refusal.reason
 
 
 class Naive(dt.datetime):

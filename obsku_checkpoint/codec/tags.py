@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import datetime as dt
+import functools
 import re
 import threading
 import uuid
@@ -28,6 +29,8 @@ SHARED: Final = frozenset({"Date", "Set", "Buffer", "Map"})
 """The tags that the npm package writes, too; what has another one may be an object of a TypeScript program."""
 
 _JAVASCRIPT_DATE: Final = re.compile(r"([+-][0-9]{6}|[0-9]{4})(-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z)")
+#: each NaN is the same object, so that two of them are found to be equal in a set, wherever they are in its elements
+_NUMBERS: Final = {text: float(text) for text in ("NaN", "Infinity", "-Infinity")}
 _DECIMAL: Final = re.compile(r"[-+0-9.eEA-Za-z]+")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A context of our own, because the caller's may not trap bad syntax, or write small exponents.
@@ -173,8 +176,8 @@ def _read_bytes(value: Any) -> bytes:
 
 
 def _read_number(value: Any) -> float:
-    if type(value) is str and value in ("NaN", "Infinity", "-Infinity"):
-        return float(value)
+    if type(value) is str and value in _NUMBERS:
+        return _NUMBERS[value]
     raise ForeignError("not NaN, Infinity or -Infinity")
 
 
@@ -187,10 +190,16 @@ def _read_big_int(value: Any) -> int:
 def _read_decimal(value: Any) -> Decimal:
     try:
         if type(value) is str and _DECIMAL.fullmatch(value):
-            return Decimal(value, _DECIMALS)
+            return _nan(value) if "n" in value.lower() else Decimal(value, _DECIMALS)
     except InvalidOperation:
         pass
     raise ForeignError("not a decimal number")
+
+
+@functools.lru_cache(maxsize=256)
+def _nan(text: str) -> Decimal:
+    """One object for one text, as in `_NUMBERS`."""
+    return Decimal(text, _DECIMALS)
 
 
 def _read_uuid(value: Any) -> uuid.UUID:

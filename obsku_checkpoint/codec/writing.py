@@ -12,7 +12,7 @@ import orjson
 
 from obsku_checkpoint.codec import digits, hashes, tags
 from obsku_checkpoint.codec.paths import SEGMENT, Link, path
-from obsku_checkpoint.codec.surrogates import GUARD, guard, has_pair, unguard_escapes
+from obsku_checkpoint.codec.surrogates import guard, has_pair, unguard_escapes
 from obsku_checkpoint.codec.tags import TAG, Map, TaggedDict
 from obsku_checkpoint.errors import PREVIEW_CHARACTERS, SerializationError
 
@@ -115,14 +115,13 @@ def _dumps_hooked(value: Any) -> str | None:
 
 
 def _dumps_walked(value: Any) -> str:
-    try:
-        return orjson.dumps(_Walk(guarded=False).tree(value), option=_PLAIN).decode()
-    except TypeError:  # a lone surrogate
-        tree = _Walk(guarded=True).tree(value)
-    try:
-        return unguard_escapes(orjson.dumps(tree, option=_PLAIN).decode())
-    except TypeError:
-        raise SerializationError("$", "the value changed while it was written") from None
+    for guarded in (False, True):
+        try:
+            text = orjson.dumps(_Walk(guarded=guarded).tree(value), option=_PLAIN).decode()
+        except TypeError:  # of a lone surrogate
+            continue
+        return unguard_escapes(text) if guarded else text
+    raise SerializationError("$", "the value changed while it was written")
 
 
 class _Walk:
@@ -155,10 +154,8 @@ class _Walk:
                 if type(item) not in self.leaves:
                     self.replace(link, key, item)
         self.check_big()
-        for items, is_set, link, key in reversed(
-            self.unique
-        ):  # inner sets come later, and are sorted before outer ones
-            if not _make_unique(items, is_set):
+        for items, is_set, link, key in reversed(self.unique):  # inner sets come later, and are sorted first
+            if not _make_unique(items, is_set, self.guarded):
                 raise SerializationError(path(link, key), "different elements or keys would be written alike")
         return root[0]
 
@@ -227,7 +224,7 @@ class _Walk:
 
     def check_hashes(self, item: Any, link: Link, key: Any) -> None:
         if not hashes.can_hold(item):
-            reason = f"more than {hashes.MAX_ALIKE} elements or keys hash alike, and would not be read"
+            reason = f"more than {hashes.MAX_ALIKE} elements or keys hash alike, or a Decimal and another number do"
             raise SerializationError(path(link, key), reason)
 
     def check_tagged_dict(self, item: dict[Any, Any], link: Link, key: Any) -> None:
@@ -280,13 +277,19 @@ def _is_plain(value: Any) -> bool:
     return -digits.SAFE <= value <= digits.SAFE if kind is int else kind is not float or isfinite(value)
 
 
-def _make_unique(items: list[Any], is_set: bool) -> bool:
-    """Sort the elements of a set by their text. False where elements, or keys of a map, are written alike."""
-    texts = [orjson.dumps(item if is_set else item[0]).decode() for item in items]
-    if any(GUARD in text for text in texts):
-        texts = [unguard_escapes(text) for text in texts]
+def _make_unique(items: list[Any], is_set: bool, guarded: bool) -> bool:
+    """Sort the elements of a set by their text. False where elements, or keys of a map, are written alike.
+
+    They become their text, so that no level of sets within sets is written once more for each level around it.
+    """
+    written = [orjson.dumps(item if is_set else item[0]) for item in items]
+    fragments = list(map(orjson.Fragment, written))
+    texts = [unguard_escapes(text.decode()) for text in written] if guarded else [text.decode() for text in written]
     if is_set:
-        items[:] = [items[i] for i in sorted(range(len(texts)), key=texts.__getitem__)]
+        items[:] = [fragments[index] for index in sorted(range(len(texts)), key=texts.__getitem__)]
+    else:
+        for pair, fragment in zip(items, fragments, strict=True):
+            pair[0] = fragment
     return len(set(texts)) == len(texts)
 
 

@@ -1,0 +1,178 @@
+"""Elements that hash alike: as many as Python compares in linear time become a set or a map, no more."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from obsku_checkpoint import codec
+from obsku_checkpoint.codec import Map, TaggedDict
+from obsku_checkpoint.codec.hashes import MAX_ALIKE
+from obsku_checkpoint.errors import SerializationError
+
+#: numbers that differ by multiples of it have one hash, in every process
+PRIME = 2**61 - 1
+
+#: different values of one hash
+FAMILIES: dict[str, Callable[[int], Hashable]] = {
+    "int": lambda n: PRIME * (n + 1),
+    "negative int": lambda n: -PRIME * (n + 1),
+    "float": lambda n: 2.0 ** (61 * (n % 16)) if n < 16 else PRIME * (n + 1) + 1,
+    "Decimal": lambda n: Decimal(PRIME * (n + 1)),
+    "UUID": lambda n: uuid.UUID(int=PRIME * (n + 1)),
+    "tuple": lambda n: (uuid.UUID(int=PRIME * (n + 1)),),
+    "long tuple": lambda n: (*range(20), PRIME * (n + 1)),
+    "frozenset": lambda n: frozenset({PRIME * (n + 1)}),
+    "tuple in a frozenset": lambda n: frozenset({(PRIME * (n + 1), "x")}),
+    "registered type": lambda n: Money(PRIME * (n + 1)),
+}
+PLACES: dict[str, Callable[[list[Any]], Any]] = {
+    "set": set,
+    "keys": lambda elements: Map(dict.fromkeys(elements, 0)),
+    "map of text": lambda elements: {"a": [Map({"x": set(elements)})]},
+    "set in a set": lambda elements: {frozenset(elements)},
+    "tuple in a set": lambda elements: {(0, (frozenset(elements),))},
+    "set in a key": lambda elements: {("k", frozenset(elements)): 1},
+}
+
+
+class Money:
+    compared = 0
+
+    def __init__(self, amount: Any) -> None:
+        self.amount = amount
+
+    def __eq__(self, other: object) -> bool:
+        Money.compared += 1
+        return isinstance(other, Money) and self.amount == other.amount
+
+    def __hash__(self) -> int:
+        return hash(self.amount)
+
+
+@pytest.fixture(autouse=True)
+def money() -> Iterator[None]:
+    codec.register(Money, "Money", lambda one: one.amount, Money)
+    yield
+    codec.unregister("Money")
+
+
+def alike(value: Any) -> int:
+    """The greatest number of elements of one hash in a set, or of keys in a dict, anywhere in the value."""
+    most = 1
+    nodes = [value]
+    for node in nodes:
+        if isinstance(node, dict):
+            nodes.extend(node.values())
+        if isinstance(node, set | frozenset | dict):
+            most = max(most, *Counter(map(hash, node)).values(), 0)
+        if isinstance(node, set | frozenset | dict | list | tuple):
+            nodes.extend(node)
+    return most
+
+
+def text_of(place: str, elements: list[Hashable]) -> str:
+    """The text in which there are so many that :func:`dumps` refuses them: made of the texts of the elements."""
+    texts = [codec.dumps([element])[1:-1].replace('"Set"', '"Set?"') for element in elements]
+    stand_ins = [f"element {n}" for n in range(len(elements))]
+    text = codec.dumps(PLACES[place](stand_ins))
+    for stand_in, element in zip(stand_ins, texts, strict=True):
+        text = text.replace(f'"{stand_in}"', element, 1)
+    return text.replace('"Set?"', '"Set"')
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_as_many_as_may_hash_alike_come_back_and_one_more_is_refused(family: str, place: str) -> None:
+    elements = list(map(FAMILIES[family], range(MAX_ALIKE + 1)))
+    assert len({hash(element) for element in elements}) == 1
+    value = PLACES[place](elements[:-1])
+
+    assert codec.loads(codec.dumps(value)) == value
+    with pytest.raises(SerializationError, match=f"more than {MAX_ALIKE} .* hash alike"):
+        codec.dumps({"x": PLACES[place](elements)})
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_text_with_more_is_read_without_a_set_of_them_and_written_again(family: str, place: str) -> None:
+    for count in (MAX_ALIKE + 1, 2_000):
+        text = text_of(place, list(map(FAMILIES[family], range(count))))
+        Money.compared = 0
+        back = codec.loads(text)
+
+        assert alike(back) <= MAX_ALIKE
+        assert Money.compared <= MAX_ALIKE * count
+        assert "TaggedDict" in {type(node).__name__ for node in (back, *nodes_of(back))}
+        assert codec.loads(codec.dumps(back)) == back
+        assert len(codec.dumps(back)) == len(text)
+
+
+def nodes_of(value: Any) -> Iterator[Any]:
+    nodes = [value]
+    for node in nodes:
+        if isinstance(node, dict):
+            nodes.extend(node.values())
+        elif isinstance(node, list):
+            nodes.extend(node)
+    yield from nodes
+
+
+def test_texts_and_bytes_are_held_whatever_they_hash_to() -> None:
+    value = [{f"{n}" for n in range(5_000)}, {f"{n}".encode() for n in range(5_000)}]
+
+    assert codec.loads(codec.dumps(value)) == value
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_honest_elements_that_hash_alike_come_back(size: int) -> None:
+    numbers = {-1, -2, -1.5, 0}
+    grid: set[Any] = {()}
+    for _ in range(size):
+        grid = {(*point, number) for point in grid for number in numbers}
+    value = [grid, dict.fromkeys(grid, 1), {2**n for n in range(300)}, {2.0**-n for n in range(1_000)}]
+
+    assert codec.loads(codec.dumps(value)) == value
+
+
+def squared(depth: int, n: int) -> frozenset[Any]:
+    """Sets of two sets of two sets …, all of one hash: two are compared in time with the square of their size."""
+    inner = [squared(depth - 1, 2 * n + i) if depth else PRIME * (2 * n + i + 1) for i in (0, 1)]
+    return frozenset(inner)
+
+
+def test_comparisons_multiply_where_sets_hold_sets_that_hash_alike() -> None:
+    fits, too_deep = {squared(2, 0), squared(2, 1)}, {squared(4, 0), squared(4, 1)}
+    assert alike(fits) == alike(too_deep) == 2
+
+    assert codec.loads(codec.dumps(fits)) == fits
+    with pytest.raises(SerializationError, match="hash alike"):
+        codec.dumps(too_deep)
+
+
+@pytest.mark.parametrize("other", [float(2**70), 2**70, 10**90, (2.0**70, "x")])
+def test_decimals_are_not_compared_with_what_takes_long(other: Any) -> None:
+    number = hash(other[0] if type(other) is tuple else other)
+    decimal = Decimal(number + PRIME)
+    elements = {other, (decimal, "x") if type(other) is tuple else decimal}
+    assert len({hash(element) for element in elements}) == 1
+
+    with pytest.raises(SerializationError, match="hash alike"):
+        codec.dumps(elements)
+    with pytest.raises(SerializationError, match="hash alike"):
+        codec.dumps({frozenset(elements)})
+
+
+def test_a_tagged_dict_of_elements_that_hash_alike_is_written_again_from_anywhere() -> None:
+    numbers = [{"__type": "BigInt", "value": str(PRIME * (n + 5000))} for n in range(MAX_ALIKE + 1)]
+    text = json.dumps({"__type": "Map", "value": [[number, number] for number in numbers]}, separators=(",", ":"))
+    back = codec.loads(text)
+
+    assert type(back) is TaggedDict
+    assert codec.dumps([{"x": back}]) == f'[{{"x":{text}}}]'
