@@ -1,11 +1,29 @@
 """JSON-plus: JSON text with tagged objects for dates, sets, bytes and maps, shared with the npm package.
 
 What goes in comes out equal and of the same type, or :func:`dumps` refuses it. No class is found by a name in
-stored data: beyond the built-in tags only :func:`register` adds any. The tags are in :mod:`codec.tags`.
+stored data: beyond the built-in tags only :func:`register` adds any. What Python does not have, or would take too long
+to build, is read as a :class:`TaggedDict`, and written again unchanged.
 
 Normalised on the way: tuples become lists, ``bytearray`` and ``memoryview`` bytes, times UTC with whole
 milliseconds, a frozenset at the top a set. Inside sets and map keys arrays come back as tuples and sets as
 frozensets. Nothing here recurses in Python, so no document, however deep, exhausts the caller's stack.
+
+A value is written by the first of three stages that can (:mod:`codec.writing`; times for a state of 2 kB):
+
+1. orjson, and marshal to prove that the text is the whole value: plain JSON, 6 us. The next stage takes 1.4 times as
+   long for it.
+2. orjson with a hook for tagged values, and a look at the types of all values: dates, bytes, Decimals, UUIDs, and sets
+   and maps of atoms, 10 us for one date, 50 us for 25 dates and sets. The next stage takes twice as long for them.
+3. A walk in Python that makes the tree that orjson writes: everything else, such as keys that are not text, integers
+   that JavaScript would round, NaN and registered types, 30 to 80 us; and once more where it met a lone surrogate.
+
+A text is read in as many stages as it needs (:mod:`codec.reading`), in time linear in its length:
+
+1. orjson parses it: 4 us, which is all for plain JSON. Lone surrogates pass through it in disguise
+   (:mod:`codec.surrogates`), which takes 5 times as long.
+2. Where it may hold a tag, a walk replaces tagged objects by values: 10 us, and 1 us for each (:mod:`codec.tags`).
+   Before a set or map is built, elements that hash alike are counted (:mod:`codec.hashes`); the digits of long
+   integers are summed up before these are converted (:mod:`codec.digits`).
 """
 
 from __future__ import annotations

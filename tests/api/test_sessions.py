@@ -109,6 +109,21 @@ def test_a_body_that_is_no_json_is_bad_input(api: Client, body: bytes) -> None:
     assert api.post(SESSIONS, body, content_type="application/json").status_code == 400
 
 
+@pytest.mark.parametrize("number", [2**53, 2**64 + 1, -(2**63) - 1, 10**40])
+def test_a_bare_integer_in_a_body_is_exact(api: Client, store: DjangoCheckpointStore, number: int) -> None:
+    body = f'{{"directory":"/","metadata":{{"n":{number},"text":"{number}"}}}}'
+    made = api.post(SESSIONS, body, content_type="application/json").json()
+
+    assert made["metadata"] == {"n": {"__type": "BigInt", "value": str(number)}, "text": str(number)}
+    session = store.get_session(made["id"])
+    assert session is not None
+    assert session.metadata == {"n": number, "text": str(number)}
+
+
+def test_a_body_that_is_not_utf_8_is_bad_input(api: Client) -> None:
+    assert api.post(SESSIONS, b'{"directory":"\xff"}', content_type="application/json").status_code == 400
+
+
 def test_metadata_that_is_nested_too_deep_is_bad_input(api: Client) -> None:
     value: Any = 1
     for _ in range(300):
