@@ -17,7 +17,8 @@ A value is written by the first of three stages that can (:mod:`codec.writing`; 
 3. A walk in Python that makes the tree that orjson writes: everything else, such as keys that are not text, integers
    that JavaScript would round, NaN and registered types, 30 to 80 us; and once more where it met a lone surrogate.
 
-A text is read in as many stages as it needs (:mod:`codec.reading`), in time linear in its length:
+A text is read in as many stages as it needs (:mod:`codec.reading`), in time linear in its length (but for what
+:mod:`codec.hashes` names):
 
 1. orjson parses it: 4 us, which is all for plain JSON. Lone surrogates pass through it in disguise
    (:mod:`codec.surrogates`), which takes 5 times as long.

@@ -2,6 +2,10 @@
 
 Hashes of numbers are the same in every process, so that a text can hold any number of elements with one hash: multiples
 of 2**61 - 1, UUIDs of them, tuples of those. Only the hashes of text and bytes are secret.
+
+Not caught are different hashes that were chosen so that Python's search for a free place passes most of a dict: tens of
+thousands of integers as keys, made with knowledge of CPython's tables (`benchmarks/adversarial.py`). To follow each
+search in Python would take honest documents tens of times as long as reading them.
 """
 
 from __future__ import annotations
