@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from pytest_django import DjangoDbBlocker
 
 from obsku_checkpoint.models import Session
+from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 
@@ -84,3 +85,12 @@ def postgres_database(committed: None) -> Iterator[Callable[[], str]]:
         yield make
         for name in made:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def tables_url(postgres_database: Callable[[], str]) -> str:
+    """A database with the tables, for programs and servers in processes of their own."""
+    url = postgres_database()
+    with PostgresCheckpointStore(url) as store:
+        store.setup()
+    return url
