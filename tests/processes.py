@@ -27,7 +27,7 @@ from psycopg.conninfo import make_conninfo
 
 ROOT = Path(__file__).resolve().parent.parent
 #: seconds that a program may take on a busy machine; one that hangs is killed then, and has failed
-PATIENCE = 60
+PATIENCE = 120
 #: seconds that a server may take to end, and the database to notice that a client is gone
 END = 10
 

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from asgiref.sync import async_to_sync
-from django.apps import apps
 from django.core.management import call_command
-from django_tenants.utils import schema_context  # type: ignore[import-untyped]  # it has no types
+from django_tenants.utils import get_tenant_model, schema_context  # type: ignore[import-untyped]  # it has no types
 from psycopg import sql
 
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -31,7 +30,7 @@ def tenants_url(postgres_database: Callable[[], str]) -> str:
 def _make_tenants() -> None:
     call_command("migrate_schemas", shared=True, run_syncdb=True, verbosity=0)
     for name in TENANTS:
-        tenant = apps.get_model("tenants", "Tenant").objects.create(schema_name=name)  # with its schema, migrated
+        tenant = get_tenant_model().objects.create(schema_name=name)  # with its schema, migrated
         tenant.domains.create(domain=f"{name}.localhost")
 
 
