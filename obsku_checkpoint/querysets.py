@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import connections, models
 from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
@@ -16,8 +16,28 @@ from obsku_checkpoint.records import CorruptValue
 if TYPE_CHECKING:
     from obsku_checkpoint.models import Checkpoint, Message, Session
 
+Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
+
 #: characters of a pattern; SQLite's own limit is 50,000 bytes
 LIKE_LIMIT = 20_000
+
+
+def beyond(rows: Rows, position: Sequence[Any], *, backward: bool = False) -> Rows:
+    """Those of ordered rows that stand after a position, or with ``backward`` before it.
+
+    The position is a row's values in the columns that order the rows, the last of which is unique: the first column
+    decides, then the second, …
+    """
+    after, same, reached = Q(), Q(), Q()
+    for name, value in zip(map(str, rows.query.order_by), position, strict=True):
+        column = name.removeprefix("-")
+        comparison = "gt" if name.startswith("-") is backward else "lt"
+        if not after:
+            # Implied by the rest; it lets an index find the position, which no database does for an OR.
+            reached = Q(**{f"{column}__{comparison}e": value})
+        after |= same & Q(**{f"{column}__{comparison}": value})
+        same &= Q(**{column: value})
+    return rows.filter(reached & after)
 
 
 class SessionQuerySet(QuerySet["Session"]):
@@ -37,9 +57,9 @@ class SessionQuerySet(QuerySet["Session"]):
     def newest_first(self) -> Self:
         return self.order_by("-updated_at", "-id")
 
-    def below(self, moment: datetime, id: str) -> Self:
-        """Those that stand after this place in the order of `newest_first`."""
-        return self.filter(Q(updated_at__lte=moment), Q(updated_at__lt=moment) | Q(id__lt=id))
+    def below(self, moment: datetime | CorruptValue, id: str) -> Self:
+        """Those that stand after this position in the order of `newest_first`, and in that order."""
+        return beyond(self.newest_first(), (moment, id))
 
     def last_message_ids(self, messages: MessageQuerySet) -> QuerySet[Session, int | None]:
         """The id of each session's last message, found by one index look-up a session."""
@@ -51,13 +71,16 @@ class MessageQuerySet(QuerySet["Message"]):
     def in_session(self, session_id: str) -> Self:
         return self.filter(session_id=session_id)
 
-    # The first condition of each is implied by the second; it lets the index on (session_id, created_at) find the
-    # place, which no database does for the OR.
-    def standing_before(self, moment: datetime | CorruptValue, id: int) -> Self:
-        return self.filter(Q(created_at__lte=moment), Q(created_at__lt=moment) | Q(id__lt=id))
+    def beside(self, id: int, *, before: bool) -> Self:
+        """A transcript's messages on one side of one of them, oldest first; by id alone where it is not one of them."""
+        position = self.filter(id=id).values_list("created_at", "id").first()
+        if position is None:
+            return self.oldest_first().filter(**{f"id__{'lt' if before else 'gt'}": id})
+        return beyond(self.oldest_first(), position, backward=before)
 
-    def standing_after(self, moment: datetime | CorruptValue, id: int) -> Self:
-        return self.filter(Q(created_at__gte=moment), Q(created_at__gt=moment) | Q(id__gt=id))
+    def up_to(self, checkpoint: Checkpoint) -> Self:
+        """The messages that a fork of the checkpoint takes."""
+        return self.in_session(checkpoint.session_id).filter(created_at__lte=checkpoint.created_at)
 
     def oldest_first(self) -> Self:
         return self.order_by("created_at", "id")
@@ -99,6 +122,16 @@ class CheckpointQuerySet(QuerySet["Checkpoint"]):
 
         ranked = self.annotate(_moment=least_of_later_versions("created_at"), _rank=least_of_later_versions("id"))
         return ranked.order_by("-_moment", "-_rank", "-version")
+
+    def below(self, id: str) -> Self:
+        """Those of a session that stand after one of them, newest first; all of them where it is not one of them."""
+        one = self.filter(id=id).values_list("session_id", "namespace", "version").first()
+        if one is None:
+            return self.newest_first()
+        session_id, namespace, version = one
+        later = self.filter(session_id=session_id, namespace=namespace, version__gte=version)
+        least = later.aggregate(moment=Min("created_at"), rank=Min("id"))
+        return beyond(self.newest_first(), (least["moment"], least["rank"], version))
 
     def counts(self, session_ids: Sequence[str]) -> QuerySet[Checkpoint, tuple[str, int]]:
         """(session_id, checkpoints) of each session that has checkpoints."""

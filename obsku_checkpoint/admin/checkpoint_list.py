@@ -24,11 +24,8 @@ class CheckpointList(Page):
     def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
         own: Any = Checkpoint.objects.using(self.database).in_session(subject.pk).defer("node_results", "cycle_state")
         before = request.GET.get("before", "").replace("\x00", "")
-        place = own.filter(pk=before).first() if before else None
-        rows = own.annotate(bytes=BytesIn("node_results")).order_by("-created_at", "-id")
-        if place:
-            rows = rows.filter(created_at__lte=place.created_at).exclude(created_at=place.created_at, pk__gte=place.pk)
-        found = list(rows[: CHECKPOINTS + 1])
+        rows = own.below(before) if before else own.newest_first()
+        found = list(rows.annotate(bytes=BytesIn("node_results"))[: CHECKPOINTS + 1])
         shown = [
             {
                 "checkpoint": row,

@@ -97,9 +97,11 @@ def lineage(visible: QuerySet[Any], checkpoint: Any, links: Links) -> list[dict[
 
 def neighbours(visible: QuerySet[Any], checkpoint: Any, links: Links) -> dict[str, Any]:
     """The versions before and after this one in its namespace."""
-    own = visible.filter(session_id=checkpoint.session_id, namespace=checkpoint.namespace)
-    before = own.filter(version__lt=checkpoint.version).order_by("-version").values_list("pk", flat=True).first()
-    after = own.filter(version__gt=checkpoint.version).order_by("version").values_list("pk", flat=True).first()
+    own: Any = visible.filter(session_id=checkpoint.session_id, namespace=checkpoint.namespace)
+    before = own.filter(version__lt=checkpoint.version).newest_version_first().values_list("pk", flat=True).first()
+    after = (
+        own.filter(version__gt=checkpoint.version).newest_version_first().reverse().values_list("pk", flat=True).first()
+    )
     return {
         "before": before and links.checkpoint(before),
         "after": after and links.checkpoint(after),

@@ -40,14 +40,14 @@ class Compare(Page):
 
     def context(self, request: HttpRequest, subject: Checkpoint) -> dict[str, Any]:
         wanted = request.GET.get("with", "previous").replace("\x00", "").strip()
-        own = self.admin.get_queryset(request).defer(*COLUMNS)
+        own: Any = self.admin.get_queryset(request).defer(*COLUMNS)
         siblings = own.filter(session_id=subject.session_id, namespace=subject.namespace)
-        before = siblings.filter(version__lt=subject.version).order_by("-version")
+        before = siblings.filter(version__lt=subject.version).newest_version_first()
         if wanted == "previous":
             other = before.first()
         else:
             other = own.filter(pk=(subject.parent_id or "") if wanted == "parent" else wanted).first()
-        offered = siblings.exclude(pk=subject.pk).order_by("-version")[:OFFERED]
+        offered = siblings.exclude(pk=subject.pk).newest_version_first()[:OFFERED]
         context: dict[str, Any] = {
             "wanted": wanted,
             "other": other and self._head(other),

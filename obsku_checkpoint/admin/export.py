@@ -36,7 +36,7 @@ def lines(database: str, session_ids: Iterable[str]) -> Iterator[bytes]:
     for id in session_ids:
         yield from _lines("session", Session.objects.using(database).filter(pk=id))
         yield from _lines("message", Message.objects.using(database).in_session(id).oldest_first())
-        yield from _lines("checkpoint", Checkpoint.objects.using(database).in_session(id).order_by("created_at", "id"))
+        yield from _lines("checkpoint", Checkpoint.objects.using(database).in_session(id).newest_first().reverse())
 
 
 def _lines(kind: str, rows: Any) -> Iterator[bytes]:

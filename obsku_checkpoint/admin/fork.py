@@ -38,10 +38,6 @@ class Fork(Page):
         return self.render(request, subject, self.context(request, subject) | {"form": form})
 
     def context(self, request: HttpRequest, subject: Checkpoint) -> dict[str, Any]:
-        copied = (
-            Message.objects.using(self.database)
-            .in_session(subject.session_id)
-            .filter(created_at__lte=subject.created_at)
-        )
+        copied = Message.objects.using(self.database).up_to(subject)
         session = Session.objects.using(self.database).only("title").get(pk=subject.session_id)
         return {"copied": copied.count(), "from_title": session.title or session.pk}

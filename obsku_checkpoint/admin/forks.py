@@ -6,12 +6,11 @@ forks, so the table is read once for all forks there are; each one's parent is f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import Count, F, Window
-from django.db.models.functions import RowNumber
 from django.http import HttpRequest
 
 from obsku_checkpoint.admin import units
@@ -76,20 +75,22 @@ class Forks(Page):
     def _checkpoints(self, session_ids: Sequence[str], origins: Sequence[str]) -> list[Any]:
         """The newest of each session, and those that forks began at, oldest first."""
         own: Any = Checkpoint.objects.using(self.database).filter(session_id__in=session_ids)
-        own = own.only("id", "session_id", "namespace", "version", "step", "node_id", "source", "created_at")
-        each, newest = [F("session_id")], [F("created_at").desc(), F("id").desc()]
-        ranked = own.annotate(
-            rank=Window(RowNumber(), partition_by=each, order_by=newest), total=Window(Count("id"), partition_by=each)
-        )
-        rows = {row.pk: row for row in ranked.filter(rank__lte=CHECKPOINTS)}
-        missing = [id for id in origins if id not in rows]
-        rows |= own.in_bulk(missing)
-        return sorted(rows.values(), key=lambda row: (str(row.created_at), row.pk))
+        wanted: list[str] = []
+        totals = Counter[str]()
+        for id, session_id in own.newest_first().values_list("id", "session_id"):
+            totals[session_id] += 1
+            if totals[session_id] <= CHECKPOINTS or id in origins:
+                wanted.append(id)
+        columns = ("id", "session_id", "namespace", "version", "step", "node_id", "source", "created_at")
+        rows = own.only(*columns).in_bulk(wanted)
+        for row in rows.values():
+            row.total = totals[row.session_id]
+        return [rows[id] for id in reversed(wanted) if id in rows]
 
     def _lane(self, session: Any, fork: Fork | None, rows: Sequence[Any], *, here: bool) -> Lane:
         own = [row for row in rows if row.session_id == session.pk]
         dots = [Dot(row.pk, _name(row), _status(row), self.links.checkpoint(row.pk)) for row in own]
-        left_out = max((getattr(row, "total", 0) for row in own), default=0) - len(own)
+        left_out = max((row.total for row in own), default=0) - len(own)
         address = self.links.session(session.pk)
         return Lane(
             plain(session.title or session.pk, 80), address, fork.parent_id if fork else None, here, dots, left_out

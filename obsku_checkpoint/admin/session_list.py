@@ -34,11 +34,10 @@ class SessionList(ChangeList):
         below = _place(request.GET.get(BEFORE, ""))
         sessions: Any = self.queryset
         unfiltered = not sessions.query.where
-        if below:
-            sessions = sessions.below(*below)
+        sessions = sessions.below(*below) if below else sessions.newest_first()
         if unfiltered:
             sessions = narrowed(sessions, self._workspaces(), size + 1 + bool(below), below and below[0])
-        rows = list(sessions.newest_first()[: size + 1])
+        rows = list(sessions[: size + 1])
         self.result_list = rows[:size]
         self.older = _query(self, rows[size - 1]) if len(rows) > size else ""
         self.newest = self.get_query_string(remove=[BEFORE]) if below else ""

@@ -37,10 +37,7 @@ def runs(database: str, session_id: str, links: Links, before: str | None = None
     ``before`` is a checkpoint's id: those that follow it are left out, as is it.
     """
     own = Checkpoint.objects.using(database).in_session(session_id)
-    place = own.filter(pk=before).values_list("created_at", "id").first() if before else None
-    if place:
-        own = own.filter(created_at__lte=place[0]).exclude(created_at=place[0], pk__gte=place[1])
-    listed = own.order_by("-created_at", "-id").values_list("id", BytesIn("node_results"))
+    listed = (own.below(before) if before else own.newest_first()).values_list("id", BytesIn("node_results"))
     chosen: list[str] = []
     total, rest = 0, None
     for id, size in listed[: CHECKPOINTS + 1]:
@@ -50,9 +47,9 @@ def runs(database: str, session_id: str, links: Links, before: str | None = None
         total += size
         if size <= BYTES:
             chosen.append(id)
-    rows = Checkpoint.objects.using(database).filter(pk__in=chosen).order_by("created_at", "id")
+    rows = Checkpoint.objects.using(database).only("id", "namespace", "step", "node_results").in_bulk(chosen)
     found: dict[tuple[str, str, float], Bar] = {}
-    for row in rows.only("id", "namespace", "step", "node_results"):
+    for row in (rows[id] for id in reversed(chosen) if id in rows):
         for node, result in each_result(row.node_results):
             _add(found, row, node, result, links)
     bars = sorted(found.values(), key=lambda bar: (bar.namespace, bar.start))

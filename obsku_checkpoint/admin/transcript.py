@@ -121,14 +121,14 @@ class Transcript(Page):
         before, after, at = (_number(request.GET.get(name)) for name in ("before", "after", "at"))
         own = messages_of(self.database, subject.pk)
         if at is not None and (place := own.filter(pk=at).first()):
-            head = list(own.standing_before(place.created_at, at).newest_first()[:MESSAGES])[::-1]
-            tail = list(own.standing_after(place.created_at, at).oldest_first()[: MESSAGES + 1])
+            head = list(own.beside(at, before=True).newest_first()[:MESSAGES])[::-1]
+            tail = list(own.beside(at, before=False)[: MESSAGES + 1])
             rows, older, newer = [*head, place, *tail[:MESSAGES]], len(head) == MESSAGES, len(tail) > MESSAGES
         elif after is not None:
-            tail = list(self._beside(own, after, before=False).oldest_first()[: MESSAGES + 1])
+            tail = list(own.beside(after, before=False)[: MESSAGES + 1])
             rows, older, newer = tail[:MESSAGES], True, len(tail) > MESSAGES
         else:
-            wanted = own if before is None else self._beside(own, before, before=True)
+            wanted = own if before is None else own.beside(before, before=True)
             head = list(wanted.newest_first()[: MESSAGES + 1])
             rows, older, newer = head[:MESSAGES][::-1], len(head) > MESSAGES, before is not None
         return {
@@ -139,12 +139,6 @@ class Transcript(Page):
             "address": self.links.session(subject.pk, "transcript"),
             "rest_address": self.links.session(subject.pk, "message"),
         }
-
-    def _beside(self, own: Any, id: int, *, before: bool) -> Any:
-        place = own.filter(pk=id).values_list("created_at", flat=True).first()
-        if place is None:
-            return own.filter(pk__lt=id) if before else own.filter(pk__gt=id)
-        return own.standing_before(place, id) if before else own.standing_after(place, id)
 
 
 def messages_of(database: str, session_id: str) -> Any:

@@ -102,11 +102,7 @@ class MessageFilters(filters.FilterSet):
     def beside(self, messages: MessageQuerySet, name: str, id: int) -> MessageQuerySet:
         """In the order of the transcript; by id where it is not of the session."""
         session: MessageQuerySet = self.queryset  # type: ignore[assignment]  # a FilterSet has one
-        moment = session.filter(pk=id).values_list("created_at", flat=True).first()
-        before = name == "before_id"
-        if moment is None:
-            return messages.filter(id__lt=id) if before else messages.filter(id__gt=id)
-        return messages.standing_before(moment, id) if before else messages.standing_after(moment, id)
+        return messages & session.beside(id, before=name == "before_id")
 
 
 class CheckpointFilters(filters.FilterSet):

@@ -7,12 +7,11 @@ same millisecond neither repeat nor vanish at a page's border.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from django.db import connections
-from django.db.models import Field, Q, QuerySet
+from django.db.models import Field, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +19,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from obsku_checkpoint import conf, validation
 from obsku_checkpoint.fields import MillisecondsField, read_moment
+from obsku_checkpoint.querysets import beyond
 
 CURSOR, LIMIT = "cursor", "limit"
 INT64 = 2**63 - 1
@@ -35,14 +35,12 @@ class KeysetPage:
         self.request = request
         self.size = _size(request)
         self._vendor = connections[rows.db].vendor
-        order = [str(name) for name in rows.query.order_by]
-        self._names = [name.removeprefix("-") for name in order]
-        self._descending = [name.startswith("-") for name in order]
+        self._names = [str(name).removeprefix("-") for name in rows.query.order_by]
         self._fields = [_field(rows, name) for name in self._names]
         cursor = request.query_params.get(CURSOR)
         self._backward, place = self._decoded(cursor) if cursor is not None else (from_end, None)
         if place is not None:
-            rows = rows.filter(self._beyond(place))
+            rows = beyond(rows, place, backward=self._backward)
         if self._backward:
             rows = rows.reverse()
         found = list(rows.values()[: self.size + 1]) if self.size else []
@@ -62,18 +60,6 @@ class KeysetPage:
                 "results": results,
             }
         )
-
-    def _beyond(self, place: Sequence[Any]) -> Q:
-        """The rows after the place, or before it: the first column decides, then the second, …"""
-        beyond, same = Q(), Q()
-        for name, descending, value in zip(self._names, self._descending, place, strict=True):
-            comparison = "lt" if descending is not self._backward else "gt"
-            if not beyond:
-                # Implied by the rest; it lets an index find the place, which no database does for an OR.
-                reached = Q(**{f"{name}__{comparison}e": value})
-            beyond |= same & Q(**{f"{name}__{comparison}": value})
-            same &= Q(**{name: value})
-        return reached & beyond
 
     def _link(self, backward: bool, index: int) -> str | None:
         if not self.rows:
