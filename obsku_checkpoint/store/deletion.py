@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import models, router, transaction
-from django.db.models.deletion import PROTECT, RESTRICT, ProtectedError, RestrictedError
+from django.db import IntegrityError, connections, models, router, transaction
+from django.db.models.deletion import DO_NOTHING, PROTECT, RESTRICT, ProtectedError, RestrictedError
 
 from obsku_checkpoint.errors import SessionInUseError
 from obsku_checkpoint.models import Checkpoint, Entity, Message, Session
@@ -52,11 +52,28 @@ def delete(using: str, session_id: str) -> bool:
                 if is_referred_to(using, child):
                     child._base_manager.using(using).filter(session_id=session_id).delete()
             sessions.delete()
+            _check_constraints(using, session_id)
             return True
     except ProtectedError as error:
         raise SessionInUseError(session_id, _protecting(using, next(iter(error.protected_objects)))) from error
     except RestrictedError as error:
         raise SessionInUseError(session_id, _protecting(using, next(iter(error.restricted_objects)))) from error
+
+
+def _check_constraints(using: str, session_id: str) -> None:
+    """Django lets the database look at its foreign keys only when the transaction ends, which may be the caller's.
+
+    Where models leave the deletion to the database (``DO_NOTHING``), it looks now.
+    """
+    fields = [field for model in DELETED for field in referring_fields(using, model)]
+    left = [field for field in fields if field.remote_field.on_delete is DO_NOTHING and field.db_constraint]
+    if left:
+        try:
+            connections[using].check_constraints(table_names=[field.model._meta.db_table for field in left])
+        except IntegrityError as error:
+            constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+            label = " or ".join(f"{field.model._meta.label}.{field.name}" for field in left)
+            raise SessionInUseError(session_id, constraint or label) from error
 
 
 def _protecting(using: str, row: models.Model) -> str:
