@@ -122,15 +122,15 @@ class MillisecondsField(Milliseconds):
         except ValueError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": value}) from error
 
-    def prepared(self, value: Any, *, up: bool) -> Any:
+    def whole_milliseconds(self, value: Any, *, up: bool) -> Any:
         if isinstance(value, CorruptValue):
             return int(value.text) if value.text.lstrip("-").isdecimal() else value.text
         moment = self.to_python(value)
         if isinstance(moment, datetime) and timezone.is_naive(moment):
-            moment = self._localized(moment)
+            moment = self._in_default_zone(moment)
         return first_millisecond(moment) if up else to_milliseconds(moment, self.name or "timestamp")
 
-    def _localized(self, value: datetime) -> datetime:
+    def _in_default_zone(self, value: datetime) -> datetime:
         if settings.USE_TZ:
             warnings.warn(
                 f"{self.name or 'a MillisecondsField'} received a naive datetime ({value}) while time zone support is"
@@ -147,7 +147,7 @@ class MillisecondsField(Milliseconds):
         """The instance then has the time that its row has."""
         value = super().pre_save(model_instance, add)
         if isinstance(value, datetime | date | str):
-            value = read_moment(self.prepared(value, up=False))
+            value = read_moment(self.whole_milliseconds(value, up=False))
             setattr(model_instance, self.attname, value)
         return value
 
@@ -175,7 +175,7 @@ class MillisecondsDuration(Milliseconds):
         " timedelta, or with another such difference"
     )
 
-    def prepared(self, value: Any, *, up: bool) -> Any:
+    def whole_milliseconds(self, value: Any, *, up: bool) -> Any:
         return -(-value // MILLISECOND) if up else value // MILLISECOND
 
     def from_db_value(self, value: int | None, expression: Any, connection: Any) -> timedelta | None:

@@ -55,14 +55,14 @@ class Milliseconds(Field):
     def get_internal_type(self) -> str:
         return "BigIntegerField"
 
-    def prepared(self, value: Any, *, up: bool) -> Any:
+    def whole_milliseconds(self, value: Any, *, up: bool) -> Any:
         """The whole milliseconds of a Python value, its microseconds rounded down or up."""
         raise NotImplementedError
 
     def get_prep_value(self, value: Any) -> Any:
         if value is None or hasattr(value, "resolve_expression"):
             return value
-        return self.prepared(value, up=False)
+        return self.whole_milliseconds(value, up=False)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         return value if prepared else self.get_prep_value(value)
@@ -241,17 +241,17 @@ class MillisecondsLookup(Lookup):
     def get_prep_lookup(self) -> Any:
         field: Any = self.lhs.output_field
         if self.up and self.rhs is not None and not hasattr(self.rhs, "resolve_expression"):
-            return field.prepared(self.rhs, up=True)
+            return field.whole_milliseconds(self.rhs, up=True)
         return super().get_prep_lookup()
 
     def process_rhs(self, compiler: Any, connection: Any) -> Any:
         if self.rhs_is_direct_value():
             return super().process_rhs(compiler, connection)
         lookup = self.copy()
-        lookup.rhs = self.converted(self.rhs)
+        lookup.rhs = self.convert(self.rhs)
         return super(MillisecondsLookup, lookup).process_rhs(compiler, connection)
 
-    def converted(self, rhs: Any) -> Any:
+    def convert(self, rhs: Any) -> Any:
         return in_milliseconds(rhs, self.lhs.output_field, up=self.up)
 
 
@@ -282,7 +282,7 @@ class MillisecondsFrom(MillisecondsLookup, GreaterThanOrEqual):
 
 @Milliseconds.register_lookup
 class MillisecondsIn(MillisecondsLookup, In):
-    def converted(self, rhs: Any) -> Any:
+    def convert(self, rhs: Any) -> Any:
         if not isinstance(rhs, ExpressionList):
             return same_type(rhs, self.lhs.output_field)
         return ExpressionList(*(_beside_values(each, self.lhs.output_field) for each in _sources(rhs)))
@@ -295,13 +295,13 @@ class MillisecondsRange(MillisecondsLookup, Range):
         prepared = super().get_prep_lookup()
         low, field = self.rhs[0], cast("Milliseconds", self.lhs.output_field)
         if low is not None and not hasattr(low, "resolve_expression"):
-            low = field.prepared(low, up=True)
+            low = field.whole_milliseconds(low, up=True)
             if isinstance(prepared, ExpressionList):
                 return ExpressionList(low, *_sources(prepared)[1:])
             prepared[0] = low
         return prepared
 
-    def converted(self, rhs: Any) -> Any:
+    def convert(self, rhs: Any) -> Any:
         low, high = _sources(rhs)
         field = self.lhs.output_field
         return ExpressionList(_beside_values(low, field, up=True), _beside_values(high, field))

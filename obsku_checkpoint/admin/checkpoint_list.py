@@ -24,8 +24,11 @@ class CheckpointList(Page):
     def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
         own: Any = Checkpoint.objects.using(self.database).in_session(subject.pk).defer("node_results", "cycle_state")
         before = request.GET.get("before", "").replace("\x00", "")
-        rows = own.below(before) if before else own.newest_first()
-        found = list(rows.annotate(bytes=BytesIn("node_results"))[: CHECKPOINTS + 1])
+        # The order is found by ids alone: a database that sorts whole rows takes three times as long.
+        ids = list(
+            (own.below(before) if before else own.newest_first()).values_list("pk", flat=True)[: CHECKPOINTS + 1]
+        )
+        rows = own.annotate(bytes=BytesIn("node_results")).in_bulk(ids[:CHECKPOINTS])
         shown = [
             {
                 "checkpoint": row,
@@ -37,6 +40,6 @@ class CheckpointList(Page):
                 "moment": units.moment(row.created_at),
                 "size": units.size(row.bytes),
             }
-            for row in found[:CHECKPOINTS]
+            for row in (rows[id] for id in ids if id in rows)
         ]
-        return {"rows": shown, "earlier": found[CHECKPOINTS - 1].pk if len(found) > CHECKPOINTS else None}
+        return {"rows": shown, "earlier": ids[CHECKPOINTS - 1] if len(ids) > CHECKPOINTS else None}

@@ -37,10 +37,12 @@ def runs(database: str, session_id: str, links: Links, before: str | None = None
     ``before`` is a checkpoint's id: those that follow it are left out, as is it.
     """
     own = Checkpoint.objects.using(database).in_session(session_id)
-    listed = (own.below(before) if before else own.newest_first()).values_list("id", BytesIn("node_results"))
+    ids = list((own.below(before) if before else own.newest_first()).values_list("id", flat=True)[: CHECKPOINTS + 1])
+    sizes = dict(own.filter(pk__in=ids).values_list("id", BytesIn("node_results")))
     chosen: list[str] = []
     total, rest = 0, None
-    for id, size in listed[: CHECKPOINTS + 1]:
+    for id in ids:
+        size = sizes.get(id, 0)
         if len(chosen) == CHECKPOINTS or (chosen and total + size > BYTES):
             rest = chosen[-1]
             break
