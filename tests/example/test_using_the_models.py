@@ -37,7 +37,7 @@ def host(project: Project, tmp_path: Path) -> Project:
 def test_the_blocks_run_in_a_project_that_refers_to_sessions(host: Project, tmp_path: Path) -> None:
     lines = run(f"import django\n\ndjango.setup()\n\n{SCRIPT}", host.environment, tmp_path)
     assert sorted(FILES) == ["tickets/admin.py", "tickets/models.py"]
-    assert len(promised(SCRIPT)) == 18
+    assert len(promised(SCRIPT)) == 20
     assert in_order(promised(SCRIPT), lines), lines
 
 
