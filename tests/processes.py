@@ -50,16 +50,16 @@ def run(scenario: Callable[..., object], url: str, *arguments: str, settings: st
 class Server:
     """A server that answers."""
 
-    def __init__(self, address: str, name: str, log: Path) -> None:
+    def __init__(self, client: httpx.Client, name: str, log: Path) -> None:
         """``name`` is the ``application_name`` of its connections."""
-        self.address = address
+        self.client = client
         self.name = name
         self.log = log
 
     def ask(self, path: str, tenant: str) -> Any:
         """The JSON that the host ``<tenant>.localhost`` answers with."""
         headers = {"Host": f"{tenant}.localhost"}
-        answer = httpx.get(f"{self.address}/{path}", headers=headers, timeout=PATIENCE, trust_env=False)
+        answer = self.client.get(path, headers=headers)
         assert answer.status_code == 200, self.log.read_text()
         return answer.json()
 
@@ -84,7 +84,8 @@ def server(
                 [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=file, stderr=file
             )
         try:
-            yield Server(_address(process, log), name, log)
+            with httpx.Client(base_url=_address(process, log), timeout=PATIENCE, trust_env=False) as client:
+                yield Server(client, name, log)
         finally:
             process.terminate()
             try:

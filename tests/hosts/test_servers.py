@@ -32,7 +32,7 @@ PRELOADED = ["gunicorn", "-b", "127.0.0.1:0", "--workers", "2", "--preload"]
 def test_sync_and_async_views_answer_and_the_server_ends(
     tables_url: str, command: list[str], overrides: dict[str, Any]
 ) -> None:
-    asked = [f"tenant-{number}" for number in range(40)]
+    asked = [f"tenant-{number}" for number in range(24)]
     with processes.server(*command, url=tables_url, overrides=overrides) as server:
         for view in ("async", "sync"):
             assert [answer["written"] for answer in server.ask_at_once(view, asked)] == [[name] for name in asked]
