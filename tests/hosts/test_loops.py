@@ -89,6 +89,18 @@ def test_a_sync_call_where_a_loop_runs_is_told_of_its_twin(store: DjangoCheckpoi
     run(cell())
 
 
+@pytest.mark.xfail(strict=True, reason="setup() and close() still raise Django's SynchronousOnlyOperation")
+@pytest.mark.parametrize("name", ["setup", "close"])
+def test_so_is_who_sets_up_or_closes_where_a_loop_runs(tables_url: str, name: str) -> None:
+    store = PostgresCheckpointStore(tables_url)
+
+    async def cell() -> None:
+        with pytest.raises(ConfigurationError, match=r"await store\.a"):
+            getattr(store, name)()
+
+    run(cell())
+
+
 def test_djangos_switch_allows_sync_calls_where_a_loop_runs(
     store: DjangoCheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
