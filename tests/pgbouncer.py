@@ -34,7 +34,7 @@ default_pool_size = {pool_size}
 max_client_conn = 500
 ignore_startup_parameters = extra_float_digits,options
 server_login_retry = 1
-query_wait_timeout = 10
+query_wait_timeout = 60
 logfile = {folder}/log
 pidfile = {folder}/pid
 """
