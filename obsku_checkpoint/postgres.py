@@ -98,7 +98,7 @@ class PostgresCheckpointStore(DjangoCheckpointStore):
         All of it is one transaction. They are looked for, and made, in the first schema of the ``search_path``. Where
         nothing is to be done, rights to change the schema are not needed.
         """
-        with self._calls.in_our_words(), transaction.atomic(using=self.using):
+        with self._calls.in_our_words("setup"), transaction.atomic(using=self.using):
             self._set_up()
 
     def _set_up(self) -> None:

@@ -207,14 +207,19 @@ def test_a_role_without_rights_is_told_what_it_lacks_only_where_something_is_to_
         store.setup()
 
 
-def test_setting_up_a_finished_database_changes_nothing_in_it(postgres_database: Any) -> None:
+def test_setup_leaves_no_lock_and_changes_nothing_in_a_finished_database(postgres_database: Any) -> None:
     url = postgres_database()
     with PostgresCheckpointStore(url) as store, psycopg.connect(url, autocommit=True) as connection:
         store.setup()
-        before = connection.execute("SELECT pg_current_xact_id_if_assigned(), count(*) FROM pg_locks").fetchone()
+        tables = "SELECT array_agg(format('%s %s', relname, relfilenode) ORDER BY relname) FROM pg_class"
+        before = connection.execute(tables).fetchone()
         store.setup()
-        assert connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
-        assert before is not None
+        assert connection.execute(tables).fetchone() == before
+        locks = (
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
+            " WHERE locktype = 'advisory' AND datname = current_database()"
+        )
+        assert connection.execute(locks).fetchone() == (0,)
 
 
 def test_a_store_that_is_dropped_takes_its_connections_with_it(postgres_database: Any) -> None:

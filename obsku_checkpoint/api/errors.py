@@ -73,7 +73,7 @@ class Unavailable(APIException):
 def in_http_words(error: Exception, *, reading: bool) -> Exception:
     """The exception of Django REST framework for an error of the store; any other exception as it is.
 
-    ``reading``: the request's method is one that changes nothing.
+    ``reading``: nothing can have been written, by the request's method or since its handler has not begun.
     """
     match error:
         case InvalidRecordError():

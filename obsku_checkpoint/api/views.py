@@ -46,6 +46,8 @@ class StoreView(GenericViewSet[Any]):
     operations: Mapping[str, Operation] = {}
     #: models whose records the route shows besides those of ``queryset``
     shows: tuple[type[models.Model], ...] = ()
+    #: whether the handler has begun: what fails before, such as looking the user up, has written nothing
+    _handling = False
 
     @cached_property
     def store(self) -> DjangoCheckpointStore:
@@ -60,13 +62,14 @@ class StoreView(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self._check_length(request)
         super().initial(request, *args, **kwargs)
+        self._handling = True
 
     def get_permissions(self) -> list[BasePermission]:
         return [import_string(path)() for path in conf.current().PERMISSION_CLASSES]
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
         shown = super().get_exception_handler()
-        reading = self.request.method in SAFE_METHODS
+        reading = self.request.method in SAFE_METHODS or not self._handling
         return lambda error, context: shown(in_http_words(error, reading=reading), context)
 
     def _check_length(self, request: Request) -> None:

@@ -60,8 +60,9 @@ class DatabaseStore:
 
     def close(self) -> None:
         """Close this thread's connection, unless the caller is inside a transaction."""
-        if not connections[self.using].in_atomic_block:
-            connections[self.using].close()
+        with self._calls.in_our_words("close"):
+            if not connections[self.using].in_atomic_block:
+                connections[self.using].close()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and that of Django's thread."""

@@ -86,9 +86,8 @@ class Call:
             self.committing = True
 
     def commits(self) -> None:
-        """The steps of an `Atomic` are done."""
-        self.depth -= 1
-        if not self.depth and self.wrote:
+        """The steps of an `Atomic` are done, and its transaction ends."""
+        if self.depth == 1 and self.wrote:
             self.committing = True
 
 
@@ -122,10 +121,7 @@ class Calls:
             except transaction.TransactionManagementError:
                 raise  # the caller's transaction was broken before the call: Django's own words fit best
             except SynchronousOnlyOperation as error:
-                raise ConfigurationError(
-                    f"an event loop runs in this thread: write `await store.a{_name(begin)}(…)`"
-                    f" instead of `store.{_name(begin)}(…)`"
-                ) from error
+                raise _a_loop_runs(begin.func.__name__) from error  # type: ignore[attr-defined]  # of a partial
             except (DatabaseError, InterfaceError, CheckpointStoreError) as error:
                 if self._may_repeat(connection, failures.sqlstate(cause_of(error)), attempts):
                     continue
@@ -170,10 +166,13 @@ class Calls:
                 return cursor.fetchall()
         if kind is Atomic:
             call.depth += 1
-            with transaction.atomic(using=self.using):
-                result = self._carried_out(connection, step.begin(), call)
-                call.commits()
+            try:
+                with transaction.atomic(using=self.using):
+                    result = self._carried_out(connection, step.begin(), call)
+                    call.commits()
                 return result
+            finally:
+                call.depth -= 1
         if kind is OverDjango:
             call.writes()
             return step.work()
@@ -214,11 +213,13 @@ class Calls:
         """An exception of the caller's broke into the call: a time limit, Ctrl-C."""
 
     @contextmanager
-    def in_our_words(self) -> Iterator[None]:
-        """Errors of the database inside are raised as ours."""
+    def in_our_words(self, method: str) -> Iterator[None]:
+        """Errors of what a method does without steps are raised as ours."""
         connection, call = connections[self.using], Call(depth=0)
         try:
             yield
+        except SynchronousOnlyOperation as error:
+            raise _a_loop_runs(method) from error
         except (DatabaseError, InterfaceError) as error:
             failure = self._ending(connection, error, call)
             raise failure from failure.__cause__
@@ -282,6 +283,7 @@ def cause_of(error: BaseException) -> BaseException:
     return error.__cause__ if isinstance(error, CheckpointStoreError) and error.__cause__ else error
 
 
-def _name(begin: Any) -> str:
-    """The method whose steps it begins."""
-    return str(begin.func.__name__)
+def _a_loop_runs(method: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"an event loop runs in this thread: write `await store.a{method}(…)` instead of `store.{method}(…)`"
+    )

@@ -209,10 +209,13 @@ class PostgresCalls(Calls):
             return await cursor.fetchall()
         if kind is Atomic:
             call.depth += 1
-            async with connection.transaction():
-                result = await self._carried_out_async(connection, step.begin(), call)
-                call.commits()
+            try:
+                async with connection.transaction():
+                    result = await self._carried_out_async(connection, step.begin(), call)
+                    call.commits()
                 return result
+            finally:
+                call.depth -= 1
         call.signals.append(step)
         return None
 

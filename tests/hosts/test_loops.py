@@ -89,7 +89,6 @@ def test_a_sync_call_where_a_loop_runs_is_told_of_its_twin(store: DjangoCheckpoi
     run(cell())
 
 
-@pytest.mark.xfail(strict=True, reason="setup() and close() still raise Django's SynchronousOnlyOperation")
 @pytest.mark.parametrize("name", ["setup", "close"])
 def test_so_is_who_sets_up_or_closes_where_a_loop_runs(tables_url: str, name: str) -> None:
     store = PostgresCheckpointStore(tables_url)
