@@ -14,8 +14,9 @@ from benchmarks.child import Child, SystemFailedError
 from benchmarks.dataset import write_sessions
 from benchmarks.round_trips import RoundTripCounter
 from benchmarks.server import Server
-from benchmarks.systems import CannotBeInstalledError, System
+from benchmarks.systems import System
 from benchmarks.workloads import Workload
+from tests.npm.package import CannotBeInstalledError
 
 ROUNDS = 6
 #: calls before those that are counted: drivers prepare a statement when they have seen it a few times

@@ -11,6 +11,19 @@ Promises that hold for all methods:
 * Reading methods take ``on_corrupt``: ``"raise"`` raises `CheckpointCorruptionError` for a stored value that cannot be
   decoded, ``"keep"`` puts a `CorruptValue` into that field and leaves the other records alone.
 * When the database is away, or gives a call up, `StoreUnavailableError` is raised.
+
+What the columns hold:
+
+* Ids (of sessions and checkpoints), ``workspace_id`` and ``namespace`` are texts of at most 1,024 bytes of UTF-8, the
+  empty text among them; ``title``, ``directory``, ``parent_id`` and ``node_id`` are texts of any length. None of them
+  holds a NUL or a lone surrogate. ``directory`` is where the agent works, as the application writes it: no file system
+  is looked at.
+* Values in ``metadata``, tool calls and results, and node results are those of `obsku_checkpoint.codec`: nothing is
+  dropped or rounded but a time's microseconds. The keys of the shapes (`obsku_checkpoint.records`) are checked.
+* Integers fit 32 bits; tokens count from 0, versions from 1. A message's id is given by the database and grows.
+* Times are aware, and stored in whole milliseconds of UTC. Naive ones raise `InvalidRecordError`. Every write into a
+  session advances its ``updated_at`` and takes that time as ``created_at``: within a session they increase in the order
+  of the writes, whatever the clocks of the writing hosts say.
 """
 
 # The twins' types are inferred from their sync methods, which mypy's rule for protocol members does not foresee.
@@ -77,8 +90,8 @@ class CheckpointStore(Protocol):
     ) -> SessionRecord:
         """Make a session. Without ``id`` it gets a time-ordered one (UUIDv7); any text will do.
 
-        With an ``id`` the call may be repeated: the same content returns the stored session, other content raises
-        `IdConflictError`.
+        ``title`` is for people to read; ``metadata`` is the application's own. With an ``id`` the call may be repeated:
+        the same content returns the stored session, other content raises `IdConflictError`.
         """
         ...
 
@@ -97,7 +110,9 @@ class CheckpointStore(Protocol):
         """
         ...
 
-    def get_session(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> SessionRecord | None: ...
+    def get_session(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> SessionRecord | None:
+        """The session with this id."""
+        ...
 
     def list_sessions(
         self,
@@ -134,18 +149,23 @@ class CheckpointStore(Protocol):
         workspace_id: str | Unset | None = UNSET,
         metadata: dict[str, Any] | Unset | None = UNSET,
     ) -> SessionRecord:
-        """Change what is given (None clears it), leave the rest, and advance ``updated_at``."""
+        """Change what is given (None clears it), and leave the rest."""
         ...
 
     def delete_session(self, session_id: str) -> bool:
-        """Delete the session with its messages, checkpoints and entities. False where there was none."""
+        """Delete the session with its messages, checkpoints and entities. False where there was none.
+
+        Raises `SessionInUseError` where a row of the project's refers to it that its rules neither delete nor detach.
+        """
         ...
 
     def continue_latest(self, workspace_id: str | None = None, *, on_corrupt: OnCorrupt = "raise") -> Resumption | None:
-        """The last active session with its transcript and its newest checkpoint."""
+        """The last active session with its whole transcript and its newest checkpoint; None where there is none."""
         ...
 
-    def get_session_summary(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> SessionSummary | None: ...
+    def get_session_summary(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> SessionSummary | None:
+        """The session in figures: its messages, checkpoints and tokens, its newest message, and its duration."""
+        ...
 
     def list_session_summaries(
         self,
@@ -171,9 +191,11 @@ class CheckpointStore(Protocol):
         tokens_in: int | None = None,
         tokens_out: int | None = None,
     ) -> MessageRecord:
-        """Append to the transcript and advance the session's ``updated_at``, in one transaction.
+        """Append to the transcript.
 
-        A NUL in ``content`` becomes U+2400 and a lone surrogate U+FFFD, with a warning in the log.
+        ``content`` is text of any length; a NUL in it becomes U+2400 and a lone surrogate U+FFFD, with a warning in the
+        log. A tool result has ``content`` or ``data``; where it has ``data`` only, the JSON of that becomes its
+        ``content``. ``tokens_in`` are those that the model read for this message, ``tokens_out`` those that it wrote.
         """
         ...
 
@@ -224,16 +246,22 @@ class CheckpointStore(Protocol):
     ) -> CheckpointRecord:
         """Save the state of a graph.
 
+        ``step`` counts the graph's steps, as the graph counts: it may repeat, and orders nothing here. ``node_id`` is
+        the node whose end is saved. ``node_results`` says how each node that has begun stands, ``pending_nodes`` which
+        are to run next: none where the graph is done. ``cycle_state`` is that of the back edge taken last.
+        ``namespace`` is one of the session's graphs: "" is the main one, others are nested in it. ``parent_id`` is the
+        checkpoint that this one follows, in whatever session; it need not exist. ``source`` is what it was saved for:
+        ``"input"`` a new run, ``"loop"`` a step, ``"interrupt"`` a question, ``"fork"`` a fork.
+
         Without ``version`` it takes the next one of (session, namespace): under any number of concurrent writers the
         versions are 1, 2, 3, … without a gap or a duplicate. A given version that exists raises
         `VersionConflictError`. With an ``id`` the call may be repeated, as with `create_session`.
-
-        The session's ``updated_at`` is advanced when it is more than a second old, so that parallel branches of one
-        session do not queue for its row.
         """
         ...
 
-    def get_checkpoint(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> CheckpointRecord | None: ...
+    def get_checkpoint(self, checkpoint_id: str, *, on_corrupt: OnCorrupt = "raise") -> CheckpointRecord | None:
+        """The checkpoint with this id."""
+        ...
 
     def get_latest_checkpoint(
         self, session_id: str, namespace: str | None = None, *, on_corrupt: OnCorrupt = "raise"

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-CACHE = ROOT / ".cache" / "benchmarks"
+from tests.npm.package import CACHE, NPM_PACKAGE, CannotBeInstalledError, install
+from tests.npm.package import command as npm_command
+
 #: of this repository: what the system "before" is
 REVISION_VARIABLE = "BENCHMARK_BEFORE"
-NPM_PACKAGE = "@obsku/checkpoint-postgres@0.2.3"
-
-
-class CannotBeInstalledError(Exception):
-    """A peer is not to be had here: the report says so, and the others go on."""
 
 
 def _here(module: str) -> Callable[[], list[str]]:
@@ -30,13 +24,13 @@ def _python_peer(module: str, *packages: str) -> Callable[[], list[str]]:
     """A peer in a virtual environment of its own."""
 
     def command() -> list[str]:
-        folder = CACHE / module
+        folder = CACHE / "benchmarks" / module
         python = folder / "bin" / "python"
         done = folder / "installed"
         wanted = "\n".join(packages)
         if not done.exists() or done.read_text() != wanted:
-            _run([sys.executable, "-m", "venv", str(folder)])
-            _run([str(python), "-m", "pip", "install", "-q", *packages])
+            install([sys.executable, "-m", "venv", str(folder)])
+            install([str(python), "-m", "pip", "install", "-q", *packages])
             done.write_text(wanted)
         return [str(python), "-m", f"benchmarks.systems.{module}"]
 
@@ -44,18 +38,7 @@ def _python_peer(module: str, *packages: str) -> Callable[[], list[str]]:
 
 
 def _npm_package() -> list[str]:
-    folder = CACHE / "npm"
-    bun, entry = folder / "node_modules" / ".bin" / "bun", folder / "package" / "dist" / "index.js"
-    if not (bun.exists() and entry.exists()):
-        folder.mkdir(parents=True, exist_ok=True)
-        if not shutil.which("npm"):
-            raise CannotBeInstalledError("there is no npm")
-        (folder / "package.json").write_text('{"private": true}\n')
-        _run(["npm", "install", "--silent", "bun"], folder)
-        _run(["npm", "pack", "--silent", NPM_PACKAGE], folder)
-        archive = next(folder.glob("*.tgz"))
-        shutil.unpack_archive(archive, folder, filter="data")
-    return [str(bun), "run", str(Path(__file__).parent / "npm_package.js"), str(entry)]
+    return npm_command(Path(__file__).parent / "npm_package.js")
 
 
 def _before() -> list[str]:
@@ -63,21 +46,12 @@ def _before() -> list[str]:
     revision = os.environ.get(REVISION_VARIABLE)
     if not revision:
         raise CannotBeInstalledError(f"no revision is given in {REVISION_VARIABLE}")
-    folder = CACHE / "before"
+    folder = CACHE / "benchmarks" / "before"
     if folder.exists():
-        _run(["git", "worktree", "remove", "--force", str(folder)])
-    _run(["git", "worktree", "prune"])
-    _run(["git", "worktree", "add", "--force", "--detach", str(folder), revision])
+        install(["git", "worktree", "remove", "--force", str(folder)])
+    install(["git", "worktree", "prune"])
+    install(["git", "worktree", "add", "--force", "--detach", str(folder), revision])
     return ["env", f"PYTHONPATH={folder}", sys.executable, str(folder / "benchmarks" / "systems" / "ours.py")]
-
-
-def _run(command: list[str], folder: Path | None = None) -> None:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotBeInstalledError(str(error)) from error
-    if done.returncode:
-        raise CannotBeInstalledError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else command[0])
 
 
 @dataclass(frozen=True)
