@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 
 COUNTER_BITS = 12
 RANDOM_BITS = 62
@@ -29,7 +28,8 @@ class IdGenerator:
             stamp = self._last
         milliseconds, counter = stamp >> COUNTER_BITS, stamp & 0xFFF
         tail = random & (1 << RANDOM_BITS) - 1
-        return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | tail))
+        digits = f"{milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | tail:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 _generator = IdGenerator()

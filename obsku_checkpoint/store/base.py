@@ -95,7 +95,7 @@ class DatabaseStore:
         return connections.create_connection(self.using)
 
     def _announce(self, signal: Signal, **arguments: Any) -> Steps[None]:
-        if signal.has_listeners(type(self)):
+        if signal.receivers and signal.has_listeners(type(self)):  # the former is seen at once
             yield AfterCommit(signal, arguments)
 
 
