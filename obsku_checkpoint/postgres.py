@@ -40,7 +40,7 @@ if not apps.ready and not apps.loading:
 if APP not in settings.INSTALLED_APPS and not apps.is_installed(APP):
     raise ConfigurationError(f"add {APP!r} to INSTALLED_APPS")
 
-from obsku_checkpoint.store import DjangoCheckpointStore, pools  # noqa: E402 - its models need Django to be set up
+from obsku_checkpoint.store import DjangoCheckpointStore, loop_pools, pools  # noqa: E402 - its models need Django to be set up
 
 _numbers = itertools.count(1)
 
@@ -163,6 +163,7 @@ def _check(min_size: Any, max_size: Any, timeout: Any, prepare_threshold: Any) -
 def _forget(alias: str) -> None:
     """The store is gone, and with it all that would use its connections."""
     pools.drop(alias)
+    loop_pools.drop(alias)
     routers.own_aliases.discard(alias)
     connections.settings.pop(alias, None)
 

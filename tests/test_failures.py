@@ -17,7 +17,7 @@ from psycopg import sql
 from obsku_checkpoint.errors import ConfigurationError, StoreUnavailableError
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
-from tests.test_faults import hang_up
+from tests.test_faults import hang_up, url_of
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -216,10 +216,7 @@ def test_a_connection_whose_answer_is_still_to_come_is_not_used_again(
 def test_threads_that_were_idle_while_the_server_restarted_do_not_all_fail(committed: None) -> None:
     store = DjangoCheckpointStore("postgres")
     session = store.create_session(".")
-    parameters = connections["postgres"].get_connection_params()
-    url = psycopg.conninfo.make_conninfo(
-        **{key: parameters[key] for key in ("dbname", "user", "host", "port") if parameters.get(key)}
-    )
+    url = url_of("postgres")
     together = threading.Barrier(8, timeout=20)
     one_at_a_time = threading.Lock()
     failed = []

@@ -29,6 +29,14 @@ def hang_up(url: str) -> None:
         )
 
 
+def url_of(using: str) -> str:
+    """The connection string of an alias."""
+    parameters = connections[using].get_connection_params()
+    return psycopg.conninfo.make_conninfo(
+        **{key: parameters[key] for key in ("dbname", "user", "host", "port") if parameters.get(key)}
+    )
+
+
 def test_a_lost_connection_is_reported_once_and_the_pool_recovers(postgres_database: Any) -> None:
     url = postgres_database()
     with PostgresCheckpointStore(url, min_size=1, max_size=1) as store:
@@ -44,11 +52,7 @@ def test_a_lost_connection_is_reported_once_and_the_pool_recovers(postgres_datab
 def test_a_lost_connection_of_a_project_recovers_at_the_next_call(committed: None) -> None:
     store = DjangoCheckpointStore("postgres")
     session = store.create_session(".")
-    parameters = connections["postgres"].get_connection_params()
-    url = psycopg.conninfo.make_conninfo(
-        **{key: parameters[key] for key in ("dbname", "user", "host", "port") if parameters.get(key)}
-    )
-    hang_up(url)
+    hang_up(url_of("postgres"))
     with pytest.raises(StoreUnavailableError):
         store.get_session(session.id)
     assert store.get_session(session.id) == session

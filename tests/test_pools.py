@@ -14,8 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from obsku_checkpoint.store import pools
-from obsku_checkpoint.store.pools import LoopPool, ThreadsPool
+from obsku_checkpoint.store import loop_pools, pools
+from obsku_checkpoint.store.loop_pools import LoopPool
+from obsku_checkpoint.store.pools import ThreadsPool
 from tests.test_faults import hang_up
 
 
@@ -231,9 +232,9 @@ def test_a_loop_that_is_dropped_takes_its_pool_with_it(url: str) -> None:
 
 def test_each_loop_has_a_pool_of_its_own(url: str) -> None:
     async def main() -> tuple[LoopPool | None, LoopPool]:
-        before = pools.of_running_loop("a test")
+        before = loop_pools.of_running_loop("a test")
         pool = loop_pool(url)
-        assert pools.of_running_loop("a test") is pool
+        assert loop_pools.of_running_loop("a test") is pool
         return before, pool
 
     assert [asyncio.run(main())[0] for _ in range(2)] == [None, None]

@@ -1,4 +1,4 @@
-"""Pools of psycopg connections: one for the threads of a process, one for each event loop.
+"""Pools of psycopg connections: one for the threads of a process, one for each event loop (`loop_pools.py`).
 
 A pool has no thread and no task of its own: a call opens what it needs, with the server's reason at once where that
 fails. Free connections stand on a stack, so that few of them stay in use; who waits is handed a connection in turn. A
@@ -11,15 +11,13 @@ succeeds at once instead of after 1.9 s; 2,000 event loops one after another lea
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import threading
 import time
 import weakref
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -49,7 +47,7 @@ def count_breakage(alias: str) -> int:
     return _breakages[alias]
 
 
-class _Place:
+class Reserved:
     """A connection that is being opened."""
 
 
@@ -83,11 +81,11 @@ class Pool(Generic[C, W]):
             self._open.discard(connection)
         return None
 
-    def _reserve(self) -> _Place | None:
+    def _reserve(self) -> Reserved | None:
         """The right to open a connection, as long as the caller holds it."""
         if len(self._open) >= self.size:
             return None
-        place = _Place()
+        place = Reserved()
         self._open.add(place)
         return place
 
@@ -171,7 +169,9 @@ class ThreadsPool(Pool["psycopg.Connection[Any]", "SimpleQueue[psycopg.Connectio
         super().give(connection)
         self.close_free(idle_for=IDLE_SECONDS, keep=self._keep)
 
-    def _opened(self, place: _Place | None, connect: Callable[[], psycopg.Connection[Any]]) -> psycopg.Connection[Any]:
+    def _opened(
+        self, place: Reserved | None, connect: Callable[[], psycopg.Connection[Any]]
+    ) -> psycopg.Connection[Any]:
         try:
             connection = connect()
             self._open.add(connection)
@@ -218,144 +218,18 @@ def _answers(connection: psycopg.Connection[Any]) -> bool:
     return True
 
 
-class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.AsyncConnection[Any] | None]"]):
-    """The pool of one event loop and alias.
-
-    The loop owns it, through the timer that closes idle connections: nothing else refers to it for good, so it ends
-    with a loop that is dropped. A loop that is closed properly (`asyncio.run`, `asyncio.Runner`, uvloop, uvicorn,
-    pytest-asyncio) ends its async generators last of all, of which the pool has one.
-    """
-
-    def __init__(
-        self, alias: str, *, size: int, timeout: float, connect: Callable[[], Awaitable[psycopg.AsyncConnection[Any]]]
-    ) -> None:
-        """A pool of the running loop, which finds it by `of_running_loop` from then on."""
-        super().__init__(alias, size=size, timeout=timeout)
-        self._connect = connect
-        self._ended = False
-        weakref.finalize(self, _finish_all, self._free, os.getpid()).atexit = False
-        ends = self._with_the_loop()
-        with contextlib.suppress(StopIteration):
-            ends.__anext__().send(None)  # it begins without an await
-        loop = asyncio.get_running_loop()
-        loop.call_later(IDLE_SECONDS, _sweep, weakref.ref(loop), self, ends)
-        _loops_pools.setdefault(loop, {})[alias] = weakref.ref(self)
-
-    async def take(self) -> psycopg.AsyncConnection[Any]:
-        while True:
-            with self._lock:
-                free = self._take_free()
-            if free:
-                connection, ask = free
-                if not ask or await self._answers(connection):
-                    return connection
-                continue
-            if place := self._reserve():
-                return await self._opened(place)
-            if connection_or_place := await self._wait():
-                return connection_or_place
-
-    async def _answers(self, connection: psycopg.AsyncConnection[Any]) -> bool:
-        try:
-            await connection.execute("")
-        except BaseException as error:
-            self.discard(connection)
-            if isinstance(error, psycopg.Error):
-                return False
-            raise
-        return True
-
-    async def _opened(self, place: _Place) -> psycopg.AsyncConnection[Any]:
-        try:
-            connection = await self._connect()
-        except BaseException:
-            self._open.discard(place)
-            self._hand_on(None)
-            raise
-        self._open.add(connection)
-        self._open.discard(place)
-        return connection
-
-    async def _wait(self) -> psycopg.AsyncConnection[Any] | None:
-        waiter: asyncio.Future[psycopg.AsyncConnection[Any] | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await waiter
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():
-                self._hand_on(waiter.result())  # its turn came as the caller went away
-            if isinstance(error, TimeoutError):
-                raise self._timed_out() from None
-            raise
-
-    def _deliver(
-        self,
-        waiter: asyncio.Future[psycopg.AsyncConnection[Any] | None],
-        connection: psycopg.AsyncConnection[Any] | None,
-    ) -> bool:
-        if waiter.done():
-            return False
-        waiter.set_result(connection)
-        return True
-
-    def give(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        if self._ended:
-            self.discard(connection)
-        else:
-            super().give(connection)
-
-    async def _with_the_loop(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            self._ended = True
-            self.close_free()
-
-
-def _sweep(loop: weakref.ref[asyncio.AbstractEventLoop], pool: LoopPool, ends: AsyncGenerator[None, None]) -> None:
-    pool.close_free(idle_for=IDLE_SECONDS)
-    if running := loop():
-        running.call_later(IDLE_SECONDS, _sweep, loop, pool, ends)
-
-
-def _finish_all(free: deque[tuple[psycopg.AsyncConnection[Any], float, int]], process: int) -> None:
-    if os.getpid() == process:
-        for connection, _, _ in free:
-            finish(connection)
-    free.clear()
-
-
-_loops_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, weakref.ref[LoopPool]]] = (
-    weakref.WeakKeyDictionary()
-)
 threads_pools: dict[str, ThreadsPool] = {}
-
-
-def of_running_loop(alias: str) -> LoopPool | None:
-    """The loop's pool of the alias, if it has one already."""
-    found = _loops_pools.get(asyncio.get_running_loop())
-    reference = found.get(alias) if found else None
-    return reference() if reference else None
 
 
 def drop(alias: str) -> None:
     """Close what is free of an alias that nobody uses any more."""
     if pool := threads_pools.pop(alias, None):
         pool.close_free()
-    for of_loop in list(_loops_pools.values()):
-        if (reference := of_loop.pop(alias, None)) and (loops_pool := reference()):
-            loops_pool.close_free()
 
 
 def _forget() -> None:
-    for of_loop in _loops_pools.values():
-        for reference in of_loop.values():
-            if pool := reference():
-                pool.forget()
-    _loops_pools.clear()
-    for threads_pool in threads_pools.values():
-        threads_pool.forget()
+    for pool in threads_pools.values():
+        pool.forget()
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

@@ -19,7 +19,7 @@ from psycopg import sql
 from obsku_checkpoint import conf
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.errors import CheckpointStoreError, StoreUnavailableError
-from obsku_checkpoint.store import django_thread, failures, pools, prepared_statements
+from obsku_checkpoint.store import django_thread, failures, loop_pools, pools, prepared_statements
 from obsku_checkpoint.store.calls import ATTEMPTS, Atomic, Call, Calls, OverDjango, Write, cause_of, log_unavailable
 
 R = TypeVar("R")
@@ -148,7 +148,7 @@ class PostgresCalls(Calls):
             except django_thread.OutlivedError:
                 if not is_djangos_own(self._backend):
                     raise
-        pool = pools.of_running_loop(self.using) or self._new_pool()
+        pool = loop_pools.of_running_loop(self.using) or self._new_pool()
         attempts = 0
         while True:
             steps = begin()
@@ -228,10 +228,10 @@ class PostgresCalls(Calls):
 
     # -- the connections of a loop
 
-    def _new_pool(self) -> pools.LoopPool:
+    def _new_pool(self) -> loop_pools.LoopPool:
         django_thread.refuse_inside_atomic(self.using)
         size = self._async_size or conf.current().ASYNC_MAX_CONNECTIONS
-        return pools.LoopPool(self.using, size=size, timeout=self._timeout, connect=self._connector())
+        return loop_pools.LoopPool(self.using, size=size, timeout=self._timeout, connect=self._connector())
 
     def _connector(self) -> Callable[[], Any]:
         """What opens an async connection as Django's backend would open its own."""
@@ -260,7 +260,7 @@ class PostgresCalls(Calls):
         return connect
 
     async def close_async(self) -> None:
-        if pool := pools.of_running_loop(self.using):
+        if pool := loop_pools.of_running_loop(self.using):
             pool.close_free()
 
 
