@@ -127,10 +127,13 @@ class PostgresCalls(Calls):
     # -- async
 
     def over_django(self) -> bool:
-        """Whether an async call has to see what Django's connection sees, or a loop cannot serve psycopg."""
+        """Whether an async call is made over Django's connection: it has to be, or a thread waits with one."""
+        return django_thread.a_sync_thread_waits() or self._needs_django()
+
+    def _needs_django(self) -> bool:
+        """Whether a native connection would lack what Django's has, or the loop cannot serve psycopg."""
         return (
-            django_thread.a_sync_thread_waits()
-            or not is_djangos_own(self._backend)
+            not is_djangos_own(self._backend)
             or conf.current().ASYNC == "django"
             or any(not _is_djangos(receiver) for receiver in connection_created.receivers)
             or type(asyncio.get_running_loop()).__name__ == "ProactorEventLoop"  # psycopg refuses it
@@ -146,7 +149,7 @@ class PostgresCalls(Calls):
             try:
                 return await super().run_async(begin)
             except django_thread.OutlivedError:
-                if not is_djangos_own(self._backend):
+                if self._needs_django():
                     raise
         pool = loop_pools.of_running_loop(self.using) or self._new_pool()
         attempts = 0
@@ -172,7 +175,8 @@ class PostgresCalls(Calls):
                     pool.give(connection)
             except psycopg.Error as error:  # of connecting
                 failure = failures.translated(error, self.using, committing=False)
-                log_unavailable(self.using, error)
+                if isinstance(failure, StoreUnavailableError):
+                    log_unavailable(self.using, error)
                 raise failure from error
             except StoreUnavailableError as error:
                 log_unavailable(self.using, cause_of(error))

@@ -159,8 +159,12 @@ def test_a_loop_whose_thread_waits_for_the_loop_in_a_transaction(
     run(main())
 
 
-def test_a_task_that_outlives_the_thread_that_began_it_goes_on(store: DjangoCheckpointStore) -> None:
-    """Over connections of the loop; SQLite has only the thread's, which must not become another thread's unseen."""
+@pytest.mark.parametrize("way", ["native", "django"])
+def test_a_task_that_outlives_the_thread_that_began_it_goes_on(
+    store: DjangoCheckpointStore, settings: Any, way: str
+) -> None:
+    """Over connections of the loop; but not where only the thread's will do, which knows what the project has set."""
+    settings.OBSKU_CHECKPOINT = {"ASYNC": way}
 
     async def main() -> None:
         begun = asyncio.Event()
@@ -178,7 +182,7 @@ def test_a_task_that_outlives_the_thread_that_began_it_goes_on(store: DjangoChec
 
         task = await in_thread()
         begun.set()
-        if store.using == "default":
+        if store.using == "default" or way == "django":
             with pytest.raises(ConfigurationError, match="has outlived the thread"):
                 await task
         else:
