@@ -14,7 +14,7 @@ from obsku_checkpoint.fields import (
     now,
 )
 from obsku_checkpoint.ids import new_id
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 from obsku_checkpoint.querysets import CheckpointManager, MessageManager, SessionManager
 
 

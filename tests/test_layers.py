@@ -12,14 +12,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "async_twins", "extras", "ids", "paths", "plain_text"},
+    {"errors", "records", "async_twins", "extras", "ids", "printable", "url_ids"},
     {"codec"},
     {"shapes"},
     {"protocols", "validation"},
     {"client", "graph"},
     {"conf"},
     {"forms", "time_expressions"},
-    {"fields", "routers", "signals", "checks", "workspace_scope"},
+    {"fields", "routers", "signals", "checks", "scope"},
     {"querysets"},
     {"models", "apps", "migrations"},
     {"store"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obsku_checkpoint.admin.checkpoints import CheckpointAdmin
-from obsku_checkpoint.admin.sessions import SessionAdmin
+from obsku_checkpoint.admin.checkpoint.admin import CheckpointAdmin
+from obsku_checkpoint.admin.session.admin import SessionAdmin
 
 __all__ = ["CheckpointAdmin", "SessionAdmin"]

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.admin.links import Links
+from obsku_checkpoint.scope import limited, visible_workspaces
 from obsku_checkpoint.store import DjangoCheckpointStore
-from obsku_checkpoint.workspace_scope import limited, visible_workspaces
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -79,3 +83,55 @@ class BaseAdmin(ModelAdmin):
     def can_answer(self, request: HttpRequest) -> bool:
         """With the right to change sessions, and a hook that takes the answer."""
         return conf.current().RESUME is not None and bool(request.user.has_perm("obsku_checkpoint.change_session"))
+
+
+class Page:
+    """Subclasses say their ``name`` (the last part of the address), ``template`` and ``context``."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    template: ClassVar[str]
+
+    def __init__(self, admin: BaseAdmin) -> None:
+        self.admin = admin
+        self.links = admin.links
+
+    @property
+    def database(self) -> str:
+        return self.admin.database
+
+    def url(self) -> URLPattern:
+        """For `ModelAdmin.get_urls`."""
+        model = self.admin.opts.model_name
+        name = f"obsku_checkpoint_{model}_{self.name}"
+        return path(f"<path:object_id>/{self.name}/", self.admin.admin_site.admin_view(self.view), name=name)
+
+    def view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """404 where there is no such object, 403 without the permission to view it."""
+        subject = self.subject(request, object_id)
+        return self.respond(request, subject)
+
+    def subject(self, request: HttpRequest, object_id: str) -> Any:
+        subject = self.admin.get_object(request, unquote(object_id).replace("\x00", ""))
+        if not self.admin.has_view_permission(request, subject):
+            raise PermissionDenied
+        if subject is None:
+            raise Http404(f"There is no such {self.admin.opts.verbose_name}.")
+        return subject
+
+    def respond(self, request: HttpRequest, subject: Any) -> HttpResponseBase:
+        return self.render(request, subject, self.context(request, subject))
+
+    def context(self, request: HttpRequest, subject: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def render(self, request: HttpRequest, subject: Any, context: dict[str, Any]) -> HttpResponse:
+        request.current_app = self.admin.admin_site.name
+        shared = {
+            **self.admin.admin_site.each_context(request),
+            **self.admin.frame(request, subject, self.name),
+            "subtitle": self.title,
+            "opts": self.admin.opts,
+            "original": subject,  # for a theme's breadcrumbs
+        }
+        return TemplateResponse(request, self.template, {**shared, **context})

@@ -8,7 +8,7 @@ from django.db.models import F, TextField
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
-from obsku_checkpoint.admin.pages import Page
+from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.models import Checkpoint, Message, Session
 
 PART = "part"

@@ -6,21 +6,21 @@ counted, and the page links to the whole value.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint import codec
-from obsku_checkpoint.admin import units
-from obsku_checkpoint.admin.text import harmless
+from obsku_checkpoint.admin import format
 from obsku_checkpoint.codec import Map
 from obsku_checkpoint.errors import CheckpointCorruptionError
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import ACTING, plain, symbol
 from obsku_checkpoint.records import CorruptValue
 
 ENTRIES = 1500
@@ -77,7 +77,7 @@ def kind(value: Any) -> str:
         case datetime():
             return "date"
         case bytes():
-            return f"bytes, {units.size(len(value))}"
+            return f"bytes, {format.size(len(value))}"
         case Map():
             return f"map of {len(value):,}"
         case dict():
@@ -138,7 +138,7 @@ def _as_moment(name: str, value: Any) -> SafeString:
     if name not in ("startedAt", "completedAt") or type(value) not in (int, float) or abs(value) > 2.5e14:
         return SafeString("")
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
-    return format_html(' <span class="obsku-quiet">{}</span>', units.moment(moment))
+    return format_html(' <span class="obsku-quiet">{}</span>', format.moment(moment))
 
 
 def _keyed(value: dict[Any, Any]) -> Iterator[tuple[SafeString, Any]]:
@@ -192,7 +192,7 @@ def _atom(value: Any) -> str | SafeString:
             )
         case bytes():
             shown = value[:BYTES].hex(" ")
-            return f"bytes, {units.size(len(value))}: {shown}{' …' if len(value) > BYTES else ''}"
+            return f"bytes, {format.size(len(value))}: {shown}{' …' if len(value) > BYTES else ''}"
         case Decimal():
             return f"{value} (decimal)"
         case UUID():
@@ -209,3 +209,18 @@ def _left_out(count: int, noun: str) -> SafeString:
         return SafeString("")
     nouns = {"entry": "entries"}.get(noun, f"{noun}s")
     return format_html('<p class="obsku-quiet">{} more {} not shown</p>', f"{count:,}", noun if count == 1 else nouns)
+
+
+def harmless(text: str) -> SafeString:
+    """Escaped text in which each acting character is a visible mark that names it."""
+    parts = []
+    end = 0
+    for found in ACTING.finditer(text):
+        parts += [conditional_escape(text[end : found.start()]), _mark(found[0])]
+        end = found.end()
+    return format_html_join("", "{}", ((part,) for part in [*parts, conditional_escape(text[end:])]))
+
+
+def _mark(character: str) -> SafeString:
+    name = unicodedata.name(character, f"U+{ord(character):04X}")
+    return format_html('<span class="obsku-acting" title="{}">{}</span>', name, symbol(character))

@@ -1,9 +1,9 @@
 """The REST API: everything the store does, over HTTP. Needs the extra ``api``.
 
-* `urls.py`: the routes (`obsku_checkpoint.paths`: how an id stands in one)
+* `urls.py`: the routes (`obsku_checkpoint.url_ids`: how an id stands in one)
 * `sessions.py`, `messages.py`, `checkpoints.py`: the views, one file a subject; `views.py`: what all have in common
 * `events.py`: the stream; `poller.py`: who asks for it; `news.py`, `news_postgres.py`, `news_sqlite.py`: what is new
-* `permissions.py`: who may do what; `scope.py`: which workspaces a request sees
+* `permissions.py`: who may do what (`obsku_checkpoint.scope`: which workspaces a request sees)
 * `etags.py`: how two people do not overwrite each other
 * `serializers.py`: what goes in and out; `json_plus.py`: how values with types do
 * `filters.py`, `pagination.py`: which records, and how many at a time

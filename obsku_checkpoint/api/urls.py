@@ -15,7 +15,7 @@ from obsku_checkpoint.api.messages import Messages
 from obsku_checkpoint.api.sessions import Sessions
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Checkpoint, Message, Session
-from obsku_checkpoint.paths import IdConverter
+from obsku_checkpoint.url_ids import IdConverter
 
 register_converter(IdConverter, "obsku_id")
 

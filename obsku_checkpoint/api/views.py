@@ -19,11 +19,11 @@ from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api.errors import BodyTooLarge, LengthRequired, in_http_words
 from obsku_checkpoint.api.json_plus import JsonPlusParser, JsonPlusRenderer
 from obsku_checkpoint.api.schema import Operation, Schema
-from obsku_checkpoint.api.scope import Scope
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.querysets import CheckpointQuerySet, MessageQuerySet, SessionQuerySet
+from obsku_checkpoint.scope import Scope
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 Rows = TypeVar("Rows", MessageQuerySet, CheckpointQuerySet)

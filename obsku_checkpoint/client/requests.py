@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import orjson
 
-from obsku_checkpoint.paths import IdConverter
 from obsku_checkpoint.records import JSON_PLUS
+from obsku_checkpoint.url_ids import IdConverter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from obsku_checkpoint.admin import forks as forks_page
-from obsku_checkpoint.admin import timeline
+from obsku_checkpoint.admin.session import forks as forks_page
+from obsku_checkpoint.admin.session import timeline
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links, text
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsku_checkpoint import codec
-from obsku_checkpoint.admin import difference
-from obsku_checkpoint.admin.difference import differences
+from obsku_checkpoint.admin.checkpoint import difference
+from obsku_checkpoint.admin.checkpoint.difference import differences
 
 ATOMS = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3) | st.floats(allow_nan=False, width=16)
 VALUES = st.recursive(

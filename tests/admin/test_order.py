@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from obsku_checkpoint.admin import checkpoint_list, timeline
-from obsku_checkpoint.admin import forks as forks_page
+from obsku_checkpoint.admin.session import checkpoints, timeline
+from obsku_checkpoint.admin.session import forks as forks_page
 from obsku_checkpoint.fields import to_milliseconds
 from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -52,7 +52,7 @@ def test_the_list_and_its_pages_are_in_the_store_s_order(
 ) -> None:
     address = links.session(session_id, "checkpoints")
     assert listed(root.see(address), newest_first) == newest_first
-    monkeypatch.setattr(checkpoint_list, "CHECKPOINTS", 3)
+    monkeypatch.setattr(checkpoints, "CHECKPOINTS", 3)
     found: list[str] = []
     query: dict[str, str] = {}
     while True:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsku_checkpoint import codec
-from obsku_checkpoint.admin.text import harmless
-from obsku_checkpoint.admin.values import kind, tree
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.admin.values import harmless, kind, tree
+from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import CorruptValue
 from tests.admin.conftest import text
 

@@ -24,8 +24,8 @@ from schemathesis.specs.openapi.checks import (
 
 from obsku_checkpoint import records
 from obsku_checkpoint.api import serializers, urls
-from obsku_checkpoint.paths import RESERVED
 from obsku_checkpoint.store import DjangoCheckpointStore
+from obsku_checkpoint.url_ids import RESERVED
 from tests.api.conftest import Client
 
 #: cases for each operation and database

@@ -13,7 +13,7 @@ from itertools import pairwise
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, text_width
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 HEIGHT, GAP_X, GAP_Y, MARGIN, LOOP = 40, 44, 14, 10, 34
 NAME = 22

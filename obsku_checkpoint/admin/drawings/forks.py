@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 LANE, DOT, STEP, TOP, LABEL, RIGHT = 56, 6, 22, 12, 18, 40
 TITLE = 60

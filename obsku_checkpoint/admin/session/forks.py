@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from django.db import connections
 from django.http import HttpRequest
 
-from obsku_checkpoint.admin import units
-from obsku_checkpoint.admin.drawings.family import Dot, Lane, family
-from obsku_checkpoint.admin.pages import Page
+from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.drawings.forks import Dot, Lane, family
 from obsku_checkpoint.models import Checkpoint, Session, Source
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 #: sessions of a tree that are shown
 SESSIONS = 60
@@ -101,7 +101,7 @@ class Forks(Page):
             "title": plain(session.title or session.pk, 80),
             "address": self.links.session(session.pk),
             "origin": self.links.checkpoint(fork.parent_id) if fork and fork.parent_id in order else "",
-            "updated": units.moment(session.updated_at),
+            "updated": format.moment(session.updated_at),
             "here": here,
         }
 

@@ -10,9 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotA
 from django.utils.module_loading import import_string
 
 from obsku_checkpoint import conf
-from obsku_checkpoint.admin.checkpoint_page import is_newest
-from obsku_checkpoint.admin.pages import Page
-from obsku_checkpoint.admin.question import Question, asking, questions
+from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.checkpoint.detail import is_newest
+from obsku_checkpoint.admin.questions import Question, asking, questions
 from obsku_checkpoint.errors import CheckpointStoreError
 from obsku_checkpoint.models import Checkpoint
 

@@ -14,25 +14,25 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from obsku_checkpoint.admin import deletion, units
+from obsku_checkpoint.admin import deletion, format
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
-from obsku_checkpoint.admin.checkpoint_list import CheckpointList
-from obsku_checkpoint.admin.export import Export, export
-from obsku_checkpoint.admin.filters import ActivityFilter, FailureFilter, SourceFilter, WorkspaceFilter
-from obsku_checkpoint.admin.forks import Forks
-from obsku_checkpoint.admin.live import Live, mark
-from obsku_checkpoint.admin.metadata_form import SessionForm
-from obsku_checkpoint.admin.overview import overview
 from obsku_checkpoint.admin.raw import RawMessage, RawSession
-from obsku_checkpoint.admin.session_list import SessionList
-from obsku_checkpoint.admin.states import State, states
-from obsku_checkpoint.admin.text import harmless
-from obsku_checkpoint.admin.timeline import Timeline
-from obsku_checkpoint.admin.transcript import Transcript
-from obsku_checkpoint.admin.waiting import waiting
+from obsku_checkpoint.admin.session.change_list import SessionList
+from obsku_checkpoint.admin.session.checkpoints import CheckpointList
+from obsku_checkpoint.admin.session.export import Export, export
+from obsku_checkpoint.admin.session.filters import ActivityFilter, FailureFilter, SourceFilter, WorkspaceFilter
+from obsku_checkpoint.admin.session.forks import Forks
+from obsku_checkpoint.admin.session.form import SessionForm
+from obsku_checkpoint.admin.session.live import Live, mark
+from obsku_checkpoint.admin.session.overview import overview
+from obsku_checkpoint.admin.session.status import State, states
+from obsku_checkpoint.admin.session.timeline import Timeline
+from obsku_checkpoint.admin.session.transcript import Transcript
+from obsku_checkpoint.admin.session.waiting import waiting
+from obsku_checkpoint.admin.values import harmless
 from obsku_checkpoint.errors import SessionInUseError
 from obsku_checkpoint.models import Checkpoint, Session
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
 TABS = (("change", "Overview"), *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)))
@@ -168,9 +168,9 @@ class SessionAdmin(BaseAdmin):
 
     @admin.display(description="Last activity, duration")
     def active(self, session: Any) -> SafeString:
-        time = units.span(session.created_at, session.updated_at)
-        lasted = "" if time is None else units.duration(time)
-        return format_html('{}<br><span class="obsku-quiet">{}</span>', units.moment(session.updated_at), lasted)
+        time = format.span(session.created_at, session.updated_at)
+        lasted = "" if time is None else format.duration(time)
+        return format_html('{}<br><span class="obsku-quiet">{}</span>', format.moment(session.updated_at), lasted)
 
     # -- what may be done, and by whom
 

@@ -10,12 +10,12 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from obsku_checkpoint.admin import units
-from obsku_checkpoint.admin.question import asking, questions
-from obsku_checkpoint.admin.stored import json_columns, stored_json
+from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin.large_columns import json_columns, stored_json
+from obsku_checkpoint.admin.questions import asking, questions
 from obsku_checkpoint.graph.definition import nested_namespace
 from obsku_checkpoint.models import Checkpoint, Source
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 if TYPE_CHECKING:
     from obsku_checkpoint.admin.base import BaseAdmin
@@ -76,5 +76,5 @@ def _row(admin: BaseAdmin, checkpoint: Any) -> dict[str, Any] | None:
         "inner": [nested_namespace(checkpoint.namespace, each.node) for each in asked],
         "place": plain(checkpoint.namespace, 60),
         "questions": [(plain(each.node, 60), plain(each.reason, 200)) for each in asked],
-        "since": units.moment(checkpoint.created_at),
+        "since": format.moment(checkpoint.created_at),
     }

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
-from obsku_checkpoint.admin.pages import Page
+from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.errors import CheckpointStoreError
 from obsku_checkpoint.models import Checkpoint, Message, Session
 

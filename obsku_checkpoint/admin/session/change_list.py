@@ -10,10 +10,9 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 
 from obsku_checkpoint.admin.base import BaseAdmin
-from obsku_checkpoint.admin.figures import figures
-from obsku_checkpoint.admin.filters import WorkspaceFilter
-from obsku_checkpoint.admin.states import states
-from obsku_checkpoint.admin.workspaces import narrowed
+from obsku_checkpoint.admin.session.counts import figures
+from obsku_checkpoint.admin.session.filters import WorkspaceFilter, narrowed
+from obsku_checkpoint.admin.session.status import states
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
 from obsku_checkpoint.records import CorruptValue
 

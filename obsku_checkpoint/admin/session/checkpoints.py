@@ -6,12 +6,12 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from obsku_checkpoint.admin import units
-from obsku_checkpoint.admin.pages import Page
-from obsku_checkpoint.admin.results import pending_names
-from obsku_checkpoint.admin.stored import BytesIn
+from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.large_columns import BytesIn
+from obsku_checkpoint.admin.node_results import pending_names
 from obsku_checkpoint.models import Checkpoint, Session
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 CHECKPOINTS = 100
 
@@ -37,8 +37,8 @@ class CheckpointList(Page):
                 "node": plain(row.node_id or "", 40),
                 "pending": plain(", ".join(pending_names(row.pending_nodes)), 80),
                 "source": plain(row.source, 40),
-                "moment": units.moment(row.created_at),
-                "size": units.size(row.bytes),
+                "moment": format.moment(row.created_at),
+                "size": format.size(row.bytes),
             }
             for row in (rows[id] for id in ids if id in rows)
         ]

@@ -12,12 +12,12 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils.safestring import SafeString
 
-from obsku_checkpoint.admin import units, values
-from obsku_checkpoint.admin.pages import Page
-from obsku_checkpoint.admin.stored import Stored, json_columns, stored_json, stored_text, text_columns
-from obsku_checkpoint.admin.text import harmless
+from obsku_checkpoint.admin import format, values
+from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.large_columns import Stored, json_columns, stored_json, stored_text, text_columns
+from obsku_checkpoint.admin.values import harmless
 from obsku_checkpoint.models import Message, Session
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import CorruptValue
 
 #: messages on a page, and in each load of older ones
@@ -85,7 +85,7 @@ class Entry:
 
     @property
     def moment(self) -> SafeString:
-        return units.moment(self.message.created_at)
+        return format.moment(self.message.created_at)
 
     @property
     def text(self) -> SafeString:
@@ -102,7 +102,7 @@ class Entry:
 
     @property
     def size(self) -> str:
-        return units.size(self.content.bytes) if self.content else ""
+        return format.size(self.content.bytes) if self.content else ""
 
 
 class Transcript(Page):
@@ -155,8 +155,8 @@ def entries(rows: Sequence[Any]) -> Iterator[Entry]:
     last: datetime | CorruptValue | None = None
     for row in rows:
         entry = Entry(row, stored_text(row, "content"))
-        passed = units.span(last, row.created_at) if last is not None else None
-        entry.gap = units.duration(passed) if passed is not None and passed >= GAP else ""
+        passed = format.span(last, row.created_at) if last is not None else None
+        entry.gap = format.duration(passed) if passed is not None and passed >= GAP else ""
         last = row.created_at
         for item in _items(entry, "tool_calls"):
             call = _call(item)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from obsku_checkpoint.admin.node_results import failed_nodes
-from obsku_checkpoint.admin.question import asking
+from obsku_checkpoint.admin.questions import asking
 from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.models import Checkpoint, Session, Source
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from obsku_checkpoint.admin.drawings.waterfall import Bar, waterfall
+from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.drawings.timeline import Bar, waterfall
+from obsku_checkpoint.admin.large_columns import BytesIn
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.node_results import each_result, shown_status
-from obsku_checkpoint.admin.pages import Page
-from obsku_checkpoint.admin.results import milliseconds
-from obsku_checkpoint.admin.stored import BytesIn
+from obsku_checkpoint.admin.node_results import each_result, milliseconds, shown_status
 from obsku_checkpoint.models import Checkpoint, Session
 
 CHECKPOINTS, BYTES, BARS = 300, 4_000_000, 300

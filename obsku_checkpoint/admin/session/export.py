@@ -10,7 +10,7 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
-from obsku_checkpoint.admin.pages import Page
+from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.fields import JsonPlusField, MillisecondsField, to_milliseconds
 from obsku_checkpoint.models import Checkpoint, Message, Session
 from obsku_checkpoint.records import CorruptValue

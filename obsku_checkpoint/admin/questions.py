@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from obsku_checkpoint.admin import values
 from obsku_checkpoint.admin.node_results import INTERRUPT, each_result
 from obsku_checkpoint.models import Source
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 
 @dataclass(frozen=True, slots=True)

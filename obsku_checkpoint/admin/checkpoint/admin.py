@@ -9,14 +9,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 
-from obsku_checkpoint.admin.answer import Answer
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
-from obsku_checkpoint.admin.checkpoint_page import checkpoint_page
-from obsku_checkpoint.admin.compare import Compare
-from obsku_checkpoint.admin.fork import Fork
+from obsku_checkpoint.admin.checkpoint.answer import Answer
+from obsku_checkpoint.admin.checkpoint.compare import Compare
+from obsku_checkpoint.admin.checkpoint.detail import checkpoint_page
+from obsku_checkpoint.admin.checkpoint.fork import Fork
 from obsku_checkpoint.admin.raw import RawCheckpoint
 from obsku_checkpoint.models import Checkpoint, Session
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 
 PAGES = (Compare, Fork, Answer, RawCheckpoint)
 

@@ -8,12 +8,12 @@ from django.db import connections
 from django.db.models import Max, QuerySet
 from django.utils.safestring import SafeString
 
-from obsku_checkpoint.admin import results, units, values
+from obsku_checkpoint.admin import format, node_results, values
+from obsku_checkpoint.admin.large_columns import json_columns, stored_json
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.question import asking, questions
-from obsku_checkpoint.admin.stored import json_columns, stored_json
+from obsku_checkpoint.admin.questions import asking, questions
 from obsku_checkpoint.models import Checkpoint
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import CorruptValue
 
 #: parents that are shown
@@ -49,14 +49,14 @@ def checkpoint_page(visible: QuerySet[Any], checkpoint: Checkpoint, links: Links
     ]
     newest = is_newest(visible.db, row)
     return {
-        "rows": results.rows(value),
-        "drawing": results.drawn(value, pending, cycle, ""),
-        "pending": [plain(name, 80) for name in results.pending_names(pending)],
+        "rows": node_results.rows(value),
+        "drawing": node_results.drawn(value, pending, cycle, ""),
+        "pending": [plain(name, 80) for name in node_results.pending_names(pending)],
         "cycle": values.tree(cycle) if isinstance(cycle, dict) else SafeString(""),
         "unread": unread,
         "raw": f"{links.checkpoint(row.pk, 'raw')}?part=node_results",
-        "size": units.size(found["node_results"].bytes) if found["node_results"] else "",
-        "moment": units.moment(row.created_at),
+        "size": format.size(found["node_results"].bytes) if found["node_results"] else "",
+        "moment": format.moment(row.created_at),
         "namespace": plain(row.namespace, 80) or "main",
         "node": plain(row.node_id or "", 80),
         "source": plain(row.source, 40),
@@ -87,7 +87,7 @@ def lineage(visible: QuerySet[Any], checkpoint: Any, links: Links) -> list[dict[
             "namespace": plain(parent.namespace, 40) or "main",
             "node": plain(parent.node_id or "", 40),
             "source": plain(parent.source, 40),
-            "moment": units.moment(parent.created_at),
+            "moment": format.moment(parent.created_at),
             "elsewhere": links.session(parent.session_id) if parent.session_id != checkpoint.session_id else "",
         }
         for id in ids

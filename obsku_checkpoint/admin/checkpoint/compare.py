@@ -11,13 +11,13 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from obsku_checkpoint.admin import units, values
-from obsku_checkpoint.admin.difference import Change, differences
-from obsku_checkpoint.admin.pages import Page
-from obsku_checkpoint.admin.text import harmless
+from obsku_checkpoint.admin import format, values
+from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.checkpoint.difference import Change, differences
+from obsku_checkpoint.admin.values import harmless
 from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.models import Checkpoint
-from obsku_checkpoint.plain_text import plain
+from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import CorruptValue
 
 #: changes that are shown, and counted
@@ -59,7 +59,7 @@ class Compare(Page):
     def _compared(self, old: Checkpoint, new: Checkpoint) -> dict[str, Any]:
         (one, other), size = self._values(old.pk, new.pk)
         if size > BYTES:
-            return {"too_large": units.size(size)}
+            return {"too_large": format.size(size)}
         changes = list(islice(differences(one, other), COUNTED))
         shown = [_row(change) for change in changes[:SHOWN]]
         counts = {kind: sum(change.kind == kind for change in changes) for kind in ("added", "removed", "changed")}
@@ -91,7 +91,7 @@ class Compare(Page):
             "compare": self.links.checkpoint(checkpoint.pk, "compare"),
             "name": f"{plain(checkpoint.namespace, 40) or 'main'} v{checkpoint.version}, step {checkpoint.step}"
             + (f", {plain(checkpoint.node_id, 40)}" if checkpoint.node_id else ""),
-            "moment": units.moment(checkpoint.created_at),
+            "moment": format.moment(checkpoint.created_at),
             "session": self.links.session(checkpoint.session_id),
             "session_id": checkpoint.session_id,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connections
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
-from obsku_checkpoint.admin.pages import Page
+from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.fields import to_milliseconds
 from obsku_checkpoint.models import Checkpoint, Message, Session
 from obsku_checkpoint.records import CorruptValue

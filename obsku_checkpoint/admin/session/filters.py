@@ -1,21 +1,24 @@
-"""The filters of the list of sessions."""
+"""The filters of the list of sessions, and the workspaces there are."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
-from django.db.models import Exists, OuterRef, QuerySet, TextField
+from django.db import connections
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils import timezone
 
 from obsku_checkpoint import conf
-from obsku_checkpoint.admin.workspaces import WORKSPACES, workspaces
-from obsku_checkpoint.models import Checkpoint, Source
-from obsku_checkpoint.plain_text import plain
-from obsku_checkpoint.workspace_scope import visible_workspaces
+from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
+from obsku_checkpoint.models import Checkpoint, Session, Source
+from obsku_checkpoint.printable import plain
+from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.scope import visible_workspaces
 
 #: a query string cannot say NULL; no workspace of a person's making begins so
 NO_WORKSPACE = "\x1fnone"
@@ -84,3 +87,53 @@ class FailureFilter(SimpleListFilter):
         results = Checkpoint.objects.annotate(_text=Cast("node_results", TextField()))
         failed = Exists(results.filter(session_id=OuterRef("pk"), _text__contains='"status":"failed"'))
         return queryset.filter(failed) if self.value() == "yes" else queryset
+
+
+# The newest sessions across workspaces, by the index on (workspace_id, updated_at): no index is on ``updated_at`` alone.
+# Where there are few workspaces, the newest N sessions of all of them are found by asking each for its own N-th: the
+# latest of these moments is one that N sessions are not older than, so no session that is older can be on the page. The
+# index then finds those that are not, in each workspace.
+
+#: so many are offered as filters, and asked one by one
+WORKSPACES = 100
+
+_SESSIONS = Session._meta.db_table
+_NTH = " AND updated_at <= %s ORDER BY updated_at DESC LIMIT 1 OFFSET %s)"
+_DISTINCT = f"""
+WITH RECURSIVE workspaces (id) AS (
+    SELECT MIN(workspace_id) FROM {_SESSIONS}
+    UNION ALL
+    SELECT (SELECT MIN(workspace_id) FROM {_SESSIONS} WHERE workspace_id > workspaces.id)
+    FROM workspaces WHERE workspaces.id IS NOT NULL
+)
+SELECT id FROM workspaces WHERE id IS NOT NULL LIMIT {WORKSPACES + 1}
+"""
+
+
+def workspaces(database: str) -> list[str]:
+    """The first of them in order: one more than `WORKSPACES` where there are more."""
+    with connections[database].cursor() as cursor:
+        cursor.execute(_DISTINCT)
+        return [id for (id,) in cursor.fetchall()]
+
+
+def narrowed(sessions: SessionQuerySet, names: Sequence[str], count: int, before: datetime | None) -> SessionQuerySet:
+    """Those that can be among the ``count`` newest of all workspaces; the same sessions where one cannot tell.
+
+    ``sessions`` are filtered by nothing but their time, which is not after ``before``.
+    """
+    if len(names) > WORKSPACES:
+        return sessions
+    latest = to_milliseconds(before, "before") if before else 2**63 - 1
+    each = " UNION ALL ".join(["SELECT CAST(%s AS text) AS id"] * len(names))
+    in_one = f"(SELECT updated_at FROM {_SESSIONS} WHERE workspace_id = w.id" + _NTH if names else ""
+    sql = f"SELECT updated_at FROM (SELECT {in_one} AS updated_at FROM ({each}) w" if names else ""
+    in_none = f"SELECT updated_at FROM (SELECT updated_at FROM {_SESSIONS} WHERE workspace_id IS NULL" + _NTH + " AS n"
+    parameters: list[int | str] = [latest, count - 1, *names, latest, count - 1] if names else [latest, count - 1]
+    statement = f"SELECT MAX(updated_at) FROM ({sql + ') AS named UNION ALL ' if names else ''}{in_none}) AS moments"
+    with connections[sessions.db].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        ((moment,),) = cursor.fetchall()
+    if moment is None:
+        return sessions
+    return sessions.filter(Q(workspace_id__in=names) | Q(workspace_id=None), updated_at__gte=from_milliseconds(moment))

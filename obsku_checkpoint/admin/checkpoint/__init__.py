@@ -1,0 +1,1 @@
+"""The pages of a checkpoint: each in the file named as its template."""

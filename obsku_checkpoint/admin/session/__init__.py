@@ -1,0 +1,1 @@
+"""The pages of sessions: each in the file named as its template."""
