@@ -1,4 +1,4 @@
-"""What a decoded ``node_results`` says, as rows and as a drawing, as far as it has the shape; the rest is left to the raw view."""
+"""What a decoded ``node_results`` says, as far as it has the shape, as rows and as a drawing; the raw view has all."""
 
 from __future__ import annotations
 

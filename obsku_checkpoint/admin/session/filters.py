@@ -89,10 +89,10 @@ class FailureFilter(SimpleListFilter):
         return queryset.filter(failed) if self.value() == "yes" else queryset
 
 
-# The newest sessions across workspaces, by the index on (workspace_id, updated_at): no index is on ``updated_at`` alone.
-# Where there are few workspaces, the newest N sessions of all of them are found by asking each for its own N-th: the
-# latest of these moments is one that N sessions are not older than, so no session that is older can be on the page. The
-# index then finds those that are not, in each workspace.
+# The newest sessions across workspaces, by the index on (workspace_id, updated_at); no index is on ``updated_at``
+# alone. Where there are few workspaces, the newest N sessions of all of them are found by asking each for its own
+# N-th: the latest of these moments is one that N sessions are not older than, so no session that is older can be on
+# the page. The index then finds those that are not, in each workspace.
 
 #: so many are offered as filters, and asked one by one
 WORKSPACES = 100
