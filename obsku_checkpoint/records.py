@@ -56,6 +56,7 @@ class NodeResult(TypedDict):
     ]
     answers: NotRequired[Annotated[list[Any], "The answers that an unfinished node has been given so far."]]
     nested: NotRequired[Annotated[str, "The last checkpoint of the graph that an unfinished node is."]]
+    questions: NotRequired[Annotated[dict[str, Any], "Of the graph that an unfinished node is: path -> open question."]]
     input: NotRequired[Annotated[Any, "At the graph's entry: the input of the run."]]
     run: NotRequired[Annotated[str, "At the graph's entry: the identity of the run."]]
 
