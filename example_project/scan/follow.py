@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from example_project.scan.history import checkpoint_line, message_line
-from obsku_checkpoint.api.news import BEGINNING
-from obsku_checkpoint.api.poller import poller
+from obsku_checkpoint.api.stream.feed import BEGINNING
+from obsku_checkpoint.api.stream.poller import poller
 from obsku_checkpoint.records import MessageRecord
 
 SECONDS = 60.0
@@ -15,9 +15,9 @@ SECONDS = 60.0
 async def lines(using: str, session_id: str) -> AsyncGenerator[str, None]:
     """What there is, then what comes; up to the checkpoint after which nothing is left to do."""
     asked = poller(using)
-    with asked.listen(session_id, asked.news.place(BEGINNING)) as listener:
+    with asked.listen(session_id, asked.feed.place(BEGINNING)) as listener:
         while True:
-            found = await listener.news(SECONDS)
+            found = await listener.changes(SECONDS)
             if found is None:
                 continue
             if not found.exists:

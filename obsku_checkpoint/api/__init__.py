@@ -2,13 +2,13 @@
 
 * `urls.py`: the routes (`obsku_checkpoint.url_ids`: how an id stands in one)
 * `sessions.py`, `messages.py`, `checkpoints.py`: the views, one file a subject; `views.py`: what all have in common
-* `events.py`: the stream; `poller.py`: who asks for it; `news.py`, `news_postgres.py`, `news_sqlite.py`: what is new
+* `stream/`: what is new in a session, as server-sent events
 * `permissions.py`: who may do what (`obsku_checkpoint.scope`: which workspaces a request sees)
 * `etags.py`: how two people do not overwrite each other
 * `serializers.py`: what goes in and out; `json_plus.py`: how values with types do
 * `filters.py`, `pagination.py`: which records, and how many at a time
 * `errors.py`: the store's errors in HTTP's words
-* `operations.py`: what OpenAPI says of each method of each route; `schema.py`: what it says of all
+* `openapi/`: what OpenAPI says of each method of each route
 """
 
 from obsku_checkpoint.extras import require

@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.api import operations, serializers
+from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.etags import etag
 from obsku_checkpoint.api.filters import CheckpointFilters
+from obsku_checkpoint.api.openapi import operations
 from obsku_checkpoint.api.pagination import KeysetPage
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import CheckpointNotFoundError

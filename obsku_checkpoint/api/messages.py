@@ -8,8 +8,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from obsku_checkpoint.api import operations, serializers
+from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.filters import MessageFilters
+from obsku_checkpoint.api.openapi import operations
 from obsku_checkpoint.api.pagination import LIMIT, KeysetPage
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Message

@@ -10,10 +10,11 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from obsku_checkpoint.api import operations, serializers
+from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.errors import PreconditionFailed
 from obsku_checkpoint.api.etags import etag, matches
 from obsku_checkpoint.api.filters import SessionFilters
+from obsku_checkpoint.api.openapi import operations
 from obsku_checkpoint.api.pagination import KeysetPage
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import SessionNotFoundError

@@ -9,10 +9,10 @@ from django.db.transaction import non_atomic_requests
 from django.urls import URLPattern, path, register_converter
 
 from obsku_checkpoint.api.checkpoints import Checkpoints, SessionCheckpoints
-from obsku_checkpoint.api.events import Events
 from obsku_checkpoint.api.filters import LatestFilters
 from obsku_checkpoint.api.messages import Messages
 from obsku_checkpoint.api.sessions import Sessions
+from obsku_checkpoint.api.stream.views import Events
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Checkpoint, Message, Session
 from obsku_checkpoint.url_ids import IdConverter

@@ -18,7 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api.errors import BodyTooLarge, LengthRequired, in_http_words
 from obsku_checkpoint.api.json_plus import JsonPlusParser, JsonPlusRenderer
-from obsku_checkpoint.api.schema import Operation, Schema
+from obsku_checkpoint.api.openapi.schema import Operation, Schema
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.models import Session

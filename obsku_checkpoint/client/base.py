@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import httpx
 
-from obsku_checkpoint.client.answers import FOREIGN, content, items, members
 from obsku_checkpoint.client.connections import Connections
-from obsku_checkpoint.client.requests import Request
+from obsku_checkpoint.client.request import Request
+from obsku_checkpoint.client.response import FOREIGN, content, items, members
 from obsku_checkpoint.client.retries import Steps, exchange
 from obsku_checkpoint.errors import CheckpointStoreError, ConfigurationError
 from obsku_checkpoint.protocols import ITERATION_PAGE

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from obsku_checkpoint.client.requests import Request
+from obsku_checkpoint.client.request import Request
 from obsku_checkpoint.client.retries import Outcome, Pause, Steps
 from obsku_checkpoint.errors import ConfigurationError
 

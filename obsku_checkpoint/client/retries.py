@@ -18,7 +18,7 @@ from typing import TypeVar
 import httpx
 import orjson
 
-from obsku_checkpoint.client.requests import Request
+from obsku_checkpoint.client.request import Request
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError, StoreUnavailableError
 
 #: seconds before the first retry; doubled with each, and taken at random from the upper half

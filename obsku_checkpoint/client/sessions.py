@@ -7,9 +7,9 @@ from typing import Any
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import method
-from obsku_checkpoint.client.answers import record, records
 from obsku_checkpoint.client.base import HTTPStore
-from obsku_checkpoint.client.requests import body, path
+from obsku_checkpoint.client.request import body, path
+from obsku_checkpoint.client.response import record, records
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.errors import IdConflictError, SessionNotFoundError
 from obsku_checkpoint.protocols import UNSET, OnCorrupt, Unset

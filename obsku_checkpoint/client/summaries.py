@@ -7,8 +7,8 @@ from typing import Any
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import method
-from obsku_checkpoint.client.answers import members, record, records
-from obsku_checkpoint.client.requests import path
+from obsku_checkpoint.client.request import path
+from obsku_checkpoint.client.response import members, record, records
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.client.sessions import Sessions
 from obsku_checkpoint.protocols import OnCorrupt

@@ -15,7 +15,7 @@ import pytest
 from django.db import connections, transaction
 from psycopg.conninfo import make_conninfo
 
-from obsku_checkpoint.api import events, news, news_postgres, poller
+from obsku_checkpoint.api.stream import feed, poller, postgres, views
 from obsku_checkpoint.records import MessageRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.conftest import Client
@@ -108,7 +108,7 @@ def test_from_the_last_event_on_each_comes_once(
 
 
 def test_a_long_history_comes_in_parts(store: DjangoCheckpointStore, stream: str, id: str) -> None:
-    count = news.LIMIT * 2 + 5
+    count = feed.LIMIT * 2 + 5
     with transaction.atomic(using=store.using):  # of one transaction, which no part holds whole
         records: list[MessageRecord] = store.add_messages(id, [{"role": "user"}] * count)
         saved = store.save_checkpoint(id, step=1, node_results={})
@@ -116,7 +116,7 @@ def test_a_long_history_comes_in_parts(store: DjangoCheckpointStore, stream: str
     async def test() -> None:
         async with Listening(stream, last=BEGINNING) as listening:
             wanted = [*(("message", one.id) for one in records), ("checkpoint", saved.id)]
-            half = await listening.events(news.LIMIT + 7)
+            half = await listening.events(feed.LIMIT + 7)
         async with Listening(stream, last=listening.last) as listening:
             assert half + await listening.events(count + 1 - len(half)) == wanted
 
@@ -169,7 +169,7 @@ def test_what_is_committed_late_is_neither_missed_nor_repeated(
 def test_rows_wait_where_a_place_would_grow_too_long(
     store: DjangoCheckpointStore, stream: str, id: str, outside: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news_postgres, "GIVEN", 3)
+    monkeypatch.setattr(postgres, "GIVEN", 3)
     open_for_long, writer = outside(), outside()
 
     async def test() -> None:
@@ -190,7 +190,7 @@ def test_rows_wait_where_a_place_would_grow_too_long(
 def test_who_comes_while_a_place_would_be_too_long_is_told_to_come_again(
     store: DjangoCheckpointStore, stream: str, id: str, outside: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news_postgres, "GIVEN", 3)
+    monkeypatch.setattr(postgres, "GIVEN", 3)
     open_for_long, writer = outside(), outside()
     insert(open_for_long, id, "late")
     for number in range(4):
@@ -209,8 +209,8 @@ def test_who_comes_while_a_place_would_be_too_long_is_told_to_come_again(
 def test_ids_that_begin_anew_are_not_taken_for_settled(
     store: DjangoCheckpointStore, stream: str, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news_postgres, "SETTLED", 0.0)
-    asked = news_postgres.PostgresNews(store.using)
+    monkeypatch.setattr(postgres, "SETTLED", 0.0)
+    asked = postgres.PostgresFeed(store.using)
     for oldest, top in ((10, 100), (20, 200), (30, 300), (40, 400)):
         asked._settle(oldest, oldest + 1, top)
     assert asked._settled != (0, 0)
@@ -237,8 +237,8 @@ def test_compression_does_not_hold_events_back(
 def test_messages_are_found_by_their_ids_once_the_older_ones_are_settled(
     store: DjangoCheckpointStore, stream: str, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news_postgres, "SETTLED", 0.0)
-    asked = news_postgres.PostgresNews(store.using)
+    monkeypatch.setattr(postgres, "SETTLED", 0.0)
+    asked = postgres.PostgresFeed(store.using)
     place, given = asked.place(BEGINNING), list[Any]()
     sent: list[int] = []
     # Not at once where others on the server, such as tests that run at the same time, hold the horizon back.
@@ -253,7 +253,7 @@ def test_messages_are_found_by_their_ids_once_the_older_ones_are_settled(
 
 
 def test_silence_is_filled_with_comments(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(views, "HEARTBEAT", 0.05)
 
     async def test() -> None:
         async with Listening(stream) as listening:
@@ -280,14 +280,14 @@ def test_all_are_served_by_one_statement_an_interval_and_none_when_nobody_listen
 ) -> None:
     other = store.create_session("/").id
     statements: list[tuple[str, int]] = []
-    news = poller.poller(store.using).news
-    read = news.read
+    asked_of = poller.poller(store.using).feed
+    read = asked_of.read
 
     def counted(watched: Any) -> Any:
         statements.append((threading.current_thread().name, len(watched)))
         return read(watched)
 
-    monkeypatch.setattr(news, "read", counted)
+    monkeypatch.setattr(asked_of, "read", counted)
 
     def asked() -> list[int]:
         return [count for thread, count in statements if thread == "obsku-checkpoint-stream"]
@@ -334,11 +334,11 @@ def test_listeners_hold_no_threads(store: DjangoCheckpointStore, stream: str) ->
 
 def test_a_listener_whose_loop_is_closed_is_forgotten(store: DjangoCheckpointStore, stream: str, id: str) -> None:
     asked = poller.poller(store.using)
-    beginning = asked.news.place(BEGINNING)
+    beginning = asked.feed.place(BEGINNING)
 
     async def leave() -> poller.Listener:
         listener = asked.listen(id, beginning).__enter__()
-        assert await listener.news(0.05) is None
+        assert await listener.changes(0.05) is None
         return listener
 
     listener = asyncio.run(leave())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 
-from obsku_checkpoint.api.news_postgres import PostgresNews
+from obsku_checkpoint.api.stream.postgres import PostgresFeed
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.listening import Listening, run
 
@@ -27,7 +27,7 @@ def test_a_place_that_no_stream_gave_is_bad_input(stream: str, last: str) -> Non
 
 def test_a_place_of_a_server_that_was_left_behind_is_bad_input(store: DjangoCheckpointStore) -> None:
     """A database that was dumped and restored elsewhere counts its transactions anew."""
-    postgres = PostgresNews("postgres")
+    postgres = PostgresFeed("postgres")
     with pytest.raises(ValueError, match="another server"):
         postgres.place("9" * 18)
     with pytest.raises(ValueError, match="so many"):

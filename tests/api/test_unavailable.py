@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rest_framework.request import Request
 
 from obsku_checkpoint import conf
-from obsku_checkpoint.api.poller import Poller
+from obsku_checkpoint.api.stream.poller import Poller
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.api.conftest import Client
@@ -87,21 +87,21 @@ def test_a_stream_outlasts_a_database_that_is_away(server: str, settings: Any) -
     store.close()
 
     asked = Poller(ALIAS)
-    beginning = asked.news.place("0")
+    beginning = asked.feed.place("0")
 
     async def test() -> None:
         with asked.listen(id, beginning) as listener:
             with stopped(server):
-                assert await listener.news(1) is None
+                assert await listener.changes(1) is None
             message = await store.aadd_message(id, "user")
-            found = await listener.news(30)
+            found = await listener.changes(30)
             assert found is not None
             assert [event.record.id for event in found.events] == [message.id]
             # What time does not heal is raised to all who listen.
             with psycopg.connect(server) as connection:
                 connection.execute("ALTER TABLE sessions RENAME TO others")
             with pytest.raises(ConfigurationError, match="migrate"):
-                await listener.news(30)
+                await listener.changes(30)
         for thread in threading.enumerate():
             if thread.name == "obsku-checkpoint-stream":
                 await asyncio.to_thread(thread.join, 30)

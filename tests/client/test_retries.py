@@ -10,7 +10,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from obsku_checkpoint.client.requests import Request
+from obsku_checkpoint.client.request import Request
 from obsku_checkpoint.client.retries import Outcome, Pause, exchange
 from obsku_checkpoint.errors import CheckpointStoreError, StoreUnavailableError
 from obsku_checkpoint.protocols import CheckpointStore

@@ -21,8 +21,8 @@ from typing import Any
 
 import orjson
 
-from obsku_checkpoint.api import news
-from obsku_checkpoint.api.news import CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Event, Found, News
+from obsku_checkpoint.api.stream import feed
+from obsku_checkpoint.api.stream.feed import CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Changes, Event, Feed
 from obsku_checkpoint.async_twins import Steps, method
 from obsku_checkpoint.errors import StoreUnavailableError
 
@@ -66,7 +66,7 @@ WITH now AS MATERIALIZED (
     WHERE count > coalesce((given ->> transaction::text)::int, 0)
 )
 SELECT now.oldest, now.next, now.top, s.there, s.workspace_id, f.transaction, f.count, f.size, f.kind,
-    {news.columns("m", MESSAGE_COLUMNS)}, {news.columns("c", CHECKPOINT_COLUMNS)}, w.number
+    {feed.columns("m", MESSAGE_COLUMNS)}, {feed.columns("c", CHECKPOINT_COLUMNS)}, w.number
 FROM watched w CROSS JOIN now
 LEFT JOIN LATERAL (SELECT true AS there, workspace_id FROM sessions WHERE id = w.session_id LIMIT 1) s ON true
 LEFT JOIN fresh f ON f.number = w.number AND (f.turn <= {LIMIT} OR f.horizon IS NULL)
@@ -91,7 +91,7 @@ class Place:
         return ".".join(text)
 
 
-class PostgresNews(News):
+class PostgresFeed(Feed):
     def __init__(self, using: str) -> None:
         super().__init__(using)
         # (transaction, message id): all messages up to this id are of lower transactions, of all sessions
@@ -120,7 +120,7 @@ class PostgresNews(News):
         return number  # type: ignore[no-any-return]  # bigint
 
     @method
-    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Found]]:
+    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Changes]]:
         questions = [
             {
                 "number": number,
@@ -161,28 +161,28 @@ class PostgresNews(News):
             self._settling, self._seen = (next_, self._seen[1]), (moment, top)
 
 
-def _found(place: Place | None, rows: Sequence[Sequence[Any]], oldest: int) -> Found:
+def _found(place: Place | None, rows: Sequence[Sequence[Any]], oldest: int) -> Changes:
     exists, workspace_id = bool(rows[0][3]), rows[0][4]
     rows = [row for row in rows if row[5] is not None]
     if place is None:
         given = {row[5]: row[6] for row in rows}
         if len(given) > GIVEN:
             raise StoreUnavailableError("a transaction has been open for too long to tell what is new since it began")
-        return Found(exists, workspace_id, [], _place(oldest, given))
+        return Changes(exists, workspace_id, [], _place(oldest, given))
     events: list[Event] = []
     horizon, given = place.horizon, dict(place.given)
     for transaction, count, size, kind, *row in (row[5:-1] for row in rows):
         if len(given) >= GIVEN and transaction >= oldest and transaction not in given:
-            return Found(exists, workspace_id, events, place)
+            return Changes(exists, workspace_id, events, place)
         given[transaction] = count
         # Rows come by transaction, so all of lower ones have been given, unless they are still open.
         horizon = max(horizon, min(oldest, transaction + (count == size)))
         place = _place(horizon, given)
         given = dict(place.given)
-        events.append(Event(news.record(kind == 0, row), place))
+        events.append(Event(feed.record(kind == 0, row), place))
     if len(rows) < LIMIT:
         place = _place(max(horizon, oldest), given)
-    return Found(exists, workspace_id, events, place)
+    return Changes(exists, workspace_id, events, place)
 
 
 def _place(horizon: int, given: Mapping[int, int]) -> Place:

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 
 from obsku_checkpoint.api import serializers
-from obsku_checkpoint.api.schema import CURSOR, ETAG, IF_MATCH, LAST_EVENT_ID, LIMIT, Operation
+from obsku_checkpoint.api.openapi.schema import CURSOR, ETAG, IF_MATCH, LAST_EVENT_ID, LIMIT, Operation
 from obsku_checkpoint.api.serializers import Checkpoint, Session
 
 MOMENT = "2026-01-02T03:04:05.678Z"

@@ -1,8 +1,8 @@
 """What is new in sessions: one question for any number of them, each from a place of its own on.
 
 A place says which rows somebody has been given. It is not the newest id or time: writers commit in another order than
-that of their ids, and their clocks differ. What a place is instead depends on the database (`news_postgres.py`,
-`news_sqlite.py`).
+that of their ids, and their clocks differ. What a place is instead depends on the database (`postgres.py`,
+`sqlite.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Changes:
     """What is new in one session from one place on, in order, and the place after it."""
 
     exists: bool
@@ -47,7 +47,7 @@ class Found:
     place: Any
 
 
-class News(DatabaseStore):
+class Feed(DatabaseStore):
     """Asks one database. Places are immutable and hashable; ``str`` gives their text."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class News(DatabaseStore):
         """The place of a text that ``str`` gave, or of `BEGINNING`; ValueError for any other."""
 
     @abstractmethod
-    def read(self, watched: Sequence[tuple[str, Any]]) -> list[Found]:
+    def read(self, watched: Sequence[tuple[str, Any]]) -> list[Changes]:
         """What is new in each (session id, place), in one statement; without a place, the place after all there is.
 
         Raises `StoreUnavailableError`.

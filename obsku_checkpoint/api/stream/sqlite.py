@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
-from obsku_checkpoint.api import news
-from obsku_checkpoint.api.news import BEGINNING, CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Event, Found, News
+from obsku_checkpoint.api.stream import feed
+from obsku_checkpoint.api.stream.feed import BEGINNING, CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Changes, Event, Feed
 from obsku_checkpoint.async_twins import Steps, method
 
 TEXT = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
@@ -39,7 +39,7 @@ SELECT w.number, s.id, s.workspace_id,
     CASE WHEN w.message IS NULL THEN (SELECT max(id) FROM messages WHERE session_id = w.session_id) END,
     CASE WHEN w.message IS NULL THEN (SELECT max(rowid) FROM checkpoints WHERE session_id = w.session_id) END,
     f.kind, f.position, coalesce(m.created_at, c.created_at),
-    {news.columns("m", MESSAGE_COLUMNS)}, {news.columns("c", CHECKPOINT_COLUMNS)}
+    {feed.columns("m", MESSAGE_COLUMNS)}, {feed.columns("c", CHECKPOINT_COLUMNS)}
 FROM watched w
 LEFT JOIN sessions s ON s.id = w.session_id
 LEFT JOIN found f ON f.number = w.number AND f.turn <= {LIMIT}
@@ -58,7 +58,7 @@ class Place:
         return f"{self.message}-{self.checkpoint}"
 
 
-class SqliteNews(News):
+class SqliteFeed(Feed):
     def place(self, text: str) -> Place:
         if text == BEGINNING:
             return Place()
@@ -68,7 +68,7 @@ class SqliteNews(News):
         return Place(int(match[1]), int(match[2]))
 
     @method
-    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Found]]:
+    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Changes]]:
         questions = [
             [number, session_id, place and place.message, place and place.checkpoint]
             for number, (session_id, place) in enumerate(watched)
@@ -78,10 +78,10 @@ class SqliteNews(News):
         return [_found(place, answer) for (_, place), answer in zip(watched, answers, strict=True)]
 
 
-def _found(place: Place | None, rows: Sequence[Sequence[Any]]) -> Found:
+def _found(place: Place | None, rows: Sequence[Sequence[Any]]) -> Changes:
     _, id, workspace_id, message, checkpoint = rows[0][:5]
     if place is None:
-        return Found(id is not None, workspace_id, [], Place(message or 0, checkpoint or 0))
+        return Changes(id is not None, workspace_id, [], Place(message or 0, checkpoint or 0))
     tables = [[row[5:] for row in rows if row[5] == kind] for kind in (MESSAGE, CHECKPOINT)]
     # What stands beyond the last row of a table that has more would come too early.
     ends = [table[-1] for table in tables if len(table) == LIMIT]
@@ -90,10 +90,10 @@ def _found(place: Place | None, rows: Sequence[Sequence[Any]]) -> Found:
         kind, position = row[:2]
         last = {"message": position} if kind == MESSAGE else {"checkpoint": position}
         place = Place(**{"message": place.message, "checkpoint": place.checkpoint, **last})
-        events.append(Event(news.record(kind == MESSAGE, row[3:]), place))
+        events.append(Event(feed.record(kind == MESSAGE, row[3:]), place))
         if any(row is end for end in ends):
             break
-    return Found(id is not None, workspace_id, events, place)
+    return Changes(id is not None, workspace_id, events, place)
 
 
 def _moment(row: Sequence[Any]) -> tuple[int, int]:

@@ -17,12 +17,12 @@ from typing import Any, Self
 from django.db import connections
 
 from obsku_checkpoint import conf
-from obsku_checkpoint.api.news import Found, News
-from obsku_checkpoint.api.news_postgres import PostgresNews
-from obsku_checkpoint.api.news_sqlite import SqliteNews
+from obsku_checkpoint.api.stream.feed import Changes, Feed
+from obsku_checkpoint.api.stream.postgres import PostgresFeed
+from obsku_checkpoint.api.stream.sqlite import SqliteFeed
 from obsku_checkpoint.errors import StoreUnavailableError
 
-NEWS: dict[str, type[News]] = {"postgresql": PostgresNews, "sqlite": SqliteNews}
+FEEDS: dict[str, type[Feed]] = {"postgresql": PostgresFeed, "sqlite": SqliteFeed}
 
 
 class Listener:
@@ -35,7 +35,7 @@ class Listener:
         self.sees = sees
         self._poller = poller
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[Found] | None = None
+        self._answer: asyncio.Future[Changes] | None = None
 
     def __enter__(self) -> Self:
         self._poller.open(self)
@@ -44,7 +44,7 @@ class Listener:
     def __exit__(self, *exception: object) -> None:
         self._poller.close(self)
 
-    async def news(self, seconds: float) -> Found | None:
+    async def changes(self, seconds: float) -> Changes | None:
         """The next events, or that the session is gone (``exists`` is false); None after so many seconds of silence."""
         if self._answer is None:
             self._answer = self._loop.create_future()
@@ -55,17 +55,17 @@ class Listener:
         answer, self._answer = self._answer, None
         return answer.result()
 
-    def answer(self, found: Found | Exception) -> None:
+    def answer(self, found: Changes | Exception) -> None:
         """Called by the poller's thread."""
-        if isinstance(found, Found):
+        if isinstance(found, Changes):
             self.place = found.place
         self._loop.call_soon_threadsafe(self._take, self._answer, found)
 
     @staticmethod
-    def _take(answer: asyncio.Future[Found] | None, found: Found | Exception) -> None:
+    def _take(answer: asyncio.Future[Changes] | None, found: Changes | Exception) -> None:
         if answer is None or answer.done():  # its task was cancelled
             return
-        if isinstance(found, Found):
+        if isinstance(found, Changes):
             answer.set_result(found)
         else:
             answer.set_exception(found)
@@ -73,7 +73,7 @@ class Listener:
 
 class Poller:
     def __init__(self, using: str) -> None:
-        self.news = NEWS[connections[using].vendor](using)
+        self.feed = FEEDS[connections[using].vendor](using)
         self._changed = threading.Condition()
         self._open: set[Listener] = set()
         self._asking: set[Listener] = set()
@@ -121,14 +121,14 @@ class Poller:
             with self._changed:
                 if self._thread is threading.current_thread():
                     self._thread = None  # whoever asks next starts another
-            self.news.close()
+            self.feed.close()
 
     def _poll(self, asking: list[Listener]) -> None:
         groups: dict[tuple[str, Any], list[Listener]] = defaultdict(list)
         for listener in asking:
             groups[listener.session_id, listener.place].append(listener)
         try:
-            answers = self.news.read(list(groups))
+            answers = self.feed.read(list(groups))
         except StoreUnavailableError:  # which the store has logged: the next interval may have more luck
             return
         except Exception as error:  # noqa: BLE001 - each listener raises it
@@ -138,13 +138,13 @@ class Poller:
         for found, listeners in zip(answers, groups.values(), strict=True):
             for listener in listeners:
                 if not (found.exists and listener.sees(found.workspace_id)):
-                    self._answer(listener, Found(exists=False, workspace_id=None, events=[], place=found.place))
+                    self._answer(listener, Changes(exists=False, workspace_id=None, events=[], place=found.place))
                 elif found.events:
                     self._answer(listener, found)
                 else:
                     listener.place = found.place
 
-    def _answer(self, listener: Listener, found: Found | Exception) -> None:
+    def _answer(self, listener: Listener, found: Changes | Exception) -> None:
         with self._changed:
             if listener not in self._asking:
                 return

@@ -16,11 +16,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from obsku_checkpoint.api import operations, serializers
+from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.errors import StreamNeedsASGI
 from obsku_checkpoint.api.json_plus import JsonPlusRenderer
-from obsku_checkpoint.api.news import Event
-from obsku_checkpoint.api.poller import Listener, poller
+from obsku_checkpoint.api.openapi import operations
+from obsku_checkpoint.api.stream.feed import Event
+from obsku_checkpoint.api.stream.poller import Listener, poller
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.records import MessageRecord
@@ -42,16 +43,16 @@ class Events(StoreView):
 
     def stream(self, request: Request, id: str) -> StreamingHttpResponse:
         self.check_session(id)
-        news = poller(self.store.using).news
+        feed = poller(self.store.using).feed
         last = request.headers.get("Last-Event-ID")
         try:
-            place = news.place(last) if last else None
+            place = feed.place(last) if last else None
         except ValueError:
             raise ValidationError({"Last-Event-ID": ["is none that this stream gave"]}) from None
         if not isinstance(request._request, ASGIRequest):
             raise StreamNeedsASGI
         if place is None:
-            place = news.read([(id, None)])[0].place
+            place = feed.read([(id, None)])[0].place
         headers = {"Content-Type": "text/event-stream", **HEADERS}
         events = self._events(request.method == "HEAD", id, place, self.scope.pinned())
         return StreamingHttpResponse(events, headers=headers)
@@ -71,7 +72,7 @@ class Events(StoreView):
 
 async def _lines(listener: Listener) -> AsyncIterator[bytes]:
     while True:
-        found = await listener.news(HEARTBEAT)
+        found = await listener.changes(HEARTBEAT)
         if found is None:
             yield b": alive\n\n"
         elif not found.exists:
