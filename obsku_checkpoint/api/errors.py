@@ -1,13 +1,19 @@
-"""The one place where errors become answers. The views use it whatever handler the project has set."""
+"""The one place where errors become answers: ours have these bodies whatever ``EXCEPTION_HANDLER`` the project has."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db.transaction import TransactionManagementError
+from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
 
 from obsku_checkpoint.errors import (
     CheckpointCorruptionError,
@@ -20,11 +26,16 @@ from obsku_checkpoint.errors import (
     StoreUnavailableError,
     VersionConflictError,
 )
+from obsku_checkpoint.store import failures
+
+Handler = Callable[[Exception, dict[str, Any]], Response | None]
 
 logger = logging.getLogger(__name__)
 
 #: seconds after which a client may try again while the database is away
 RETRY_AFTER = 1
+#: characters of a client's own text, such as a field's name, that an answer repeats
+QUOTED = 2000
 
 
 class Conflict(APIException):
@@ -58,6 +69,8 @@ class StreamNeedsASGI(APIException):
 
 
 class Unavailable(APIException):
+    """503, with a body that says whether something may have been written."""
+
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The database is unavailable: try again."
     default_code = "unavailable"
@@ -70,41 +83,69 @@ class Unavailable(APIException):
         self.detail: Any = {"detail": self.default_detail, "code": self.default_code, "maybe_written": maybe_written}
 
 
-def in_http_words(error: Exception, *, reading: bool) -> Exception:
-    """The exception of Django REST framework for an error of the store; any other exception as it is.
+class Misconfigured(Unavailable):
+    """What waiting does not heal: a role without rights, a read-only server, missing tables."""
 
-    ``reading``: nothing can have been written, by the request's method or since its handler has not begun.
+    default_detail = "The server cannot do this as it is set up; its operator finds the reason in its log."
+    default_code = "misconfigured"
+
+
+def handler(project: Handler, *, using: str, began: bool, reading: bool) -> Handler:
+    """How a view answers errors. Django REST framework's own kinds, and what becomes one of them, have its bodies;
+    any other exception is for the project's handler.
+
+    ``began``: the view's handler was called, so a database error is of the tables in ``using``. ``reading``: nothing
+    can have been written.
     """
+
+    def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+        if _of_database(error, began=began):
+            error = failures.translated(error, using, committing=not reading)
+        error = in_http_words(error)
+        own = isinstance(error, APIException | Http404 | PermissionDenied)
+        return (exception_handler if own else project)(error, context)
+
+    return handle
+
+
+def _of_database(error: Exception, *, began: bool) -> bool:
+    """An error of a query: of ours, or of the project's where the database is away (users are in it, too)."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    return began and isinstance(error, DatabaseError) and not isinstance(error, TransactionManagementError)
+
+
+def in_http_words(error: Exception) -> Exception:
+    """The exception of Django REST framework for an error of the store; any other exception as it is."""
     match error:
         case InvalidRecordError():
-            return ValidationError({_shown(error.field): [_shown(error.reason)]})
+            return ValidationError({_bounded(error.field): [_bounded(error.reason)]})
         case SerializationError():
-            return ValidationError({_shown(error.path): [_shown(error.reason)]})
+            return ValidationError({_bounded(error.path): [_bounded(error.reason)]})
         case NotFoundError():
             return NotFound(_problem(error, f"{error.kind.lower()}_not_found"))
         case IdConflictError():
             return Conflict(_problem(error, "id_conflict"))
         case SessionInUseError():
-            return Conflict(_problem(error, "session_in_use") | {"id": error.id, "by": _shown(error.by)})
+            return Conflict(_problem(error, "session_in_use") | {"id": error.id, "by": _bounded(error.by)})
         case VersionConflictError():
             return Conflict(_problem(error, "version_conflict"))
         case CheckpointCorruptionError():  # a write met a stored record that nobody can read
             return Conflict(_problem(f"The stored record cannot be decoded: {error.reason}", "corrupt"))
         case StoreUnavailableError():
             return Unavailable(maybe_written=error.maybe_written)
-        case ConfigurationError():  # the reason is the operator's: a role without rights, a read-only server, no tables
+        case ConfigurationError():
             logger.error("The store cannot serve the API: %s", error)
-            return Unavailable(maybe_written=False)
-        case OperationalError() | InterfaceError():  # it is not the store that asks: users are in the database, too
-            return Unavailable(maybe_written=not reading)
+            return Misconfigured(maybe_written=False)
     return error
 
 
 def _problem(error: object, code: str) -> dict[str, str]:
     """``detail`` is for people, ``code`` for programs."""
-    return {"detail": _shown(str(error)), "code": code}
+    return {"detail": _bounded(str(error)), "code": code}
 
 
-def _shown(text: str) -> str:
-    """Names of fields may be a client's own, with characters that UTF-8 does not have."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def _bounded(text: str) -> str:
+    """Names of fields may be a client's own: of any length, with characters that UTF-8 does not have."""
+    short = text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
+    return short.encode("utf-8", "backslashreplace").decode()

@@ -7,6 +7,7 @@ from typing import IO, Any
 
 import orjson
 from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
@@ -45,6 +46,13 @@ class JsonPlusRenderer(BaseRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
         return b"" if data is None else orjson.dumps(data)
+
+
+class JsonOnly(DefaultContentNegotiation):
+    """The header Accept decides; no parameter does, whatever the project calls it (``URL_FORMAT_OVERRIDE``)."""
+
+    def filter_renderers(self, renderers: Any, format: str) -> Any:
+        return renderers
 
 
 def column(value: Any) -> orjson.Fragment:

@@ -23,7 +23,7 @@ app_name = "obsku_checkpoint"
 
 
 def route(at: str, view: type[StoreView], name: str, methods: dict[str, Any], **options: Any) -> URLPattern:
-    called = view.as_view(methods, **options)
+    called = view.as_view(methods, arguments=("id",) if "<obsku_id:id>" in at else (), **options)
     for alias in connections:
         # A request's own transaction would make an unavailable database an error outside of the view.
         called = non_atomic_requests(alias)(called)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -12,12 +12,11 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ParseError
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from obsku_checkpoint import conf, validation
-from obsku_checkpoint.api.errors import BodyTooLarge, LengthRequired, in_http_words
-from obsku_checkpoint.api.json_plus import JsonPlusParser, JsonPlusRenderer
+from obsku_checkpoint.api.errors import BodyTooLarge, Handler, LengthRequired, handler
+from obsku_checkpoint.api.json_plus import JsonOnly, JsonPlusParser, JsonPlusRenderer
 from obsku_checkpoint.api.openapi.schema import Operation, Schema
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.errors import SessionNotFoundError
@@ -32,16 +31,20 @@ Rows = TypeVar("Rows", MessageQuerySet, CheckpointQuerySet)
 class StoreView(GenericViewSet[Any]):
     """Base of the views: reads are querysets limited by the scope, writes are calls of the store.
 
-    Authentication and throttling are the project's. Every call of the store is a transaction of its own, so
-    ``ATOMIC_REQUESTS`` does not hold here (`urls.py`).
+    Authentication and throttling are the project's, and no other of its settings for Django REST framework reaches in.
+    Every call of the store is a transaction of its own, so ``ATOMIC_REQUESTS`` does not hold here (`urls.py`).
     """
 
     parser_classes = [JsonPlusParser]
     renderer_classes = [JsonPlusRenderer]
+    content_negotiation_class = JsonOnly
     filter_backends = [DjangoFilterBackend]
     metadata_class = None
     pagination_class = None
+    versioning_class = None
     schema = Schema()
+    #: the path's arguments that are the route's own; a project may have more where it has mounted the API
+    arguments: Collection[str] = ()
     #: what OpenAPI says of each handler
     operations: Mapping[str, Operation] = {}
     #: models whose records the route shows besides those of ``queryset``
@@ -59,7 +62,12 @@ class StoreView(GenericViewSet[Any]):
 
     # -- what is asked before a handler runs
 
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        self._mounted = kwargs
+        return super().dispatch(request, **{name: kwargs[name] for name in self.arguments})
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.kwargs = self._mounted  # where permission classes of the project's look for their tenant, say
         self._check_length(request)
         super().initial(request, *args, **kwargs)
         self._handling = True
@@ -67,10 +75,9 @@ class StoreView(GenericViewSet[Any]):
     def get_permissions(self) -> list[BasePermission]:
         return [import_string(path)() for path in conf.current().PERMISSION_CLASSES]
 
-    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
-        shown = super().get_exception_handler()
+    def get_exception_handler(self) -> Handler:
         reading = self.request.method in SAFE_METHODS or not self._handling
-        return lambda error, context: shown(in_http_words(error, reading=reading), context)
+        return handler(super().get_exception_handler(), using=self.store.using, began=self._handling, reading=reading)
 
     def _check_length(self, request: Request) -> None:
         """Refuse a long body before any of it is read.
@@ -82,7 +89,7 @@ class StoreView(GenericViewSet[Any]):
             if request.META.get("HTTP_TRANSFER_ENCODING") or request._request.read(1):
                 raise LengthRequired
         elif not length.isdecimal():
-            raise ParseError("The Content-Length is no number.")
+            raise ParseError("The Content-Length is not a number.")
         elif int(length) > (limit := conf.current().MAX_BODY_BYTES):
             raise BodyTooLarge(f"The body has more than {limit} bytes.")
 
