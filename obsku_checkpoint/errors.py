@@ -16,6 +16,7 @@ __all__ = [
     "GraphError",
     "IdConflictError",
     "InvalidRecordError",
+    "MessageNotFoundError",
     "NotFoundError",
     "SerializationError",
     "SessionInUseError",
@@ -69,6 +70,12 @@ class CheckpointNotFoundError(NotFoundError):
     """The checkpoint to fork does not exist."""
 
     kind = "Checkpoint"
+
+
+class MessageNotFoundError(NotFoundError):
+    """The message to fork at does not exist. ``id`` is its number as text."""
+
+    kind = "Message"
 
 
 class EntityNotFoundError(NotFoundError):

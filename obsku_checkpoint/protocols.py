@@ -40,6 +40,7 @@ from obsku_checkpoint.async_twins import twin
 from obsku_checkpoint.records import (
     CheckpointRecord,
     CycleState,
+    Dangling,
     MessageRecord,
     NodeResult,
     Resumption,
@@ -211,12 +212,20 @@ class CheckpointStore(Protocol):
         before_id: int | None = None,
         after_id: int | None = None,
         limit: int | None = None,
+        last_turns: int | None = None,
+        max_tokens: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> list[MessageRecord]:
         """The transcript, oldest first.
 
         ``before`` keeps what was written earlier than that time; ``before_id`` and ``after_id`` keep what stands
         before or after that message. ``limit`` keeps the newest of them, with ``after_id`` the next ones.
+
+        ``last_turns`` and ``max_tokens`` keep a window of the newest for a model to read: as many turns, each of which
+        begins with a user's message, and no more tokens. A message counts ``tokens_in + tokens_out``, or a quarter of
+        its content's characters where it has neither. The window cuts no call from its result: for a result it begins
+        with the turn of the call, and where that does not fit, behind the result. With one of them, ``limit`` is a
+        bound of the window like ``max_tokens``, and ``after_id`` is refused.
         """
         ...
 
@@ -226,6 +235,25 @@ class CheckpointStore(Protocol):
         while page := self.get_messages(session_id, after_id=last, limit=ITERATION_PAGE, on_corrupt=on_corrupt):
             yield from page
             last = page[-1].id
+
+    def find_dangling(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> list[Dangling]:
+        """The calls without a result and the results without a call, in the order of the transcript.
+
+        A result belongs to the nearest call before it that has its ``toolUseId`` and no result yet; within a message,
+        ``tool_results`` follow ``tool_calls``. With ``on_corrupt="keep"`` a column that cannot be decoded counts as
+        empty.
+        """
+        ...
+
+    def repair(self, session_id: str, how: Literal["error", "drop"] = "error") -> int:
+        """Give every call its result and every result its call; returns how many were dangling.
+
+        A result without a call is removed. With ``"error"``, a call without a result gets one beside it, in the
+        ``tool_results`` of its message, with the status ``error`` and a text that says that none was recorded; with
+        ``"drop"`` it is removed. A message that is left with no content, call and result is removed, unless models of
+        the project refer to messages. All of it or nothing; writers into the session wait.
+        """
+        ...
 
     # -- checkpoints
 
@@ -294,6 +322,14 @@ class CheckpointStore(Protocol):
         """
         ...
 
+    def fork_at(self, message_id: int, *, title: str | None = None) -> SessionRecord:
+        """A new session that goes on from the message: with all messages up to it and itself, and no checkpoint.
+
+        It is called ``Fork of <title or session id>`` where no title is given; otherwise it is as `fork` makes one.
+        Raises `MessageNotFoundError`.
+        """
+        ...
+
     def close(self) -> None:
         """Give the connections back. The store can be used again, unless its kind says otherwise."""
         ...
@@ -313,12 +349,15 @@ class CheckpointStore(Protocol):
     aadd_message = twin(add_message)
     aadd_messages = twin(add_messages)
     aget_messages = twin(get_messages)
+    afind_dangling = twin(find_dangling)
+    arepair = twin(repair)
     asave_checkpoint = twin(save_checkpoint)
     aget_checkpoint = twin(get_checkpoint)
     aget_latest_checkpoint = twin(get_latest_checkpoint)
     alist_checkpoints = twin(list_checkpoints)
     aget_lineage = twin(get_lineage)
     afork = twin(fork)
+    afork_at = twin(fork_at)
     aclose = twin(close)
 
     async def aiter_messages(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> AsyncIterator[MessageRecord]:

@@ -108,6 +108,17 @@ class MessageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dangling:
+    """A tool call of a transcript that has no result, or a result that has no call."""
+
+    #: the message that holds it
+    message_id: int
+    #: its ``toolUseId``
+    tool_use_id: str
+    kind: Literal["call", "result"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointRecord:
     """The state of a session's graph after one step."""
 

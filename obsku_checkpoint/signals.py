@@ -23,7 +23,8 @@ checkpoint_saved = Signal()
 #: ``session_id``, of a session that the store, API or admin has deleted (Django's ``QuerySet.delete()`` does not
 #: send it)
 session_deleted = Signal()
-#: ``record``: the new session's `SessionRecord`; ``checkpoint_id``: the checkpoint it was forked from
+#: ``record``: the new session's `SessionRecord`; ``checkpoint_id`` or ``message_id``: what it was forked from, the
+#: other one is None
 session_forked = Signal()
 
 

@@ -101,6 +101,15 @@ def limit(value: Any) -> int | None:
     return None if value is None else integer("limit", value, low=0, high=2**63 - 1)
 
 
+def window(last_turns: Any, max_tokens: Any, after_id: Any) -> None:
+    """The bounds of a window of messages, of which at least one is given."""
+    for field, value in (("last_turns", last_turns), ("max_tokens", max_tokens)):
+        if value is not None:
+            integer(field, value, low=0, high=2**63 - 1)
+    if after_id is not None:
+        raise InvalidRecordError("after_id", "cannot be combined with last_turns or max_tokens, which keep the newest")
+
+
 def moment(field: str, value: Any) -> datetime | None:
     if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
         raise InvalidRecordError(field, "takes an aware datetime")
@@ -124,6 +133,14 @@ def iso(field: str, value: Any) -> str | None:
 
 def on_corrupt(value: Any) -> str:
     return _one_of("on_corrupt", value, ("raise", "keep"))
+
+
+def how_to_repair(value: Any) -> str:
+    return _one_of("how", value, ("error", "drop"))
+
+
+def message_id(field: str, value: Any) -> int:
+    return integer(field, value, low=-(2**63), high=2**63 - 1)
 
 
 def source(value: Any) -> str:

@@ -12,7 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "async_twins", "extras", "ids", "printable", "url_ids"},
+    {"errors", "records", "async_twins", "extras", "ids", "printable", "tool_pairs", "url_ids", "windows"},
     {"codec"},
     {"shapes"},
     {"protocols", "validation"},

@@ -11,7 +11,8 @@ from rest_framework.request import Request
 class ModelPermissions(DjangoModelPermissions):
     """Signed-in users with Django's permissions for the model; reading needs the view permission.
 
-    A route that shows records of further models (``view.shows``) needs their view permissions as well.
+    A route that shows records of further models (``view.shows``) needs their view permissions as well, and one that
+    changes records with a POST (``view.changes``) their change permissions.
     """
 
     perms_map = {
@@ -22,4 +23,6 @@ class ModelPermissions(DjangoModelPermissions):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         wanted = [name for model in view.shows for name in self.get_required_permissions("GET", model)]
+        if request.method == "POST":
+            wanted += [name for model in view.changes for name in self.get_required_permissions("PATCH", model)]
         return super().has_permission(request, view) and bool(request.user.has_perms(wanted))

@@ -185,6 +185,20 @@ class Checkpoint(Shown):
     corrupt = _Corrupt()
 
 
+class Dangling(Shown):
+    """A tool call of a transcript that has no result, or a result that has no call."""
+
+    message_id = serializers.IntegerField(help_text="The message that holds it.")
+    tool_use_id = _Text(help_text="Its toolUseId.")
+    kind = serializers.ChoiceField(choices=["call", "result"], help_text="Which of the two it is.")
+
+
+class Repaired(serializers.Serializer[Any]):
+    """What a repair has done."""
+
+    repaired = serializers.IntegerField(min_value=0, help_text="How many calls and results were dangling.")
+
+
 class Resumption(serializers.Serializer[Any]):
     """All that a later process needs to go on with a session."""
 
@@ -287,6 +301,14 @@ class NewFork(Body):
     """How the fork is to be named."""
 
     title = _Text(required=False, allow_null=True, help_text="Fork of the session's title by default.")
+
+
+class NewRepair(Body):
+    """How calls without a result are to be repaired."""
+
+    how = serializers.ChoiceField(
+        required=False, choices=["error", "drop"], help_text="Give them an error as result (the default), or drop them."
+    )
 
 
 NewMessages = PolymorphicProxySerializer(

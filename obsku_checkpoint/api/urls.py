@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db import connections
@@ -13,6 +14,7 @@ from obsku_checkpoint.api.filters import LatestFilters
 from obsku_checkpoint.api.messages import Messages
 from obsku_checkpoint.api.sessions import Sessions
 from obsku_checkpoint.api.stream.views import Events
+from obsku_checkpoint.api.transcripts import Transcripts
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Checkpoint, Message, Session
 from obsku_checkpoint.url_ids import IdConverter
@@ -21,9 +23,11 @@ register_converter(IdConverter, "obsku_id")
 
 app_name = "obsku_checkpoint"
 
+ARGUMENTS = re.compile(r"<obsku_id:(\w+)>")
+
 
 def route(at: str, view: type[StoreView], name: str, methods: dict[str, Any], **options: Any) -> URLPattern:
-    called = view.as_view(methods, arguments=("id",) if "<obsku_id:id>" in at else (), **options)
+    called = view.as_view(methods, arguments=ARGUMENTS.findall(at), **options)
     for alias in connections:
         # A request's own transaction would make an unavailable database an error outside of the view.
         called = non_atomic_requests(alias)(called)
@@ -44,6 +48,25 @@ urlpatterns = [
     ),
     route("sessions/<obsku_id:id>/summary/", Sessions, "summary", {"get": "summary"}, **EVERYTHING),
     route("sessions/<obsku_id:id>/events/", Events, "events", {"get": "stream"}, **EVERYTHING),
+    route(
+        "sessions/<obsku_id:id>/dangling/", Transcripts, "dangling", {"get": "dangling"}, queryset=Message.objects.all()
+    ),
+    route(
+        "sessions/<obsku_id:id>/repair/",
+        Transcripts,
+        "repair",
+        {"post": "repair"},
+        queryset=Message.objects.all(),
+        changes=(Message,),
+    ),
+    route(
+        "messages/<obsku_id:message_id>/fork/",
+        Transcripts,
+        "fork-at",
+        {"post": "fork_at"},
+        queryset=Session.objects.all(),  # what is added
+        shows=(Message,),
+    ),
     route("sessions/<obsku_id:id>/messages/", Messages, "messages", {"get": "list", "post": "create"}),
     route("sessions/<obsku_id:id>/checkpoints/", SessionCheckpoints, "checkpoints", {"get": "list", "post": "create"}),
     route("sessions/<obsku_id:id>/checkpoints/latest/", SessionCheckpoints, "latest-checkpoint", {"get": "latest"}),

@@ -49,6 +49,8 @@ class StoreView(GenericViewSet[Any]):
     operations: Mapping[str, Operation] = {}
     #: models whose records the route shows besides those of ``queryset``
     shows: tuple[type[models.Model], ...] = ()
+    #: models whose records the route changes with a POST
+    changes: tuple[type[models.Model], ...] = ()
     #: whether the handler has begun: what fails before, such as looking the user up, has written nothing
     _handling = False
 

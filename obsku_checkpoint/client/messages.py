@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from obsku_checkpoint import validation
-from obsku_checkpoint.async_twins import method
+from obsku_checkpoint import validation, windows
+from obsku_checkpoint.async_twins import method, steps_of
 from obsku_checkpoint.client.base import HTTPStore
 from obsku_checkpoint.client.request import body, path
 from obsku_checkpoint.client.response import record, records
@@ -49,15 +50,22 @@ class Messages(HTTPStore):
         before_id: int | None = None,
         after_id: int | None = None,
         limit: int | None = None,
+        last_turns: int | None = None,
+        max_tokens: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> Steps[list[MessageRecord]]:
         validation.on_corrupt(on_corrupt)
+        count = validation.limit(limit)
+        if last_turns is not None or max_tokens is not None:
+            validation.window(last_turns, max_tokens, after_id)
+            window = windows.Window(limit=count, last_turns=last_turns, max_tokens=max_tokens)
+            read = partial(steps_of(Messages.get_messages), self, session_id, before=before)
+            return (yield from windows.newest(read, window, before_id, on_corrupt))
         params = {
             "before": validation.iso("before", before),
             "before_id": _id("before_id", before_id),
             "after_id": _id("after_id", after_id),
         }
-        count = validation.limit(limit)
         if not validation.can_exist("session_id", session_id):
             return []
         shown = yield from self._list(
@@ -86,4 +94,4 @@ def _named(columns: Sequence[Any]) -> dict[str, Any]:
 
 
 def _id(field: str, value: int | None) -> str | None:
-    return None if value is None else str(validation.integer(field, value, low=-(2**63), high=2**63 - 1))
+    return None if value is None else str(validation.message_id(field, value))

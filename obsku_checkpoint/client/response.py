@@ -32,7 +32,7 @@ from obsku_checkpoint.records import (
 
 T = TypeVar("T", SessionRecord, MessageRecord, CheckpointRecord)
 #: what the API says where there is no such record
-ABSENT = frozenset({"session_not_found", "checkpoint_not_found"})
+ABSENT = frozenset({"session_not_found", "checkpoint_not_found", "message_not_found"})
 FOREIGN = "is it the API that answers there?"
 
 

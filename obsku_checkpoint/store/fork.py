@@ -1,17 +1,17 @@
-"""Fork: a new session that goes on from a checkpoint."""
+"""Fork: a new session that goes on from a checkpoint, or from a message."""
 
 from __future__ import annotations
 
 from obsku_checkpoint import signals, validation
 from obsku_checkpoint.async_twins import Steps, method
-from obsku_checkpoint.errors import CheckpointNotFoundError
+from obsku_checkpoint.errors import CheckpointNotFoundError, MessageNotFoundError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.records import SessionRecord
 from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.rows import session_record
 
-#: before the title, or the checkpoint's id, where the caller gives no title
+#: before the title, or an id, where the caller gives no title
 PREFIX = "Fork of "
 
 
@@ -26,5 +26,17 @@ class Fork(DatabaseStore):
         if row is None:
             raise CheckpointNotFoundError(checkpoint_id)
         record = session_record(row, "keep")  # it is written: a corrupt column must not hide that
-        yield from self._announce(signals.session_forked, record=record, checkpoint_id=checkpoint_id)
+        yield from self._announce(signals.session_forked, record=record, checkpoint_id=checkpoint_id, message_id=None)
+        return record
+
+    @method
+    def fork_at(self, message_id: int, *, title: str | None = None) -> Steps[SessionRecord]:
+        title = validation.optional_text("title", title)
+        validation.message_id("message_id", message_id)
+        new = {"session_id": new_id(), "title": title, "prefix": PREFIX}
+        row = yield from self._sql.fork_at({"message_id": message_id, **new, **session_clock.now()})
+        if row is None:
+            raise MessageNotFoundError(str(message_id))
+        record = session_record(row, "keep")  # as above
+        yield from self._announce(signals.session_forked, record=record, checkpoint_id=None, message_id=message_id)
         return record

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from obsku_checkpoint import signals, validation
-from obsku_checkpoint.async_twins import Steps, method
+from obsku_checkpoint import signals, validation, windows
+from obsku_checkpoint.async_twins import Steps, method, steps_of
 from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.models import Message, Session
@@ -51,10 +52,17 @@ class Messages(DatabaseStore):
         before_id: int | None = None,
         after_id: int | None = None,
         limit: int | None = None,
+        last_turns: int | None = None,
+        max_tokens: int | None = None,
         on_corrupt: OnCorrupt = "raise",
     ) -> Steps[list[MessageRecord]]:
         validation.on_corrupt(on_corrupt)
         count = validation.limit(limit)
+        if last_turns is not None or max_tokens is not None:
+            validation.window(last_turns, max_tokens, after_id)
+            window = windows.Window(limit=count, last_turns=last_turns, max_tokens=max_tokens)
+            read = partial(steps_of(Messages.get_messages), self, session_id, before=before)
+            return (yield from windows.newest(read, window, before_id, on_corrupt))
         if not validation.can_exist("session_id", session_id):
             return []
         conditions: list[Sequence[Any]] = [(OF_SESSION, session_id)]
@@ -77,7 +85,7 @@ class Messages(DatabaseStore):
 
         By id alone where it is not of the session.
         """
-        validation.integer(field, id, low=-(2**63), high=2**63 - 1)
+        validation.message_id(field, id)
         place = yield self._select(Message, (OF_SESSION, session_id), (BY_ID, id), column="created_at")
         return (f"(created_at, id) {side} (%s, %s)", *place[0], id) if place else (f"id {side} %s", id)
 

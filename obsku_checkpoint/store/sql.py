@@ -40,6 +40,14 @@ WHERE id = %(session_id)s
 RETURNING id, workspace_id, title, directory, created_at, updated_at, metadata
 """
 
+#: locks the session as well
+TOUCH_SESSION = """
+UPDATE sessions SET
+    updated_at = CASE WHEN updated_at >= %(now)s AND updated_at < %(horizon)s THEN updated_at + 1 ELSE %(now)s END
+WHERE id = %(session_id)s
+RETURNING id
+"""
+
 DELETE_SESSION = "DELETE FROM sessions WHERE id = %(session_id)s RETURNING id"
 
 #: the session's clock, before a batch of ``count`` messages
@@ -65,6 +73,13 @@ SELECT
 FROM json_each(%(rows)s) WHERE true ORDER BY key
 RETURNING id, created_at
 """
+
+#: the calls and results of a message
+REPAIR_MESSAGE = """
+UPDATE messages SET tool_calls = %(tool_calls)s, tool_results = %(tool_results)s WHERE id = %(id)s RETURNING id
+"""
+
+DELETE_MESSAGE = "DELETE FROM messages WHERE id = %(id)s RETURNING id"
 
 TOUCH_FOR_CHECKPOINT = """
 UPDATE sessions SET updated_at = max(
@@ -126,6 +141,28 @@ SELECT
     %(new_checkpoint_id)s, %(session_id)s, namespace, id, version, step, node_id, node_results, pending_nodes,
     cycle_state, 'fork', %(created_at)s
 FROM checkpoints WHERE id = %(checkpoint_id)s
+"""
+
+FORK_SESSION_AT = """
+INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
+SELECT
+    %(session_id)s, s.workspace_id, coalesce(%(title)s, %(prefix)s || coalesce(nullif(s.title, ''), s.id)), s.directory,
+    max(%(now)s, CASE WHEN m.created_at < %(horizon)s THEN m.created_at + 1 ELSE 0 END),
+    max(%(now)s, CASE WHEN m.created_at < %(horizon)s THEN m.created_at + 1 ELSE 0 END),
+    s.metadata
+FROM messages m JOIN sessions s ON s.id = m.session_id
+WHERE m.id = %(message_id)s
+RETURNING id, workspace_id, title, directory, created_at, updated_at, metadata
+"""
+
+FORK_MESSAGES_AT = """
+INSERT INTO messages (session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
+SELECT
+    %(session_id)s, m.role, m.content, m.tool_calls, m.tool_results, m.tokens_in, m.tokens_out, m.created_at
+FROM messages last JOIN messages m
+    ON m.session_id = last.session_id AND (m.created_at, m.id) <= (last.created_at, last.id)
+WHERE last.id = %(message_id)s
+ORDER BY m.created_at, m.id
 """
 
 #: walks the unique index from one namespace to the next, instead of sorting all checkpoints of the session
@@ -223,6 +260,18 @@ class Sql:
         """Hold the session's row to the end of the transaction. SQLite's only writer has no need to."""
         return
         yield
+
+    def fork_at(self, fork: Mapping[str, Any]) -> Steps[Row | None]:
+        """As `fork`, where the message does not exist. ``fork`` has ``message_id`` and nothing of a checkpoint."""
+
+        def steps() -> Steps[Row | None]:
+            sessions = yield Write(FORK_SESSION_AT, fork)
+            if not sessions:
+                return None
+            yield Write(FORK_MESSAGES_AT, fork)
+            return sessions[0]  # type: ignore[no-any-return]  # a row
+
+        return (yield from atomic(steps))
 
     def fork(self, fork: Mapping[str, Any]) -> Steps[Row | None]:
         """The new session's row, None where the checkpoint does not exist. ``fork`` has ``checkpoint_id``, the new

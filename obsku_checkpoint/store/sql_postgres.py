@@ -118,6 +118,30 @@ WITH session AS (
 SELECT id, workspace_id, title, directory, created_at, updated_at, metadata FROM session
 """
 
+FORK_AT = """
+WITH session AS (
+    INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
+    SELECT
+        %(session_id)s::text, s.workspace_id,
+        COALESCE(%(title)s::text, %(prefix)s::text || COALESCE(NULLIF(s.title, ''), s.id)), s.directory,
+        GREATEST(%(now)s::bigint, CASE WHEN m.created_at < %(horizon)s::bigint THEN m.created_at + 1 END),
+        GREATEST(%(now)s::bigint, CASE WHEN m.created_at < %(horizon)s::bigint THEN m.created_at + 1 END),
+        s.metadata
+    FROM messages m JOIN sessions s ON s.id = m.session_id
+    WHERE m.id = %(message_id)s::bigint
+    RETURNING id, workspace_id, title, directory, created_at, updated_at, metadata
+), transcript AS (
+    INSERT INTO messages (session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
+    SELECT
+        %(session_id)s::text, m.role, m.content, m.tool_calls, m.tool_results, m.tokens_in, m.tokens_out, m.created_at
+    FROM messages last JOIN messages m
+        ON m.session_id = last.session_id AND (m.created_at, m.id) <= (last.created_at, last.id)
+    WHERE last.id = %(message_id)s::bigint
+    ORDER BY m.created_at, m.id
+)
+SELECT id, workspace_id, title, directory, created_at, updated_at, metadata FROM session
+"""
+
 #: as on SQLite; the lateral join lets a plan that does not know the session do without a sort, too
 LATEST = """
 WITH RECURSIVE namespaces (namespace) AS (
@@ -171,4 +195,8 @@ class PostgresSql(Sql):
 
     def fork(self, fork: Mapping[str, Any]) -> Steps[Row | None]:
         sessions = yield Write(FORK, fork)
+        return sessions[0] if sessions else None
+
+    def fork_at(self, fork: Mapping[str, Any]) -> Steps[Row | None]:
+        sessions = yield Write(FORK_AT, fork)
         return sessions[0] if sessions else None

@@ -30,6 +30,7 @@ SUBJECTS = (
     "messages",
     "sessions",
     "summaries",
+    "transcripts",
     "validation",
     "values",
 )
@@ -45,6 +46,7 @@ from obsku_checkpoint.testing.messages import MessageConformance  # noqa: E402
 from obsku_checkpoint.testing.sessions import SessionConformance  # noqa: E402
 from obsku_checkpoint.testing.summaries import SummaryConformance  # noqa: E402
 from obsku_checkpoint.testing.sync_over_async import SyncOverAsync  # noqa: E402
+from obsku_checkpoint.testing.transcripts import TranscriptConformance  # noqa: E402
 from obsku_checkpoint.testing.validation import ValidationConformance  # noqa: E402
 from obsku_checkpoint.testing.values import ValueConformance  # noqa: E402
 
@@ -55,6 +57,7 @@ class CheckpointStoreConformance(
     SessionConformance,
     SummaryConformance,
     MessageConformance,
+    TranscriptConformance,
     CheckpointConformance,
     ForkConformance,
     ValueConformance,

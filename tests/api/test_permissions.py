@@ -37,6 +37,9 @@ ROUTES: dict[str, dict[str, tuple[int, ...]]] = {
     # The client of the tests is a WSGI server, under which there is no stream; test_stream_access.py has the rest.
     "sessions/{session}/events/": {"get": (401, 403, 501, 501, 501, 404), "options": NO_OPTIONS_OF_ALL},
     "sessions/{session}/messages/": {"get": READ, "post": ADD},
+    "sessions/{session}/dangling/": {"get": READ},
+    "sessions/{session}/repair/": {"post": CHANGE},
+    "messages/{message}/fork/": {"post": ADD, "options": NO_OPTIONS_OF_ALL},
     "sessions/{session}/checkpoints/": {"get": READ, "post": ADD},
     "sessions/{session}/checkpoints/latest/": {"get": READ},
     "checkpoints/{checkpoint}/": {"get": READ},
@@ -103,7 +106,8 @@ def test_everybody_may_do_what_the_table_says(
     for client in clients.values():
         session = store.create_session("/", workspace_id=workspace)
         checkpoint = store.save_checkpoint(session.id, step=1, node_results={})
-        path = route.format(session=session.id, checkpoint=checkpoint.id, workspace=workspace)
+        message = store.add_message(session.id, "user")
+        path = route.format(session=session.id, checkpoint=checkpoint.id, message=message.id, workspace=workspace)
         body = dict(BODIES.get(route, {}))
         if "workspace_id" in body:
             body["workspace_id"] = workspace
@@ -116,7 +120,9 @@ def test_the_table_has_every_route() -> None:
     from_urls = {str(pattern.pattern) for pattern in urls.urlpatterns}
     in_table = {route.partition("?")[0] for route in ROUTES}
     assert {
-        pattern.replace("sessions/<obsku_id:id>", "sessions/{session}").replace("<obsku_id:id>", "{checkpoint}")
+        pattern.replace("sessions/<obsku_id:id>", "sessions/{session}")
+        .replace("<obsku_id:id>", "{checkpoint}")
+        .replace("<obsku_id:message_id>", "{message}")
         for pattern in from_urls
     } == in_table
 

@@ -71,6 +71,9 @@ CALLS: dict[str, Callable[[CheckpointStore], object]] = {
     "add_messages": lambda store: store.add_messages("s", [{"role": "user"}]),
     "save_checkpoint": lambda store: store.save_checkpoint("s", step=1, node_results={}),
     "fork": lambda store: store.fork("c"),
+    "fork_at": lambda store: store.fork_at(1),
+    "find_dangling": lambda store: store.find_dangling("s"),
+    "repair": lambda store: store.repair("s"),
 }
 PAGE = {"next": None, "previous": None}
 FOREIGN: dict[str, Any] = {

@@ -33,11 +33,13 @@ REPEATABLE: dict[str, tuple[Callable[[CheckpointStore], object], Behaviour]] = {
     "delete_session": (lambda store: store.delete_session("s"), answer(204)),
     "get_session": (lambda store: store.get_session("s"), answer(200, SESSION)),
     "save_checkpoint": (lambda store: store.save_checkpoint("s", step=1, node_results={}), answer(201, CHECKPOINT)),
+    "repair": (lambda store: store.repair("s"), answer(200, {"repaired": 2})),
 }
 ONCE: dict[str, tuple[Callable[[CheckpointStore], object], Behaviour]] = {
     "add_message": (lambda store: store.add_message("s", "user", "hello"), answer(201, MESSAGE)),
     "add_messages": (lambda store: store.add_messages("s", [{"role": "user"}]), answer(201, [MESSAGE])),
     "fork": (lambda store: store.fork("c"), answer(201, SESSION)),
+    "fork_at": (lambda store: store.fork_at(1), answer(201, SESSION)),
 }
 
 

@@ -7,7 +7,16 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 
 from obsku_checkpoint.api import serializers
-from obsku_checkpoint.api.openapi.schema import CURSOR, ETAG, IF_MATCH, LAST_EVENT_ID, LIMIT, Operation
+from obsku_checkpoint.api.openapi.schema import (
+    CURSOR,
+    ETAG,
+    IF_MATCH,
+    LAST_EVENT_ID,
+    LIMIT,
+    MESSAGE_ID,
+    ON_CORRUPT,
+    Operation,
+)
 from obsku_checkpoint.api.serializers import Checkpoint, Session
 
 MOMENT = "2026-01-02T03:04:05.678Z"
@@ -173,6 +182,35 @@ EVENTS = {
         errors=[400, 404, 501],
         parameters=[LAST_EVENT_ID],
         examples=[shown("A message", EVENT)],
+    ),
+}
+TRANSCRIPTS = {
+    "dangling": Operation(
+        id="sessions_dangling",
+        summary="The tool calls without a result and the results without a call, in the order of the transcript",
+        answers={200: serializers.Dangling(many=True)},
+        errors=[400, 404, 409],
+        parameters=[ON_CORRUPT],
+        examples=[shown("A call without a result", {"message_id": 7, "tool_use_id": "use-1", "kind": "call"})],
+    ),
+    "repair": Operation(
+        id="sessions_repair",
+        summary="Give every tool call its result and every result its call",
+        description="Results without a call are removed.",
+        body=serializers.NewRepair,
+        answers={200: serializers.Repaired},
+        errors=[404, 409],
+        examples=[given("Drop the calls", {"how": "drop"}), shown("One was dangling", {"repaired": 1})],
+    ),
+    "fork_at": Operation(
+        id="messages_fork",
+        summary="A new session that goes on from a message",
+        description="It has the messages up to that one and itself, and no checkpoint.",
+        body=serializers.NewFork,
+        answers={201: Session},
+        errors=[404],
+        parameters=[MESSAGE_ID, ETAG],
+        examples=[given("With a title", {"title": FORK["title"]}), shown("The fork", FORK, "201")],
     ),
 }
 SESSION_CHECKPOINTS = {

@@ -53,6 +53,14 @@ ID = OpenApiParameter(
     description="The record's id. `~2F` stands for a slash in it, `~7E` for a tilde, a lone `~` for the empty id, and "
     "`~6Catest` and `~73ummaries` for the ids latest and summaries.",
 )
+MESSAGE_ID = OpenApiParameter("message_id", int, OpenApiParameter.PATH, description="The message's id.")
+ON_CORRUPT = OpenApiParameter(
+    "on_corrupt",
+    str,
+    enum=["raise", "keep"],
+    description="What to do about a stored column that cannot be decoded: refuse (409), the default, or take it for "
+    "empty.",
+)
 RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait."
 )
@@ -132,7 +140,7 @@ class Schema(AutoSchema):
         }
 
     def get_override_parameters(self) -> list[Any]:
-        own = [ID] if "id" in self.path_parameters else []
+        own = [ID] if self.path_parameters.startswith("id}") else []
         return [*own, *self._operation.parameters, RETRY_AFTER]
 
     def get_examples(self) -> list[OpenApiExample]:

@@ -1,0 +1,47 @@
+"""Transcripts over HTTP as wholes: what dangles in one, its repair, and a fork of its beginning."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from obsku_checkpoint.api import serializers
+from obsku_checkpoint.api.etags import etag
+from obsku_checkpoint.api.openapi import operations
+from obsku_checkpoint.api.views import StoreView
+from obsku_checkpoint.errors import MessageNotFoundError
+from obsku_checkpoint.models import Message
+from obsku_checkpoint.protocols import OnCorrupt
+
+INT64 = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+class Transcripts(StoreView):
+    operations = operations.TRANSCRIPTS
+    serializer_class = serializers.Dangling
+
+    def dangling(self, request: Request, id: str) -> Response:
+        on_corrupt = cast("OnCorrupt", request.query_params.get("on_corrupt", "raise"))  # the store looks
+        dangling = self.store.find_dangling(id, on_corrupt=on_corrupt)
+        self.check_session(id)
+        return Response(serializers.Dangling(dangling, many=True).data)
+
+    def repair(self, request: Request, id: str) -> Response:
+        body = self.body(serializers.NewRepair)
+        self.check_session_in_scope(id)
+        return Response({"repaired": self.store.repair(id, **body)})
+
+    def fork_at(self, request: Request, message_id: str) -> Response:
+        body = self.body(serializers.NewFork)
+        if not INT64.fullmatch(message_id):
+            raise MessageNotFoundError(message_id)
+        number = int(message_id)
+        visible = self.scope.limit(Message.objects.using(self.store.using).filter(id=number))
+        if not (self.scope.everything or visible.exists()):
+            raise MessageNotFoundError(message_id)
+        shown = serializers.Session(self.store.fork_at(number, **body)).data
+        return Response(shown, status.HTTP_201_CREATED, headers={"ETag": etag(shown)})
