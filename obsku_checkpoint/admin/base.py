@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import apps
@@ -15,6 +16,8 @@ from django.urls import URLPattern, path
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.admin.links import Links
+from obsku_checkpoint.models import Session
+from obsku_checkpoint.printable import plain
 from obsku_checkpoint.scope import limited, visible_workspaces
 from obsku_checkpoint.store import DjangoCheckpointStore
 
@@ -56,6 +59,12 @@ class BaseAdmin(ModelAdmin):
         """Those of the rows whose workspace the request may see."""
         return limited(rows, visible_workspaces(request), workspace)
 
+    def session_titles(self, request: HttpRequest, ids: Collection[str]) -> dict[str, str]:
+        """What to call the sessions that the request may see of these."""
+        rows = Session.objects.using(self.database).filter(pk__in=ids)
+        titles = self.visible(request, rows, "workspace_id").values_list("pk", "title")
+        return {id: plain(title or id, 160) for id, title in titles}
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The pages show all that belongs to a session, so they need the permission to view all of it."""
         return all(self._may_view(request, model) for model in ("session", "message", "checkpoint"))
@@ -89,7 +98,8 @@ class Page:
     """Subclasses say their ``name`` (the last part of the address), ``template`` and ``context``."""
 
     name: ClassVar[str]
-    title: ClassVar[str]
+    #: may be lazy
+    title: ClassVar[Any]
     template: ClassVar[str]
 
     def __init__(self, admin: BaseAdmin) -> None:

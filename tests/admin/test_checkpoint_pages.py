@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from obsku_checkpoint import run_state
 from obsku_checkpoint.admin.session import forks as forks_page
 from obsku_checkpoint.admin.session import timeline
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -110,13 +111,14 @@ def test_checkpoints_are_compared_by_path(root: Reader, store: DjangoCheckpointS
     for part in (
         "3 added",
         "1 removed",
-        "1 changed",
-        "node_results.fix added",
-        "pending_nodes[0] removed",
+        "2 changed",
+        "fix the whole added",
+        "pending[0] removed",
         "step changed 1 2",
+        "status changed pending failed",
     ):
         assert part in page, part
-    assert "plan" not in re.sub(r"main v\d.*?,", "", page).partition("Path")[2].replace("node_results", "")
+    assert "plan" not in page.partition("Path")[2]
     page = root.see(links.checkpoint(third.id, "compare"))
     assert "<mark>old</mark>" in page
     assert "<mark>new</mark>" in page
@@ -125,6 +127,78 @@ def test_checkpoints_are_compared_by_path(root: Reader, store: DjangoCheckpointS
     assert "There is no version before this one." in root.read(links.checkpoint(first.id, "compare"))
     assert "Its parent is gone" in root.read(links.checkpoint(first.id, "compare"), **{"with": "parent"})
     assert "no checkpoint with this id" in root.read(links.checkpoint(first.id, "compare"), **{"with": "nobody\x00"})
+
+
+def test_the_times_of_nodes_are_compared_if_one_asks(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    first = store.save_checkpoint(session_id, step=1, node_results={"plan": RESULTS["plan"]})
+    later: Any = RESULTS["plan"] | {"startedAt": 2000, "output": {"startedAt": 7}}
+    second = store.save_checkpoint(session_id, step=1, node_results={"plan": later}, parent_id=first.id)
+    page = root.read(links.checkpoint(second.id, "compare"))
+    assert "output.startedAt added" in page
+    assert " startedAt changed" not in page
+    assert "1 times of nodes, which differ as well, are left out." in page
+    assert " startedAt changed" in root.read(links.checkpoint(second.id, "compare"), times="1")
+    only: Any = RESULTS["plan"] | {"completedAt": 9000}
+    third = store.save_checkpoint(session_id, step=1, node_results={"plan": only})
+    page = root.read(links.checkpoint(third.id, "compare"), **{"with": first.id})
+    assert "But for the times of the nodes, they hold the same." in page
+
+
+def test_a_run_is_compared_by_its_nodes_and_what_is_its_own(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    plan: Any = {"plan": {"status": "completed", "output": "a"}}
+    for count in (1, 2):
+        results = run_state.write(
+            plan, run="r", complete_everywhere=False, input={"topic": count}, iterations={"review->plan": count}
+        )
+        last = store.save_checkpoint(session_id, step=count, node_results=results, pending_nodes=["review"])
+    page = root.read(links.checkpoint(last.id, "compare"))
+    for part in ("The run step changed 1 2 iterations.review->plan changed 1 2", "Input topic changed 1 2"):
+        assert part in page, part
+    assert "#run" not in page
+
+
+def test_what_has_no_result_s_shape_is_compared_as_it_is_stored(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, corrupt: Callable[..., None]
+) -> None:
+    ids = [store.save_checkpoint(session_id, step=1, node_results={}).id for _ in range(3)]
+    for id, odd in zip(ids, ('{"a":1}', '{"a":2}', "[2]"), strict=True):
+        corrupt("checkpoints", "node_results", id, odd)
+    assert "As it is stored a changed 1 2" in root.read(links.checkpoint(ids[1], "compare"))
+    assert "As it is stored" in root.read(links.checkpoint(ids[2], "compare"))
+
+
+def test_the_other_checkpoint_is_chosen_across_forks_by_title(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    first = store.save_checkpoint(session_id, step=1, node_results={})
+    fork = store.fork(first.id, title="Another way")
+    copied = store.get_latest_checkpoint(fork.id)
+    assert copied is not None
+    beside = store.fork(copied.id, title="A third way")
+    end = store.save_checkpoint(beside.id, step=2, node_results=RESULTS)
+    for _ in range(20):
+        store.save_checkpoint(session_id, step=3, node_results={})
+    expected = {
+        first.id: ["This session", "Another way", "A third way"],
+        copied.id: ["Find the slow query", "A third way"],  # it is alone in its session
+        end.id: ["This session", "Find the slow query", "Another way"],
+    }
+    for id, titles in expected.items():
+        page = root.see(links.checkpoint(id, "compare"))
+        assert re.findall(r'<optgroup label="([^"]+)">', page) == titles
+        assert f'value="{id}"' not in page
+    page = root.see(links.checkpoint(end.id, "compare"), **{"with": first.id})
+    assert f'value="{first.id}" selected' in page
+    assert "main v1, step 1</a> (<a" in page
+    assert f'href="{links.session(session_id)}" dir="auto">Find the slow query</a>' in page
+    unrelated = store.create_session("/", title="Elsewhere").id
+    other = store.save_checkpoint(unrelated, step=1, node_results={})
+    page = root.see(links.checkpoint(end.id, "compare"), **{"with": other.id})
+    assert '<optgroup label="Elsewhere">' in page
 
 
 def test_what_is_too_much_to_compare_is_not_compared(

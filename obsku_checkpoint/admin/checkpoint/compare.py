@@ -1,7 +1,9 @@
-"""Two checkpoints side by side: what was added, removed and changed, by path."""
+"""Two checkpoints side by side: what was added, removed and changed, node by node."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -10,15 +12,19 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from obsku_checkpoint import run_state
 from obsku_checkpoint.admin import format, values
 from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.checkpoint.difference import Change, differences
+from obsku_checkpoint.admin.checkpoint.choices import choices
+from obsku_checkpoint.admin.checkpoint.difference import Change, Comparison, Path, place
+from obsku_checkpoint.admin.checkpoint.name import checkpoint_name
 from obsku_checkpoint.admin.values import harmless
 from obsku_checkpoint.codec import loads_or_corrupt
+from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.models import Checkpoint
-from obsku_checkpoint.printable import plain
-from obsku_checkpoint.records import CorruptValue
 
 #: changes that are shown, and counted
 SHOWN, COUNTED = 400, 20_000
@@ -26,98 +32,150 @@ SHOWN, COUNTED = 400, 20_000
 BYTES = 16_000_000
 #: characters shown around the place where two texts begin to differ
 AROUND = 60
-#: checkpoints that are offered to compare with
-OFFERED = 50
 COLUMNS = ("node_results", "pending_nodes", "cycle_state")
+#: when each node ran: always different, and seldom what is looked for
+TIMES = ("startedAt", "completedAt")
 
 
 class Compare(Page):
-    """``?with=`` the id of the other one, ``previous`` (the version before) or ``parent``."""
+    """``?with=`` the id of the other one, ``previous`` (the version before) or ``parent``; ``times=1``: the nodes'
+    times, too.
+    """
 
     name = "compare"
-    title = "Compare checkpoints"
+    title = gettext_lazy("Compare checkpoints")
     template = "admin/obsku_checkpoint/checkpoint/compare.html"
 
     def context(self, request: HttpRequest, subject: Checkpoint) -> dict[str, Any]:
         wanted = request.GET.get("with", "previous").replace("\x00", "").strip()
-        own: Any = self.admin.get_queryset(request).defer(*COLUMNS)
-        siblings = own.filter(session_id=subject.session_id, namespace=subject.namespace)
-        before = siblings.filter(version__lt=subject.version).newest_version_first()
+        visible: Any = self.admin.get_queryset(request).defer(*COLUMNS)
+        before = visible.filter(
+            session_id=subject.session_id, namespace=subject.namespace, version__lt=subject.version
+        ).newest_version_first()
         if wanted == "previous":
             other = before.first()
         else:
-            other = own.filter(pk=(subject.parent_id or "") if wanted == "parent" else wanted).first()
-        offered = siblings.exclude(pk=subject.pk).newest_version_first()[:OFFERED]
-        context: dict[str, Any] = {
+            other = visible.filter(pk=(subject.parent_id or "") if wanted == "parent" else wanted).first()
+        times = request.GET.get("times") == "1"
+        pair = [subject, other] if other else [subject]
+        titles = self.admin.session_titles(request, {row.session_id for row in pair})
+        return {
             "wanted": wanted,
-            "other": other and self._head(other),
-            "this": self._head(subject),
-            "offered": [self._head(row) for row in offered],
+            "other": other and self._head(other, titles),
+            "this": self._head(subject, titles),
+            "choices": choices(self.admin, request, visible, subject, other),
+            "times": times,
+            **(self._compared(other, subject, times=times) if other else {}),
         }
-        return context | (self._compared(other, subject) if other else {})
 
-    def _compared(self, old: Checkpoint, new: Checkpoint) -> dict[str, Any]:
-        (one, other), size = self._values(old.pk, new.pk)
+    def _compared(self, old: Checkpoint, new: Checkpoint, *, times: bool) -> dict[str, Any]:
+        pair, size = self._values(old.pk, new.pk)
         if size > BYTES:
             return {"too_large": format.size(size)}
-        changes = list(islice(differences(one, other), COUNTED))
-        shown = [_row(change) for change in changes[:SHOWN]]
-        counts = {kind: sum(change.kind == kind for change in changes) for kind in ("added", "removed", "changed")}
+        comparison = Comparison()
+        every = list(islice(comparison.differences(*pair), COUNTED))
+        changes = [change for change in every if times or not _is_time(change.path)]
         return {
-            "changes": shown,
-            "counts": counts,
-            "left_out": len(changes) - len(shown),
-            "more": len(changes) == COUNTED,
+            "groups": _groups(changes[:SHOWN]),
+            "counts": {"added": 0, "removed": 0, "changed": 0} | Counter(change.kind for change in changes),
+            "left_out": len(changes) - len(changes[:SHOWN]),
+            "more": len(every) == COUNTED,
             "same": not changes,
+            "times_left_out": len(every) - len(changes),
+            "by_position": not comparison.aligned,
         }
 
     def _values(self, *ids: str) -> tuple[list[dict[str, Any]], int]:
+        """What is compared, and its size; nothing where that is above `BYTES`."""
         texts = {f"{column}_text": Cast(column, TextField()) for column in COLUMNS}
         rows = Checkpoint.objects.using(self.database).filter(pk__in=ids).defer(*COLUMNS).annotate(**texts).in_bulk(ids)
-        found = [{column: getattr(rows[id], f"{column}_text") for column in COLUMNS} for id in ids]
-        size = sum(len(text or "") for row in found for text in row.values())
+        stored = [[getattr(rows[id], f"{column}_text") for column in COLUMNS] for id in ids]
+        size = sum(len(text or "") for texts in stored for text in texts)
         if size > BYTES:
-            return [{}, {}], size
-        heads = [{name: getattr(rows[id], name) for name in ("step", "node_id", "source")} for id in ids]
-        return [
-            head | {column: None if text is None else loads_or_corrupt(text) for column, text in row.items()}
-            for head, row in zip(heads, found, strict=True)
-        ], size
+            return [], size
+        for id, texts in zip(ids, stored, strict=True):
+            for column, text in zip(COLUMNS, texts, strict=True):
+                setattr(rows[id], column, None if text is None else loads_or_corrupt(text))
+        return [_comparable(rows[id]) for id in ids], size
 
-    def _head(self, checkpoint: Checkpoint) -> dict[str, Any]:
+    def _head(self, checkpoint: Checkpoint, titles: Mapping[str, str]) -> dict[str, Any]:
         return {
             "id": checkpoint.pk,
             "address": self.links.checkpoint(checkpoint.pk),
-            "compare": self.links.checkpoint(checkpoint.pk, "compare"),
-            "name": f"{plain(checkpoint.namespace, 40) or 'main'} v{checkpoint.version}, step {checkpoint.step}"
-            + (f", {plain(checkpoint.node_id, 40)}" if checkpoint.node_id else ""),
-            "moment": format.moment(checkpoint.created_at),
+            "name": checkpoint_name(checkpoint),
             "session": self.links.session(checkpoint.session_id),
             "session_id": checkpoint.session_id,
+            "session_title": titles.get(checkpoint.session_id, ""),
         }
 
 
-def _row(change: Change) -> dict[str, Any]:
+# -- what is compared
+
+
+def _comparable(row: Any) -> dict[str, Any]:
+    """``run``, ``input`` and ``nodes``; what is stored in another shape as ``stored``."""
+    stored = {column: getattr(row, column) for column in COLUMNS}
+    saved = {"step": row.step, "node": row.node_id, "source": row.source}
+    try:
+        state = run_state.read(row)
+    except CheckpointCorruptionError:
+        return {"run": saved, "stored": stored}
+    of_run = {"status": state.status, "pending": state.pending, "iterations": state.iterations}
+    if not isinstance(row.node_results, dict):
+        return {"run": saved | of_run, "stored": stored}
+    odd = {
+        name: result
+        for name, result in row.node_results.items()
+        if name not in state.results and not (isinstance(name, str) and run_state.is_reserved(name))
+    }
+    return {"run": saved | of_run, "input": state.input, "nodes": state.results} | ({"stored": odd} if odd else {})
+
+
+def _is_time(path: Path) -> bool:
+    return len(path) == 3 and path[0] == "nodes" and path[2] in TIMES
+
+
+# -- how it is shown
+
+
+def _groups(changes: Iterable[Change]) -> list[tuple[SafeString, list[dict[str, Any]]]]:
+    """(heading, rows) of each node, and of the run as a whole."""
+    groups: dict[Path, list[dict[str, Any]]] = {}
+    for change in changes:
+        length = 2 if change.path[0] == "nodes" else 1
+        groups.setdefault(change.path[:length], []).append(_row(change, change.path[length:]))
+    return [(_heading(path), rows) for path, rows in groups.items()]
+
+
+def _heading(path: Path) -> SafeString:
+    names = {"run": _("The run"), "input": _("Input"), "nodes": _("Nodes"), "stored": _("As it is stored")}
+    return harmless(str(path[1]) if len(path) > 1 else names[str(path[0])])
+
+
+def _row(change: Change, path: Path) -> dict[str, Any]:
     old, new = change.old, change.new
-    both = change.kind == "changed"
-    if both and isinstance(old, str) and isinstance(new, str):
-        shown = _texts(old, new)
+    if change.kind == "changed" and isinstance(old, str) and isinstance(new, str):
+        pair = _texts(old, new)
     else:
-        shown = (
-            SafeString("") if change.kind == "added" else _shown(old),
-            SafeString("") if change.kind == "removed" else _shown(new),
+        nothing = SafeString("")
+        pair = (
+            nothing if change.kind == "added" else values.tree(old, entries=60),
+            nothing if change.kind == "removed" else values.tree(new, entries=60),
         )
-    return {"place": harmless(change.place), "kind": change.kind, "old": shown[0], "new": shown[1]}
-
-
-def _shown(value: Any) -> SafeString:
-    return values.corrupt(value) if isinstance(value, CorruptValue) else values.tree(value, entries=60)
+    words = {"added": _("added"), "removed": _("removed"), "changed": _("changed")}
+    return {
+        "place": harmless(place(path)) or _("the whole"),
+        "kind": change.kind,
+        "word": words[change.kind],
+        "old": pair[0],
+        "new": pair[1],
+    }
 
 
 def _texts(old: str, new: str) -> tuple[SafeString, SafeString]:
     """Two long texts around the place where they differ; short ones whole."""
     if max(len(old), len(new)) <= 3 * AROUND:
-        return _shown(old), _shown(new)
+        return values.tree(old), values.tree(new)
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:
         start += 1
@@ -130,12 +188,11 @@ def _texts(old: str, new: str) -> tuple[SafeString, SafeString]:
 def _excerpt(text: str, start: int, end: int) -> SafeString:
     low, high = max(0, start - AROUND), min(len(text), end + AROUND)
     differing = text[start:end]
-    shown = differing if len(differing) <= 600 else differing[:600] + "…"
     return format_html(
         '<span class="obsku-string" dir="auto">{}{}<mark>{}</mark>{}{}</span>',
         "…" if low else "",
         harmless(text[low:start]),
-        harmless(shown),
+        harmless(differing if len(differing) <= 600 else differing[:600] + "…"),
         harmless(text[end:high]),
         "…" if high < len(text) else "",
     )
