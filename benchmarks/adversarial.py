@@ -63,15 +63,15 @@ def pair(n: int) -> Any:
     return (n % 16 and 2.0**exponent) or tag("Decimal", str(hash(2.0**-40) + PRIME * n))
 
 
-def in_probing_order() -> list[int]:
-    """Numbers of different hashes: half a dict's table in the order of a search, and many that search it."""
+def in_probing_order(block: int) -> list[int]:
+    """Numbers of different hashes: half a table in the order of a search, by so many places, and what searches it."""
     slots, place = 2**17, 0
     taken: dict[int, int] = {}
-    for n in range(slots // 2):
-        taken[place] = n
+    while len(taken) < slots * 9 // 20:
+        taken.update((at, len(taken)) for at in range(place, min(place + block, slots)) if at not in taken)
         place = (5 * place + 1) % slots
     searching: set[int] = set()
-    while len(searching) < 21_000:
+    while len(searching) < 18_000:
         number = perturb = random.getrandbits(28)
         at = number % slots
         while perturb and at in taken:
@@ -80,6 +80,22 @@ def in_probing_order() -> list[int]:
         if taken.get(at, slots) < slots // 8:
             searching.add(number)
     return [*taken, *searching.difference(taken)]
+
+
+def probing(block: int) -> Callable[[int], int]:
+    probed = in_probing_order(block)
+    return lambda n: probed[n] if n < len(probed) else 2**30 + n
+
+
+def small_map(size: int) -> dict[str, Any]:
+    """As many keys as are not followed, a third of which search the others."""
+    taken, place = dict[int, None](), 0
+    while len(taken) < size * 2 // 3:
+        taken[place] = None
+        place = (5 * place + 1) % 2048
+    early = list(taken)[: size // 6]
+    keys = [*taken, *(key for n in count(1) for at in early if (key := at + 2048 * n) not in taken and n < 5)][:size]
+    return tag("Map", [[key, 0] for key in keys])
 
 
 def listed(element: Callable[[int], Any]) -> str:
@@ -126,11 +142,17 @@ def documents() -> Iterator[tuple[str, str]]:
         "a long integer and Decimals of one hash",
         in_set(lambda n: tag("Decimal", str(PRIME * n)) if n else big(PRIME * 10**90_000)),
     )
-    probed = in_probing_order()
-    yield (
-        "different hashes in the order of probing, keys",
-        in_map(lambda n: probed[n] if n < len(probed) else 2**30 + n),
-    )
+    yield "different hashes in the order of probing, keys", in_map(probing(1))
+    yield "different hashes in the order of probing", in_set(probing(10))
+    small = small_map(1000)
+    yield "small maps in the order of probing", listed(lambda _: small)
+    for name, part in {"tenths": 10, "eighths": 8, "1/1024ths": 1024}.items():
+        yield name, in_set(lambda n, part=part: n / part)  # type: ignore[misc]  # bound now
+        yield f"{name} as keys", in_map(lambda n, part=part: n / part)  # type: ignore[misc]  # as above
+    yield "multiples of 2**20", in_set(lambda n: n << 20)
+    yield "multiples of 2**20 as keys", in_map(lambda n: n << 20)
+    yield "floats", in_set(lambda _: random.random())
+    yield "random integers as keys", in_map(lambda n: n + random.getrandbits(11) * 2**17)
     yield "true UUIDs", in_set(lambda _: tag("UUID", str(uuid.UUID(int=random.getrandbits(128)))))
     yield "integers", in_set(lambda n: n)
     yield "integers as keys", in_map(lambda n: n)
@@ -156,6 +178,9 @@ def documents() -> Iterator[tuple[str, str]]:
     yield "lone surrogates", listed(lambda n: "\ud800")
     yield "lone surrogates and objects", listed(lambda n: {"\ud800": 1})
     yield "deep sets", listed(lambda n: json.loads('{"__type":"Set","value":[' * 300 + "1" + "]}" * 300))
+    yield "deep lists, plain", listed(lambda n: json.loads("[" * 900 + "]" * 900))
+    yield "deep lists beside a tag", '[{"__type":""},' + listed(lambda n: json.loads("[" * 900 + "]" * 900))[1:]
+    yield "deep lists of two in sets", in_set(lambda n: json.loads("[0," * 900 + "0]" + "]" * 899))
     yield "deep lists in sets", in_set(lambda n: json.loads("[" * 900 + "]" * 900))
 
 

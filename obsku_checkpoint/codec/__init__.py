@@ -17,14 +17,14 @@ A value is written by the first of three stages that can (:mod:`codec.writing`; 
 3. A walk in Python that makes the tree that orjson writes: everything else, such as keys that are not text, integers
    that JavaScript would round, NaN and registered types, 30 to 80 us; and once more where it met a lone surrogate.
 
-A text is read in as many stages as it needs (:mod:`codec.reading`), in time linear in its length (but for what
-:mod:`codec.hashes` names):
+A text is read in as many stages as it needs (:mod:`codec.reading`), in time linear in its length:
 
 1. orjson parses it: 4 us, which is all for plain JSON. Lone surrogates pass through it in disguise
    (:mod:`codec.surrogates`), which takes 5 times as long.
 2. Where it may hold a tag, a walk replaces tagged objects by values: 10 us, and 1 us for each (:mod:`codec.tags`).
-   Before a set or map is built, elements that hash alike are counted (:mod:`codec.hashes`); the digits of long
-   integers are summed up before these are converted (:mod:`codec.digits`).
+   Before a set or map is built, elements that hash alike are counted (:mod:`codec.hashes`), and Python's search for
+   free places is followed where there are more than 1,000 of other types than text (:mod:`codec.tables`); the digits
+   of long integers are summed up before these are converted (:mod:`codec.digits`).
 """
 
 from __future__ import annotations

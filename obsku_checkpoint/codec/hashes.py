@@ -1,44 +1,57 @@
 """Sets and maps whose elements hash alike, which Python builds in time with the square of their number.
 
 Hashes of numbers are the same in every process, so that a text can hold any number of elements with one hash: multiples
-of 2**61 - 1, UUIDs of them, tuples of those. Only the hashes of text and bytes are secret.
-
-Not caught are different hashes that were chosen so that Python's search for a free place passes most of a dict: tens of
-thousands of integers as keys, made with knowledge of CPython's tables (`benchmarks/adversarial.py`). To follow each
-search in Python would take honest documents tens of times as long as reading them.
+of 2**61 - 1, UUIDs of them, tuples of those; or of hashes whose searches for a free place pass most of a table
+(:mod:`codec.tables`). Only the hashes of text and bytes are secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, groupby, islice
+from operator import eq
 from typing import Any, Final
+
+from obsku_checkpoint.codec import tables
 
 MAX_ALIKE: Final = 32
 """Elements that may have one hash. Honest ones do: -1 and -2, also in tuples, and every 61st power of two."""
 
+#: the same for tuples of more items, which are compared item by item
+_FEW_ALIKE: Final = 8
+_ITEMS: Final = 16
+
 _SECRET: Final = frozenset({str, bytes})
 
 
-def can_hold(elements: Collection[Hashable]) -> bool:
+def can_hold(elements: Collection[Hashable], fits: Callable[[list[int]], bool]) -> bool:
     """Whether Python makes a set of the elements, or a dict with these keys, in time linear in their size.
 
-    Raises what hashing them raises.
+    ``fits`` is asked about their hashes in this order (:mod:`codec.tables`). Raises what hashing them raises.
     """
-    is_safe = len(elements) < 2 or _SECRET.issuperset(map(type, elements))
-    return is_safe or all(map(_is_comparable, _alike(elements)))
+    if len(elements) < 2 or _SECRET.issuperset(map(type, elements)):
+        return True
+    hashes = list(map(hash, elements))
+    if len(hashes) > tables.SMALL and not fits(hashes):
+        return False
+    return not _has_repeated(hashes) or all(map(_is_comparable, _alike(elements)))
+
+
+def _has_repeated(hashes: list[int]) -> bool:
+    if len(hashes) <= tables.SMALL:
+        return len(set(hashes)) < len(hashes)
+    # Not a set, since hash(hash(x)) is not always hash(x).
+    ordered = sorted(hashes)
+    return any(map(eq, ordered, islice(ordered, 1, None)))
 
 
 def _alike(elements: Collection[Hashable]) -> list[list[Any]]:
     """The elements that share their hash with others."""
-    hashes = list(map(hash, elements))
-    if len(set(hashes)) == len(hashes):
+    if not _has_repeated(list(map(hash, elements))):
         return []
-    groups: dict[int, list[Any]] = {}
-    for value, element in zip(hashes, elements, strict=True):
-        groups.setdefault(value, []).append(element)
-    return [group for group in groups.values() if len(group) > 1]
+    groups = [list(group) for _, group in groupby(sorted(elements, key=hash), key=hash)]
+    return [group for group in groups if len(group) > 1]
 
 
 def _is_comparable(group: list[Any]) -> bool:
@@ -51,7 +64,7 @@ def _is_comparable(group: list[Any]) -> bool:
     for held, times in sets:
         if times > MAX_ALIKE:
             return False
-        level = list(held)
+        level, items = list(held), 0
         while level:  # what the set holds, what the tuples in it hold, and so on
             kinds = set(map(type, level))
             decimals = decimals or Decimal in kinds
@@ -60,6 +73,9 @@ def _is_comparable(group: list[Any]) -> bool:
                 inner = [item for item in level if type(item) is frozenset]
                 sets.extend([(item, times * max(map(len, _alike(item)), default=1)) for item in inner])
             level = list(chain.from_iterable([item for item in level if type(item) is tuple]))
+            items += len(level)
+        if times > _FEW_ALIKE and items > _ITEMS * len(held):
+            return False
     return not (decimals and costly)
 
 

@@ -27,8 +27,11 @@ def decode(tree: Any) -> Any:
             if kind is str:
                 continue
             if kind is list:
-                if item and not _CONTAINERS.isdisjoint(map(type, item)):
-                    nodes.append(item)
+                inner = item
+                while len(inner) == 1 and type(inner[0]) is list:  # at once, since two characters make each
+                    inner = inner[0]
+                if inner and not _CONTAINERS.isdisjoint(map(type, inner)):
+                    nodes.append(inner)
             elif kind is dict:
                 if TAG not in item:
                     nodes.append(item)

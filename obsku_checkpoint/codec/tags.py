@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
-from obsku_checkpoint.codec import digits, hashes
+from obsku_checkpoint.codec import digits, hashes, tables
 from obsku_checkpoint.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class TaggedDict(dict[str, Any]):
     """A plain object with a ``__type`` that stands for nothing here; written as the same plain object.
 
     Also what is read if Python cannot represent it: a ``Set`` or ``Map`` with an object as an element or key, with
-    elements that are equal in Python only, such as 1 and true, or with too many that hash alike; a ``Date`` outside the
+    elements that are equal in Python only, such as 1 and true, or that take Python too long; a ``Date`` outside the
     years 1 to 9999; a ``BigInt`` too long to convert; and an object that only looks like a ``Number``, ``BigInt``,
     ``Decimal`` or ``UUID``.
     """
@@ -211,24 +211,29 @@ def _read_uuid(value: Any) -> uuid.UUID:
 def _read_set(value: Any) -> set[Any]:
     if type(value) is not list:
         raise MalformedError("its value is not an array")
-    return _hashed(value, set)
+    return _hashed(value, tables.fits_set, _set)
+
+
+def _set(elements: Collection[Any]) -> set[Any]:
+    """In the order that :func:`tables.fits_set` takes, which is not that of the text: the writer does not know it."""
+    return set(elements if len(elements) <= tables.SMALL else sorted(elements, key=hash))
 
 
 def _read_map(value: Any) -> Map:
     if type(value) is not list or any(type(pair) is not list or len(pair) != 2 for pair in value):
         raise MalformedError("its value is not an array of pairs")
     values = [pair[1] for pair in value]
-    return _hashed([pair[0] for pair in value], lambda keys: Map(zip(keys, values, strict=True)))
+    return _hashed([pair[0] for pair in value], tables.fits_dict, lambda keys: Map(zip(keys, values, strict=True)))
 
 
 _HOLD_MORE: Final = frozenset({list, set})
 
 
-def _hashed(values: list[Any], build: Callable[[Collection[Any]], C]) -> C:
+def _hashed(values: list[Any], fits: Callable[[list[int]], bool], build: Callable[[Collection[Any]], C]) -> C:
     """Build a set of the values, or a map with these keys, where Python can hold it and none of them is lost."""
     elements = _freeze(values) if _HOLD_MORE.intersection(map(type, values)) else values
     try:
-        if hashes.can_hold(elements) and len(result := build(elements)) == len(values):
+        if hashes.can_hold(elements, fits) and len(result := build(elements)) == len(values):
             return result
     except Exception as error:
         raise ForeignError("some cannot be hashed, or an application's type fails to compare") from error
@@ -237,21 +242,36 @@ def _hashed(values: list[Any], build: Callable[[Collection[Any]], C]) -> C:
 
 def _freeze(values: list[Any]) -> tuple[Any, ...]:
     """Return a copy with tuples for lists and frozensets for sets, at every level; the given lists stay as they are."""
-    holder: list[Any] = [None]
-    copies = [(holder, 0, values.copy())]
-    for _, _, node in copies:
-        for index, item in enumerate(node):
-            if type(item) is list:
-                if not item or _HOLD_MORE.isdisjoint(map(type, item)):
-                    node[index] = tuple(item)
-                else:
-                    copies.append((node, index, item.copy()))
-            elif type(item) is set:
-                node[index] = frozenset(item)
-    for above, index, node in reversed(copies):  # inner lists come later
-        above[index] = tuple(node)
-    frozen: tuple[Any, ...] = holder[0]
-    return frozen
+    nodes = [values]
+    for node in nodes:
+        if not _HOLD_MORE.isdisjoint(map(type, node)):
+            nodes.extend([_core(item) for item in node if type(item) is list])
+    frozen: dict[int, tuple[Any, ...]] = {}
+    for node in reversed(nodes):  # inner lists come later
+        if _HOLD_MORE.isdisjoint(map(type, node)):
+            frozen[id(node)] = tuple(node)
+        else:
+            frozen[id(node)] = tuple([_frozen(item, frozen) if type(item) in _HOLD_MORE else item for item in node])
+    return frozen[id(values)]
+
+
+def _core(item: list[Any]) -> list[Any]:
+    """The innermost of lists that hold nothing but a list: two characters make each, so that they have to be cheap."""
+    while len(item) == 1 and type(item[0]) is list:
+        item = item[0]
+    return item
+
+
+def _frozen(item: Any, frozen: dict[int, tuple[Any, ...]]) -> Any:
+    if type(item) is set:
+        return frozenset(item)
+    levels = 0
+    while len(item) == 1 and type(item[0]) is list:
+        item, levels = item[0], levels + 1
+    value = frozen[id(item)]
+    for _ in range(levels):
+        value = (value,)
+    return value
 
 
 _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {

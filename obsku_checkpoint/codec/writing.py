@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from obsku_checkpoint.codec import digits, hashes, tags
+from obsku_checkpoint.codec import digits, hashes, tables, tags
 from obsku_checkpoint.codec.paths import SEGMENT, Link, path
 from obsku_checkpoint.codec.surrogates import guard, has_pair, unguard_escapes
 from obsku_checkpoint.codec.tags import TAG, Map, TaggedDict
@@ -88,7 +88,7 @@ def _dumps_hooked(value: Any) -> str | None:
         if kind in encoders:
             tag, encode = encoders[kind]
             return {TAG: tag, "value": encode(item)}
-        if kind not in _HOOKED_SETS or not _ATOMS.issuperset(map(type, item)) or not hashes.can_hold(item):
+        if kind not in _HOOKED_SETS or not _ATOMS.issuperset(map(type, item)) or not _can_hold(item):
             raise TypeError
         if kind is Map:
             return {TAG: "Map", "value": list(item.items())}
@@ -223,8 +223,11 @@ class _Walk:
         return not (kinds <= self.leaves | _NUMBERS and all(map(_is_plain, values)))
 
     def check_hashes(self, item: Any, link: Link, key: Any) -> None:
-        if not hashes.can_hold(item):
-            reason = f"more than {hashes.MAX_ALIKE} elements or keys hash alike, or a Decimal and another number do"
+        if not _can_hold(item):
+            reason = (
+                f"more than {hashes.MAX_ALIKE} elements or keys hash alike, or a Decimal and another number do, or long"
+                " tuples, or Python searches its tables for too long"
+            )
             raise SerializationError(path(link, key), reason)
 
     def check_tagged_dict(self, item: dict[Any, Any], link: Link, key: Any) -> None:
@@ -265,6 +268,13 @@ class _Walk:
         for count, is_tagged, link, key in self.big:
             if is_tagged == (count <= longest):
                 raise SerializationError(path(link, key), _known_tag("BigInt") if is_tagged else _TOO_LONG)
+
+
+def _can_hold(item: Any) -> bool:
+    """Whether a set or a map is read as what it is."""
+    if isinstance(item, dict):
+        return hashes.can_hold(item, tables.fits_dict)
+    return hashes.can_hold(item, tables.fits_set)
 
 
 def _known_tag(tag: str) -> str:
