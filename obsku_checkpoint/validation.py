@@ -29,6 +29,19 @@ INT32 = 2**31 - 1
 
 ROLES, SOURCES = get_args(Role), get_args(Source)
 
+#: by what the calls, results and messages of others are known, and the function of `obsku_checkpoint.messages` that
+#: converts the messages that they are in
+CONVERTERS = {
+    "function": "from_openai_chat",
+    "tool_call_id": "from_openai_chat",
+    "call_id": "from_openai_responses",
+    "tool_use_id": "from_anthropic",
+    "args": "from_langchain",
+    "data": "from_langchain",
+    "part_kind": "from_pydantic_ai",
+    "parts": "from_pydantic_ai",
+}
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENTS = {"\x00": "\u2400"}
 
@@ -166,15 +179,31 @@ def metadata(value: Any) -> str | None:
 def _tool_calls(field: str, value: Any) -> str | None:
     if value is None:
         return None
-    check(field, value, _CALLS)
+    try:
+        check(field, value, _CALLS)
+    except InvalidRecordError as error:
+        raise _with_converter(error, value) from None
     return json_plus(field, value)
 
 
 def _tool_results(field: str, value: Any) -> str | None:
     if value is None:
         return None
-    check(field, value, _RESULTS)
+    try:
+        check(field, value, _RESULTS)
+    except InvalidRecordError as error:
+        raise _with_converter(error, value) from None
     return json_plus(field, [_with_content(f"{field}[{index}]", result) for index, result in enumerate(value)])
+
+
+def _with_converter(error: InvalidRecordError, value: Any) -> InvalidRecordError:
+    """The error, and what converts the value where it has the shape of somebody else's."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        for key, converter in CONVERTERS.items():
+            if isinstance(one, Mapping) and key in one:
+                advice = f"obsku_checkpoint.messages.{converter} converts messages that have {key!r}"
+                return InvalidRecordError(error.field, f"{error.reason}; {advice}")
+    return error
 
 
 def _with_content(path: str, result: ToolResult) -> ToolResult:
@@ -275,15 +304,16 @@ def messages(value: Any) -> list[list[Any]]:
     """The same of many: an iterable of mappings with the names of `MESSAGE`."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         raise InvalidRecordError("messages", f"takes an iterable of mappings, not {type(value).__name__}")
-    return [_one_message(f"messages[{index}]", one) for index, one in enumerate(value)]
+    return [one_message(f"messages[{index}]", one) for index, one in enumerate(value)]
 
 
-def _one_message(path: str, value: Any) -> list[Any]:
+def one_message(path: str, value: Any) -> list[Any]:
     if not isinstance(value, Mapping):
         raise InvalidRecordError(path, f"takes a mapping, not {type(value).__name__}")
     for name in value:
         if name not in MESSAGE:
-            raise InvalidRecordError(f"{path}.{name}", f"is unknown; known are {', '.join(MESSAGE)}")
+            error = InvalidRecordError(f"{path}.{name}", f"is unknown; known are {', '.join(MESSAGE)}")
+            raise _with_converter(error, value)
     if "role" not in value:
         raise InvalidRecordError(f"{path}.role", "is missing")
     return message(path, **value)

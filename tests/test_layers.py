@@ -16,7 +16,7 @@ LAYERS = [
     {"codec"},
     {"shapes"},
     {"protocols", "validation"},
-    {"client", "graph"},
+    {"client", "graph", "messages"},
     {"conf"},
     {"forms", "time_expressions"},
     {"fields", "routers", "signals", "checks", "scope"},
