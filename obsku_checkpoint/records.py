@@ -54,11 +54,11 @@ class NodeResult(TypedDict):
     interrupt: NotRequired[
         Annotated[dict[str, Any], "The open question of an interrupted node: reason, perhaps options, and other keys."]
     ]
-    answers: NotRequired[Annotated[list[Any], "The answers that an unfinished node has been given so far."]]
+    answers: NotRequired[
+        Annotated[list[Any], "What an unfinished node was answered so far: objects of question and answer."]
+    ]
     nested: NotRequired[Annotated[str, "The last checkpoint of the graph that an unfinished node is."]]
     questions: NotRequired[Annotated[dict[str, Any], "Of the graph that an unfinished node is: path -> open question."]]
-    input: NotRequired[Annotated[Any, "At the graph's entry: the input of the run."]]
-    run: NotRequired[Annotated[str, "At the graph's entry: the identity of the run."]]
 
 
 class CycleState(TypedDict):
@@ -66,7 +66,6 @@ class CycleState(TypedDict):
 
     backEdge: Annotated[str, "The edge that leads back, as `a->b`."]
     iteration: Annotated[int, "How often it was taken."]
-    iterations: NotRequired[Annotated[dict[str, int], "How often each of the graph's back edges was taken."]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

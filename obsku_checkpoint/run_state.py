@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, Protocol, TypedDict, cast
+from typing import Any, Literal, Protocol, cast
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import CheckpointCorruptionError
@@ -31,15 +31,9 @@ _REFUSAL = "Go on with this run in Python."
 _UNFINISHED = ("pending", "running")
 
 
-class Question(TypedDict):
-    """What a node asks: see `obsku_checkpoint.graph.interrupt`. Further keys are the node's own."""
-
-    #: missing where the npm package saved the checkpoint, which keeps no question
-    reason: NotRequired[str]
-    #: what may be answered; anything where it is missing. `options` reads them.
-    options: NotRequired[list[Any]]
-    #: what a form should offer, such as ``text`` or ``number``
-    inputType: NotRequired[str]
+#: what a node asks, as it is stored: ``reason`` (missing where the npm package saved the checkpoint, which keeps no
+#: question), perhaps ``options`` (which `options` reads) and ``inputType``, and keys of the node's own
+Question = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +301,7 @@ def _asked_by(name: str, result: NodeResult | None) -> dict[str, Question]:
 
 def _question(stored: Any) -> Question:
     if isinstance(stored, dict):
-        return cast("Question", stored)
+        return stored
     return {"reason": stored} if isinstance(stored, str) else {}
 
 

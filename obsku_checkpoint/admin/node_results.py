@@ -14,6 +14,7 @@ from obsku_checkpoint.admin.drawings.graph import Loop, Node, graph
 from obsku_checkpoint.admin.drawings.svg import status_class
 from obsku_checkpoint.admin.values import harmless
 from obsku_checkpoint.printable import plain
+from obsku_checkpoint.run_state import is_reserved
 
 #: the key of a pending node's result that holds its question
 INTERRUPT = "interrupt"
@@ -23,7 +24,7 @@ def each_result(results: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """(node, result) of each node."""
     if isinstance(results, dict):
         for name, result in results.items():
-            if isinstance(name, str) and isinstance(result, dict):
+            if isinstance(name, str) and isinstance(result, dict) and not is_reserved(name):
                 yield name, result
 
 

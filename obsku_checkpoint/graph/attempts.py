@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 from obsku_checkpoint.graph.callers import Caller
-from obsku_checkpoint.graph.context import Answers, Context, Interrupted, answers
+from obsku_checkpoint.graph.context import Context
 from obsku_checkpoint.graph.definition import Node
+from obsku_checkpoint.graph.questions import Answer, Answers, Interrupted, answers
 from obsku_checkpoint.graph.results import Outcome, Times, described, now
 
 logger = logging.getLogger("obsku_checkpoint.graph")
@@ -49,7 +50,7 @@ async def attempt(name: str, node: Node, call: Callable[[], Awaitable[Any]]) -> 
                 output = await call()
             return Outcome(output=output, times=_until_now(started))
         except Interrupted as interrupted:
-            return Outcome(question=interrupted.question, nested=interrupted.nested, times=_until_now(started))
+            return _asks(interrupted, started)
         except NestedFailedError as raised:
             error, nested = str(raised), raised.nested
             continue  # its nodes are logged already
@@ -59,7 +60,7 @@ async def attempt(name: str, node: Node, call: Callable[[], Awaitable[Any]]) -> 
             # Of an `asyncio.TaskGroup` with tasks that ask.
             asking, others = raised.split(Interrupted)
             if asking and not others:
-                return Outcome(question=_first(asking).question, times=_until_now(started))
+                return _asks(_first(asking), started)
             if not isinstance(others, ExceptionGroup):
                 raise
             failure = others
@@ -74,7 +75,7 @@ async def attempt(name: str, node: Node, call: Callable[[], Awaitable[Any]]) -> 
 
 
 async def call_node(
-    function: Callable[[Context], Any], context: Context, given: Sequence[Any], caller: Caller, *, alone: bool
+    function: Callable[[Context], Any], context: Context, given: Sequence[Answer], caller: Caller, *, alone: bool
 ) -> Any:
     """Call a node with a copy of its context; ``given`` are the answers to its questions, ``alone`` as in `Caller`."""
     token = answers.set(Answers(given))
@@ -88,6 +89,12 @@ async def call_node(
         return await output if inspect.isawaitable(output) else output
     finally:
         answers.reset(token)
+
+
+def _asks(interrupted: Interrupted, started: int) -> Outcome:
+    return Outcome(
+        question=interrupted.question, within=interrupted.within, nested=interrupted.nested, times=_until_now(started)
+    )
 
 
 def _first(group: BaseExceptionGroup[Interrupted]) -> Interrupted:

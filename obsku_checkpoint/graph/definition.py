@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import Any
@@ -13,15 +15,7 @@ from obsku_checkpoint import validation
 from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph.context import Context
 from obsku_checkpoint.graph.mermaid import flowchart
-
-#: parts a nested graph's namespace from the one it is in
-SEPARATOR = "/"
-
-
-def nested_namespace(namespace: str, node: str) -> str:
-    """That of the graph which a node of a graph in ``namespace`` is."""
-    return f"{namespace}{SEPARATOR}{node}" if namespace else node
-
+from obsku_checkpoint.run_state import SEPARATOR, GraphEdge, GraphNode, RunGraph, is_reserved
 
 Judge = Callable[[Any], object]
 
@@ -152,6 +146,35 @@ class Graph:
             ahead += new
         return found
 
+    def in_order(self, names: Collection[str]) -> dict[str, None]:
+        """Those of the names that the graph has, each after the ones it waits for."""
+        return {name: None for name in self.order if name in names}
+
+    def node_at(self, path: str) -> tuple[str, str]:
+        """(node, path in the graph that it is), or (the path, "") where it leads into no nested graph."""
+        if path not in self.nodes:
+            name, _, within = path.partition(SEPARATOR)
+            if within and name in self.nodes and isinstance(self.nodes[name].run, Graph):
+                return name, within
+        return path, ""
+
+    @cached_property
+    def description(self) -> RunGraph:
+        """The graph as its runs' checkpoints hold it."""
+        nodes = tuple(GraphNode(name=name, is_graph=isinstance(node.run, Graph)) for name, node in self.nodes.items())
+        edges = tuple(
+            GraphEdge(
+                source=edge.source,
+                target=edge.target,
+                has_condition=edge.condition is not None,
+                is_back=edge.back,
+                max_iterations=edge.max_iterations,
+            )
+            for edge in self.edges
+        )
+        digest = hashlib.blake2b(repr((nodes, edges)).encode(errors="surrogatepass"), digest_size=6).hexdigest()
+        return RunGraph(digest=digest, nodes=nodes, edges=edges)
+
     def to_mermaid(self) -> str:
         """The graph as a Mermaid flowchart, which Markdown viewers draw.
 
@@ -163,10 +186,15 @@ class Graph:
     def _check_names(self) -> None:
         if self.entry not in self.nodes:
             raise GraphError("the entry is not a node", (self.entry,))
-        if bad := [name for name, node in self.nodes.items() if isinstance(node.run, Graph) and SEPARATOR in name]:
+        if bad := [name for name in self.nodes if is_reserved(name)]:
+            raise GraphError("a node cannot be named __proto__ or __type, or with # as the first character", (*bad,))
+        nested = [name for name, node in self.nodes.items() if isinstance(node.run, Graph)]
+        if bad := [name for name in nested if SEPARATOR in name]:
             raise GraphError(
                 f"the name of a nested graph is part of its namespace and cannot hold {SEPARATOR!r}", (*bad,)
             )
+        if bad := [name for name in self.nodes if name.partition(SEPARATOR)[0] in nested and SEPARATOR in name]:
+            raise GraphError("a node is named as one of a nested graph's would be", (*bad,))
         known: set[str] = set()
         for edge in self.edges:
             if unknown := [name for name in (edge.source, edge.target) if name not in self.nodes]:

@@ -7,7 +7,7 @@ from typing import Any
 from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph.definition import Graph
 from obsku_checkpoint.graph.execution import Execution
-from obsku_checkpoint.graph.node_results import as_stored
+from obsku_checkpoint.graph.questions import as_stored
 from obsku_checkpoint.graph.results import now
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.records import CheckpointRecord
@@ -59,7 +59,6 @@ def _checked(graph: Graph, node: str, output: Any) -> Any:
 def _edited(graph: Graph, last: CheckpointRecord | None, node: str, output: Any) -> dict[str, Any]:
     if last is None:
         raise GraphError("the fork's checkpoint is gone")
-    execution = Execution(graph, last.session_id, last.namespace, last)
-    execution.restore(last)
+    execution = Execution.restored(graph, last)
     execution.edit(node, output, now())
     return execution.checkpoint(node, "input")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from obsku_checkpoint.errors import GraphError
+from obsku_checkpoint.errors import GraphError, VersionConflictError
 from obsku_checkpoint.graph.attempts import NestedFailedError, attempt, call_node
 from obsku_checkpoint.graph.callers import Caller
-from obsku_checkpoint.graph.context import Context, Interrupted
-from obsku_checkpoint.graph.definition import Graph, nested_namespace
-from obsku_checkpoint.graph.events import Event, EventType
-from obsku_checkpoint.graph.execution import Execution
-from obsku_checkpoint.graph.results import Outcome, RunResult
-from obsku_checkpoint.protocols import UNSET
+from obsku_checkpoint.graph.context import Context
+from obsku_checkpoint.graph.definition import Graph
+from obsku_checkpoint.graph.execution import Execution, belongs_to
+from obsku_checkpoint.graph.questions import Interrupted
+from obsku_checkpoint.graph.results import Event, EventType, Outcome, RunResult
 from obsku_checkpoint.records import CheckpointRecord, Source
+from obsku_checkpoint.run_state import nested_namespace
 
 OnCheckpoint = Callable[[CheckpointRecord], Any]
 OnEvent = Callable[[Event], Any]
@@ -42,34 +42,44 @@ def aborting() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RunConfig:
     """What a graph and those nested in it have in common."""
 
     caller: Caller
     on_checkpoint: OnCheckpoint | None
     on_event: OnEvent | None
-    #: bounds the nodes at work at a time
+    #: how many nodes are at work at a time, and what bounds them
+    max_concurrency: int
     slots: asyncio.Semaphore
-    #: one node at a time
-    alone: bool
 
 
 class Engine:
-    def __init__(self, execution: Execution, surroundings: Surroundings) -> None:
+    def __init__(
+        self, execution: Execution, config: RunConfig, announce: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """``announce`` has the checkpoint of the graph around this one say that there is work in here."""
         self._execution = execution
-        self._around = surroundings
+        self._config = config
+        self._announce = announce
         self._ended: asyncio.Queue[tuple[str, Outcome | BaseException]] = asyncio.Queue()
+        self._saving = asyncio.Lock()
 
     async def run(self) -> RunResult:
         """Run all nodes that can be run. Raises `Aborted`."""
         execution = self._execution
         tasks: dict[str, asyncio.Task[None]] = {}
+        await self._tell("run_started")
         try:
-            if execution.changed:
-                await self._save(execution.opened_by, execution.origin)
+            execution.sort()
+            if execution.has_work and self._announce:
+                await self._announce()
+            if execution.changed or execution.must_announce:
+                await self._save(execution.first_node, execution.first_source)
             while True:
-                for name in execution.start():
-                    tasks[name] = asyncio.create_task(self._work(name, execution.context(name)))
+                contexts = execution.start()
+                await self._tell_events()
+                for context in contexts:
+                    tasks[context.node] = asyncio.create_task(self._work(context))
                 if not tasks:
                     break
                 name, outcome = await self._ended.get()
@@ -83,101 +93,156 @@ class Engine:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
         return await self._end()
 
+    async def keep(self) -> RunResult:
+        """Save the answers that were given for the process at work, which takes them, and do nothing else."""
+        await self._save(self._execution.first_node, "input")
+        return replace(self._execution.result(), status="working")
+
     # -- nodes
 
-    async def _work(self, name: str, context: Context) -> None:
+    async def _work(self, context: Context) -> None:
         try:
-            outcome: Outcome | BaseException = await self._outcome(name, context)
+            outcome: Outcome | BaseException = await self._outcome(context)
         except BaseException as error:  # noqa: BLE001 - raised again by `run`, which waits for it
             outcome = error
-        self._ended.put_nowait((name, outcome))
+        self._ended.put_nowait((context.node, outcome))
 
-    async def _outcome(self, name: str, context: Context) -> Outcome:
-        node, around = self._execution.graph.nodes[name], self._around
+    async def _outcome(self, context: Context) -> Outcome:
+        name, config = context.node, self._config
+        node = self._execution.graph.nodes[name]
         if isinstance(run := node.run, Graph):
             # It takes no slot: its nodes do.
             await self._tell("node_started", node=name, iteration=context.iteration)
             return await attempt(name, node, partial(self._nested, run, context))
-        given = self._execution.results.answers(name)
-        async with around.slots:
+        given = self._execution.run.results.answers(name)
+        async with config.slots:
             await self._tell("node_started", node=name, iteration=context.iteration)
-            alone = around.alone and node.timeout is None
-            return await attempt(name, node, partial(call_node, run, context, given, around.caller, alone=alone))
+            alone = config.max_concurrency == 1 and node.timeout is None
+            return await attempt(name, node, partial(call_node, run, context, given, config.caller, alone=alone))
 
     async def _nested(self, graph: Graph, context: Context) -> Any:
-        namespace = nested_namespace(context.namespace, context.node)
-        last = await self._ask("get_latest_checkpoint", context.session_id, namespace=namespace)
-        execution = Execution(graph, context.session_id, namespace, last)
-        answer = self._execution.handed_down(context.node)
+        answers, is_new = self._execution.hand_down(context.node)
+        last, stood = await self._nested_state(context)
         with aborting():
-            if not execution.belongs_to(context.idempotency_key):
-                await self._enter(execution, context)
-            elif last:
-                execution.restore(last)
-            if answer is not UNSET:
-                asked = next(iter(execution.questions().values()), None)
-                if asked != self._execution.questions().get(context.node):
-                    raise GraphError("the question is no longer open: resume without an answer", (context.node,))
-                execution.answer(answer)
-        result = await Engine(execution, self._around).run()
+            execution = self._entered(graph, context, last, stood)
+            given = {each["path"]: each["answer"] for each in answers if stood and each.get("checkpoint") == stood.id}
+            if given:
+                execution.answer(given)
+            elif is_new:
+                raise GraphError("the question is no longer open: resume without an answer", (context.node,))
+        result = await Engine(execution, self._config, partial(self._announce_work_in, context.node)).run()
         if result.status == "failed":
             raise NestedFailedError(result.errors, result.checkpoint.id)
         if result.question is not None:
-            raise Interrupted(result.question, result.checkpoint.id)
+            raise Interrupted(result.question, result.questions, result.checkpoint.id)
         return result.outputs
 
-    async def _enter(self, execution: Execution, context: Context) -> None:
-        """Begin a nested graph; in a fork, go on with it from where it stood in the session that was forked."""
-        if stood := self._execution.results.nested(context.node):
+    async def _nested_state(self, context: Context) -> tuple[CheckpointRecord | None, CheckpointRecord | None]:
+        """The newest checkpoint of the nested graph's namespace, and the one that its run goes on from, if any.
+
+        In a fork, that is where it stood in the session that was forked.
+        """
+        namespace = nested_namespace(context.namespace, context.node)
+        last = await self._ask("get_latest_checkpoint", context.session_id, namespace=namespace)
+        if belongs_to(last, context.idempotency_key):
+            return last, last
+        if stood := self._execution.run.results.nested(context.node):
             stored = await self._ask("get_checkpoint", stood)
             if stored and stored.session_id != context.session_id:
-                execution.take_over(stored, context.idempotency_key)
-                return
-        at_entry = context.node == self._execution.graph.entry
-        execution.begin(context.idempotency_key, context.input if at_entry else context.outputs)
+                return last, stored
+        return last, None
 
-    # -- the store, and what the caller is told
+    def _entered(
+        self, graph: Graph, context: Context, last: CheckpointRecord | None, stood: CheckpointRecord | None
+    ) -> Execution:
+        key, session_id = context.idempotency_key, context.session_id
+        namespace = nested_namespace(context.namespace, context.node)
+        if stood is None:
+            at_entry = context.node == self._execution.graph.entry
+            input = context.input if at_entry else context.outputs
+            return Execution.begun(graph, session_id, namespace, last, input=input, run=key)
+        if stood is last:
+            return Execution.restored(graph, stood)
+        return Execution.forked(graph, session_id, namespace, stood, last, key)
+
+    # -- the store
 
     async def _record(self, name: str, outcome: Outcome) -> None:
         execution = self._execution
         execution.record(name, outcome)
         if execution.changed:
-            await self._save(name, "interrupt" if name in execution.questions() else "loop")
+            await self._save(name, "interrupt" if name in execution.run.asking else "loop")
 
     async def _end(self) -> RunResult:
         """The result; the last checkpoint of an interrupted run is one of its source, whatever ended after it."""
         execution = self._execution
-        first = next(iter(execution.result().questions), None)
-        if execution.changed or (first and execution.last and execution.last.node_id != first):
+        first = next(iter(execution.run.asking), None)
+        if execution.changed or execution.saved_working or (first and execution.last_node != first):
             await self._save(first, "interrupt" if first else "loop")
-        return execution.result()
+        result = execution.result()
+        await self._tell("run_finished", status=result.status)
+        return result
+
+    async def _announce_work_in(self, name: str) -> None:
+        self._execution.enter(name)
+        if self._execution.must_announce:
+            if self._announce:
+                await self._announce()
+            await self._save(name, "loop")
 
     async def _save(self, node: str | None, source: Source) -> None:
+        async with self._saving:
+            record = await self._saved(node, source)
+            if self._config.on_checkpoint:
+                with aborting():
+                    await self._config.caller.tell(self._config.on_checkpoint, record)
+            await self._tell_events()
+            await self._tell("checkpoint_saved", node=node, checkpoint=record)
+
+    async def _saved(self, node: str | None, source: Source) -> CheckpointRecord:
+        """The checkpoint that was saved; answers that another process has kept for this run meanwhile are in it."""
         execution = self._execution
-        record = await self._ask("save_checkpoint", **execution.checkpoint(node, source))
-        execution.saved(record)
-        if self._around.on_checkpoint:
-            with aborting():
-                await self._around.caller.tell(self._around.on_checkpoint, record)
-        for name, iteration, result in execution.news():
-            if "interrupt" in result:
-                await self._tell("interrupted", node=name, iteration=iteration, question=result["interrupt"])
-            else:
-                status, error = result["status"], result.get("error")
-                # A copy: what a callback does with the output is its own affair.
-                output = copy.deepcopy(result.get("output")) if self._around.on_event and not error else None
-                await self._tell(
-                    "node_finished", node=name, iteration=iteration, status=status, output=output, error=error
+        while True:
+            working = execution.working(self._config.max_concurrency)
+            try:
+                record: CheckpointRecord = await self._ask(
+                    "save_checkpoint", **execution.checkpoint(node, source, working)
                 )
-        await self._tell("checkpoint_saved", node=node, checkpoint=record)
+            except Aborted as aborted:
+                if not isinstance(aborted.error, VersionConflictError) or not await self._take_kept_answers():
+                    raise
+            else:
+                execution.saved(record, working)
+                return record
+
+    async def _take_kept_answers(self) -> bool:
+        """Whether the version is taken because somebody left answers for us: for a run that says it is at work."""
+        execution = self._execution
+        if not execution.saved_working:
+            return False
+        newest = await self._ask("get_latest_checkpoint", execution.session_id, namespace=execution.namespace)
+        with aborting():
+            return newest is not None and execution.take_kept_answers(newest)
 
     async def _ask(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         with aborting():
-            return await self._around.caller.ask(method, *args, **kwargs)
+            return await self._config.caller.ask(method, *args, **kwargs)
+
+    # -- what the caller is told
+
+    async def _tell_events(self) -> None:
+        for event in self._execution.take_events():
+            if self._config.on_event:
+                # A copy: what a callback does with the output is its own affair.
+                await self._tell_event(replace(event, output=copy.deepcopy(event.output)))
 
     async def _tell(self, type: EventType, **fields: Any) -> None:
-        if self._around.on_event:
-            execution = self._execution
-            event = Event(type=type, session_id=execution.session_id, namespace=execution.namespace, **fields)
+        execution = self._execution
+        await self._tell_event(
+            Event(type=type, session_id=execution.session_id, namespace=execution.namespace, **fields)
+        )
+
+    async def _tell_event(self, event: Event) -> None:
+        if self._config.on_event:
             with aborting():
-                await self._around.caller.tell(self._around.on_event, event)
+                await self._config.caller.tell(self._config.on_event, event)

@@ -1,174 +1,173 @@
-"""The state of one run: which nodes may start, what follows from a finished one, what its checkpoint holds.
+"""The state machine of one run: which nodes may start, what follows from a finished one, what its checkpoint holds.
 
-Does no work and calls nothing but the graph's conditions. All of it can be read back from a checkpoint alone:
-
-* a node is finished if it has a result and is not among the pending nodes; a pending node may have a result, too: that
-  of the iteration before, which a back edge carries to its target;
-* ``cycle_state`` names the back edge taken last, and counts how often each has been taken (``iterations``);
-* the entry's result holds the run's ``input`` and identity (``run``); that of an unfinished node, its question, its
-  answers, and the last checkpoint of the graph ``nested`` in it.
+Does no work and calls nothing but the graph's conditions. Its state is in two parts: what the checkpoints hold
+(`stored_run.py`), and what this process has at work (`schedule.py`).
 """
 
 from __future__ import annotations
 
 import copy
 import uuid
-from collections import deque
-from collections.abc import Collection, Mapping
-from graphlib import TopologicalSorter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Any
 
-from obsku_checkpoint import codec
-from obsku_checkpoint.errors import CheckpointCorruptionError, GraphError, SerializationError
+from obsku_checkpoint import codec, run_state
+from obsku_checkpoint.errors import GraphError, SerializationError
 from obsku_checkpoint.graph.context import Context
 from obsku_checkpoint.graph.definition import Edge, Graph, Judge
-from obsku_checkpoint.graph.node_results import NodeResults, as_stored, run_of
-from obsku_checkpoint.graph.results import Outcome, RunResult, Times, described
-from obsku_checkpoint.protocols import UNSET
-from obsku_checkpoint.records import CheckpointRecord, CorruptValue, NodeResult, Source
-
-#: a node that is pending in ``node_results`` but not in ``pending_nodes`` is how the npm package writes a skipped one
-FINISHED = ("completed", "skipped", "pending")
+from obsku_checkpoint.graph.questions import Answer, as_stored, check_answer, stored_answer
+from obsku_checkpoint.graph.results import Event, EventType, Outcome, RunResult, Times, described
+from obsku_checkpoint.graph.schedule import Schedule
+from obsku_checkpoint.graph.stored_run import StoredRun
+from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.records import CheckpointRecord, NodeResult, Source
 
 
 class Execution:
-    def __init__(self, graph: Graph, session_id: str, namespace: str, last: CheckpointRecord | None) -> None:
-        """A new run after the checkpoint ``last`` of the namespace; `restore` goes on with that checkpoint's run."""
+    def __init__(
+        self, graph: Graph, session_id: str, namespace: str, last: CheckpointRecord | None, run: StoredRun
+    ) -> None:
+        """A run whose next checkpoint follows ``last`` in the namespace."""
         self.graph = graph
         self.session_id = session_id
         self.namespace = namespace
-        #: the checkpoint saved last, and whether the state has changed since
+        self.run = run
+        self._schedule = Schedule(graph)
+        #: the namespace's newest checkpoint, and the one that the next is the child of
         self.last = last
-        self.changed = False
-        #: where the next checkpoint comes from: "input", or "fork" where the run was taken over from another session
-        self.origin: Source = "input"
-        #: the node that was given an answer, for the checkpoint that holds it
-        self.opened_by: str | None = None
-        self._parent = last.id if last else None
-        #: nodes whose results are new since the last call of `news`, and the iterations they are of
-        self._news: list[tuple[str, int]] = []
-        self.results = NodeResults(graph, {})
-        self._pending = dict.fromkeys(graph.order)
-        self._iterations: dict[str, int] = {}
-        self._last_taken: str | None = None
-        self._sorter: TopologicalSorter[str] | None = None
-        self._taken: dict[str, list[Edge]] = {}
-        self._running: set[str] = set()
-        self._ready: deque[str] = deque()
-        #: nodes that end this run unfinished: failed, or waiting for an answer
-        self._held: set[str] = set()
-        self._handed_down: dict[str, Any] = {}
-
-    def begin(self, run: str, input: Any) -> None:
-        self.results.begin(run, input)
+        self._parent_id = last.id if last else None
+        #: whether the state has changed since it was saved
         self.changed = True
+        #: source and node of the next checkpoint, before any node is started
+        self.first_source: Source = "input"
+        self.first_node: str | None = None
+        self._events: list[Event] = []
+        #: nodes that are graphs and were given answers by the caller of this run
+        self._answered: set[str] = set()
+        #: nodes that are graphs which ask, and in which more than that is to do
+        self._entered: set[str] = set()
+        #: the cycles in an iteration that this process has begun
+        self._begun_cycles: set[str] = set()
+        #: whether the last checkpoint says that nodes are at work
+        self.saved_working = False
 
-    def restore(self, stored: CheckpointRecord, *, input: Any = None) -> None:
-        """Take over what the checkpoint holds; with ``input``, it is what the nodes still to run are given."""
-        for column in ("node_results", "pending_nodes", "cycle_state"):
-            if isinstance(bad := getattr(stored, column), CorruptValue):
-                raise CheckpointCorruptionError("$", bad.reason, bad.text, "checkpoints", stored.id, column)
-        self.results = NodeResults(self.graph, stored.node_results)
-        to_do = set(stored.pending_nodes)
-        asked = stored.node_id
-        if stored.source == "interrupt" and asked in self.graph.nodes and asked not in to_do:
-            # The npm package counts a node that asks in a further iteration as finished, by its result of the first.
-            to_do |= {asked} | self.graph.descendants(asked)
-        open = {name for name in self.graph.order if self.results.status(name) not in FINISHED}
-        self._pending = self._in_order(to_do | open)
-        # A nested graph is always entered: it knows itself whether its question has been answered.
-        self._held = {name for name in self.questions() if not isinstance(self.graph.nodes[name].run, Graph)}
-        if state := stored.cycle_state:
-            self._last_taken = state["backEdge"]
-            self._iterations = dict(state.get("iterations") or {state["backEdge"]: state["iteration"]})
+    @classmethod
+    def begun(
+        cls, graph: Graph, session_id: str, namespace: str, last: CheckpointRecord | None, *, input: Any, run: str = ""
+    ) -> Execution:
+        """A new run, after whatever the namespace holds."""
+        return cls(graph, session_id, namespace, last, StoredRun(graph, run or new_id(), input))
+
+    @classmethod
+    def restored(cls, graph: Graph, last: CheckpointRecord, *, input: Any = None) -> Execution:
+        """The run of the namespace's newest checkpoint; an ``input`` is for the nodes that are still to run."""
+        self = cls(graph, last.session_id, last.namespace, last, StoredRun.read(graph, last))
+        self._take_up()
+        self.saved_working = bool(run_state.read(last).working)
         if input is not None:
-            self.results.set_input(input)
+            self.run.input = as_stored(input)
             self.changed = True
+        return self
 
-    def take_over(self, stored: CheckpointRecord, run: str) -> None:
+    @classmethod
+    def forked(
+        cls,
+        graph: Graph,
+        session_id: str,
+        namespace: str,
+        stored: CheckpointRecord,
+        last: CheckpointRecord | None,
+        run: str,
+    ) -> Execution:
         """Go on, as the run of this name, from a checkpoint of the session that this one was forked from."""
-        self.restore(stored)
-        self.results.rename_run(run)
-        self._parent = stored.id
-        self.origin = "fork"
+        self = cls(graph, session_id, namespace, last, StoredRun.read(graph, stored))
+        self._take_up()
+        self.run.run = run
+        self._parent_id = stored.id
+        self.first_source = "fork"
         self.changed = True
+        return self
 
-    def edit(self, name: str, output: Any, moment: int) -> None:
+    def edit(self, name: str, output: Any, time: int) -> None:
         """Count the node as completed with this output, and run what follows from it again."""
-        self.results.complete(name, output, {"startedAt": moment, "completedAt": moment})
+        self.run.results.complete(name, output, {"startedAt": time, "completedAt": time})
         again = self.graph.descendants(name)
-        self.results.forget_unfinished(again)
-        self._pending = self._in_order((self._pending.keys() | again) - {name})
-        self._iterations.update({edge: 0 for edge, body in self.graph.bodies.items() if body <= again})
-        try:
-            back = self._back_edge(name, output)
-        except Exception as error:
-            raise GraphError(f"a condition for the edited output raised {described(error)}", (name,)) from error
-        if back:
+        self.run.results.forget_unfinished(again)
+        self.run.pending = self.graph.in_order((self.run.pending.keys() | again) - {name})
+        self._forget_iterations(again)
+        if back := self._judged_back_edge(name, output, "edited output"):
             self._go_back(back)
 
     # -- questions and answers
 
-    def asking(self) -> str | None:
-        """The node that the next answer is for."""
-        if name := next(iter(self.questions()), None):
-            return name
-        # The npm package stores no question, only which node asked; a fork of its checkpoint has the source "fork".
-        last = self.last
-        if last is None or last.node_id not in self._pending:
-            return None
-        foreign = last.source == "interrupt" or (last.source == "fork" and last.node_id not in self.results.all)
-        return last.node_id if foreign else None
+    def answer(self, answers: Mapping[str, Any] | None, answer: Any = None) -> None:
+        """Give the answers, by the paths of their questions; or, where they are None, one to the first question.
 
-    def questions(self) -> dict[str, dict[str, Any]]:
-        """Node -> its open question, in the order in which they were asked."""
-        asked = {name: self.results.question(name) for name in self.results.all if name in self._pending}
-        return {name: question for name, question in asked.items() if question}
-
-    def answer(self, answer: Any) -> None:
-        """Give the answer to the first open question; that of a nested graph is handed down when it is entered."""
-        name = self.asking()
-        if name is None:
+        That of a nested graph is handed down when it is entered. Raises `GraphError`, and then nothing was given.
+        """
+        questions = self.run.answerable()
+        if not questions:
             raise GraphError("there is no open question to answer: resume without an answer")
-        if isinstance(self.graph.nodes[name].run, Graph):
-            self._handed_down[name] = answer
-            return
-        self.results.answer(name, answer)
-        self._held.discard(name)
-        self.opened_by = name
-        self.changed = True
+        given = {next(iter(questions)): answer} if answers is None else dict(answers)
+        if unknown := [path for path in given if path not in questions]:
+            raise GraphError("there is no open question to answer at", (*unknown,))
+        for path, one in given.items():
+            check_answer(path, questions[path], one)
+        for path, one in given.items():
+            self._give(path, stored_answer(questions[path], one))
 
-    def handed_down(self, name: str) -> Any:
-        """The answer for the nested graph, once."""
-        return self._handed_down.pop(name, UNSET)
+    def _give(self, path: str, answer: Answer) -> None:
+        name, within = self.graph.node_at(path)
+        if within:
+            nested = self.run.results.nested(name) or ""
+            self.run.results.answer(name, within, {**answer, "path": within, "checkpoint": nested})
+            self._answered.add(name)
+        else:
+            self.run.results.answer(name, "", answer)
+        self.changed = True
+        if not self.run.results.questions(name):
+            self.run.asks_no_more(name)
+            self._schedule.held.discard(name)
+        self.first_node = self.first_node or name
+
+    def hand_down(self, name: str) -> tuple[list[Answer], bool]:
+        """The answers for the graph that the node is, and whether they were given to this very run."""
+        is_new = name in self._answered
+        self._answered.discard(name)
+        return self.run.results.hand_down(name), is_new
 
     # -- what may start
 
-    def start(self) -> list[str]:
-        """The nodes that may start now; each is handed out once, and counts as running until it is recorded."""
-        if self._sorter is None:
+    def sort(self) -> None:
+        """Find the nodes that may start, once."""
+        if not self._schedule.is_sorted:
             self._sort()
-        started = list(self._ready)
-        self._ready.clear()
-        self._running.update(started)
-        return started
 
-    def context(self, name: str) -> Context:
-        edges = self._taken.pop(name) + [edge for edge in self.graph.returning[name] if self._iterations.get(edge.name)]
-        cycles = self.graph.cycles[name]
+    def start(self) -> list[Context]:
+        """Those that may start now, each once; they count as running until they are recorded."""
+        self.sort()
+        started = self._schedule.start()
+        for name in started:
+            for edge in self.graph.returning[name]:
+                if edge.name not in self._begun_cycles:
+                    self._begun_cycles.add(edge.name)
+                    self._tell_iteration("iteration_started", edge)
+        return [self._context(name, edges) for name, edges in started.items()]
+
+    def _context(self, name: str, taken: list[Edge]) -> Context:
+        run, graph = self.run, self.graph
+        edges = taken + [edge for edge in graph.returning[name] if run.iterations.get(edge.name)]
         return Context(
-            input=self.results.input,
-            outputs={edge.source: self.results.output(edge.source) for edge in edges},
+            input=run.input,
+            outputs={edge.source: run.results.output(edge.source) for edge in edges},
             session_id=self.session_id,
             namespace=self.namespace,
             node=name,
             iteration=self._iteration(name),
-            idempotency_key=self._key(name, [self._iterations.get(edge.name, 0) for edge in cycles]),
+            idempotency_key=self._key(name, [run.iterations.get(edge.name, 0) for edge in graph.cycles[name]]),
         )
-
-    def belongs_to(self, run: str) -> bool:
-        """Whether the last checkpoint is of this run."""
-        return self.last is not None and run_of(self.last.node_results) == run
 
     # -- what has happened
 
@@ -176,7 +175,7 @@ class Execution:
         if outcome.error is not None:
             self._failed(name, outcome.error, outcome.times, outcome.nested)
         elif outcome.question is not None:
-            self._interrupted(name, outcome.question, outcome.times, outcome.nested)
+            self._interrupted(name, outcome)
         else:
             self._completed(name, outcome.output, outcome.times)
 
@@ -187,153 +186,265 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - conditions are the caller's code, and may raise anything
             self._failed(name, described(error), times)
             return
-        self.results.complete(name, output, times)
+        self.run.results.complete(name, output, times)
         self._finish(name)
+        self._end_iterations(name, back)
         if back:
             self._go_back(back)
             self._sort()
-        self._settle()
+        else:
+            self._settle()
 
     def _failed(self, name: str, error: str, times: Times, nested: str | None = None) -> None:
-        self.results.fail(name, error, times, nested)
-        self._pending.pop(name)
-        self._held.add(name)
-        self._running.discard(name)
-        self._told(name)
+        self.run.results.fail(name, error, times, nested)
+        self.run.pending.pop(name)
+        self._schedule.hold(name)
+        self._tell_result(name)
 
-    def _interrupted(self, name: str, question: dict[str, Any], times: Times, nested: str | None) -> None:
+    def _interrupted(self, name: str, outcome: Outcome) -> None:
         try:
-            question = as_stored(question)
+            question, within = as_stored([outcome.question, outcome.within])
         except SerializationError as error:
-            self._failed(name, described(error), times)
+            self._failed(name, described(error), outcome.times)
             return
-        self._running.discard(name)
-        self._held.add(name)
-        if self.results.question(name) == question and self.results.nested(name) == nested:
+        results = self.run.results
+        self._schedule.hold(name)
+        if results.questions(name) == (within or {"": question}) and results.nested(name) == outcome.nested:
             return  # a nested graph that was entered in vain
-        self.results.ask(name, question, times, nested)
-        self._told(name)
+        results.ask(name, question, outcome.times, within, outcome.nested)
+        self.run.asks(name)
+        self._tell_result(name)
 
-    def news(self) -> list[tuple[str, int, NodeResult]]:
-        """The nodes with results that are new since this was last asked, their iterations and their results."""
-        news, self._news = self._news, []
-        return [(name, iteration, self.results.all[name]) for name, iteration in news]
+    def _finish(self, name: str) -> None:
+        self.run.pending.pop(name)
+        self._schedule.finished(name)
+        self._tell_result(name)
+
+    def _tell_result(self, name: str) -> None:
+        self.changed = True
+        result = self.run.results.all[name]
+        if "interrupt" in result:
+            self._tell("interrupted", node=name, iteration=self._iteration(name), question=result["interrupt"])
+            return
+        self._tell(
+            "node_finished",
+            node=name,
+            iteration=self._iteration(name),
+            status=result["status"],
+            output=result.get("output") if result["status"] == "completed" else None,
+            error=result.get("error"),
+        )
+
+    def _end_iterations(self, source: str, back: Edge | None) -> None:
+        """Those of the cycles that end with this node, but for the ones around the cycle that goes back."""
+        bodies = self.graph.bodies
+        for edge in self.graph.back_edges[source]:
+            if back is None or bodies[edge.name] <= bodies[back.name]:
+                self._begun_cycles.discard(edge.name)
+                self._tell_iteration("iteration_finished", edge)
+
+    def _tell_iteration(self, type: EventType, edge: Edge) -> None:
+        self._tell(type, edge=edge.name, iteration=self.run.iterations.get(edge.name, 0))
+
+    def _tell(self, type: EventType, **fields: Any) -> None:
+        self._events.append(Event(type=type, session_id=self.session_id, namespace=self.namespace, **fields))
+
+    def take_events(self) -> list[Event]:
+        """What has happened since this was last called."""
+        events, self._events = self._events, []
+        return events
 
     # -- what is kept
 
-    def checkpoint(self, node: str | None, source: Source) -> dict[str, Any]:
-        """The arguments of `CheckpointStore.save_checkpoint`; `saved` must be told what comes of it."""
-        cycle_state = None
-        if self._last_taken is not None:
-            iteration = self._iterations[self._last_taken]
-            cycle_state = {"backEdge": self._last_taken, "iteration": iteration, "iterations": self._iterations}
+    def working(self, most: int) -> list[str]:
+        """The nodes at work, or about to begin; of many that wait for their turn, the first ones.
+
+        A nested graph that asks is entered as well, to learn whether there is more to do in it: that is no work.
+        """
+        idle = {*self.run.asking} - self._entered
+        return list(islice((name for name in self._schedule.at_work() if name not in idle), most))
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.working(1))
+
+    @property
+    def must_announce(self) -> bool:
+        """Whether whoever answers an open question would not learn that nodes are at work."""
+        return bool(self.run.asking) and self.has_work and not self.saved_working
+
+    def enter(self, name: str) -> None:
+        """There is work to do in the graph that the node is."""
+        self._entered.add(name)
+
+    @property
+    def last_node(self) -> str | None:
+        """The node that the last checkpoint was saved after."""
+        return self.last.node_id if self.last else None
+
+    def checkpoint(self, node: str | None, source: Source, working: Sequence[str] = ()) -> dict[str, Any]:
+        """The arguments of `CheckpointStore.save_checkpoint`; `saved` is to be called with its result."""
         return {
             "session_id": self.session_id,
             "namespace": self.namespace,
             # Not just the next free one: if another process saved it first, both are at work on this run.
             "version": self.last.version + 1 if self.last else 1,
             "step": self.last.step + 1 if self.last else 0,
-            "parent_id": self._parent,
+            "parent_id": self._parent_id,
             "node_id": node,
-            "node_results": self.results.all,
-            "pending_nodes": list(self._pending),
-            "cycle_state": cycle_state,
             "source": source,
+            **self.run.columns(working),
         }
 
-    def saved(self, record: CheckpointRecord) -> None:
+    def saved(self, record: CheckpointRecord, working: Sequence[str] = ()) -> None:
         self.last = record
-        self._parent = record.id
+        self.saved_working = bool(working)
+        self._parent_id = record.id
         self.changed = False
+        self.run.saved(record)
+
+    def take_kept_answers(self, newest: CheckpointRecord) -> bool:
+        """Go on from ``newest``, if all that it adds to the last checkpoint are answers.
+
+        Somebody answered a question while nodes of this run were at work, and left them to us.
+        """
+        kept = self.last and _kept_answers(self.last, newest)
+        if not kept:
+            return False
+        for name, result in kept.items():
+            self.run.results.all[name] = result
+            if not self.run.results.questions(name):
+                self.run.asks_no_more(name)
+                self._schedule.held.discard(name)
+        self.last = newest
+        self._parent_id = newest.id
+        self._sort()
+        return True
 
     def result(self) -> RunResult:
         if self.last is None:
             raise GraphError("the run has no checkpoint")
-        failed = [name for name in self.graph.order if self.results.status(name) == "failed"]
-        questions = self.questions()
-        status: Any = "failed" if failed else "interrupted" if questions else "complete"
-        completed = [name for name in self.graph.ends if self.results.status(name) == "completed"]
+        results, questions = self.run.results, self.run.questions()
+        failed = [name for name in self.graph.order if results.status(name) == "failed"]
+        completed = [name for name in self.graph.ends if results.status(name) == "completed"]
         return RunResult(
-            status=status,
-            outputs={name: self.results.output(name) for name in completed if name not in self._pending},
-            errors={name: str(self.results.all[name].get("error")) for name in failed},
+            status="failed" if failed else "interrupted" if questions else "complete",
+            outputs={name: results.output(name) for name in completed if name not in self.run.pending},
+            errors={name: str(results.all[name].get("error")) for name in failed},
             questions=questions,
             checkpoint=self.last,
         )
 
     # -- within
 
-    def _in_order(self, names: Collection[str]) -> dict[str, None]:
-        return {name: None for name in self.graph.order if name in names}
+    def _take_up(self) -> None:
+        """After a checkpoint was read."""
+        self.changed = False
+        # A nested graph is always entered: it knows itself whether its question has been answered.
+        self._schedule.held = {name for name in self.run.asking if not isinstance(self.graph.nodes[name].run, Graph)}
+        if self.run.is_foreign:
+            self._judge_finished()
 
-    def _told(self, name: str) -> None:
-        self._news.append((name, self._iteration(name)))
-        self.changed = True
+    def _judge_finished(self) -> None:
+        """The npm package saves a node before it judges the back edges that start there.
+
+        It also runs the nodes after a cycle before the cycle goes back; these are run again with what it comes to.
+        """
+        results = self.run.results
+        for name in self.graph.order:
+            if name in self.run.pending or results.status(name) != "completed":
+                continue
+            if back := self._judged_back_edge(name, results.output(name), "stored output"):
+                after = {each for inner in self.graph.bodies[back.name] for each in self.graph.descendants(inner)}
+                after -= self.graph.bodies[back.name]
+                self.run.pending = self.graph.in_order(self.run.pending.keys() | after)
+                self._forget_iterations(after)
+                self._go_back(back)
 
     def _iteration(self, name: str) -> int:
         cycles = self.graph.cycles[name]
-        return self._iterations.get(cycles[-1].name, 0) if cycles else 0
+        return self.run.iterations.get(cycles[-1].name, 0) if cycles else 0
 
-    def _finish(self, name: str) -> None:
-        self._pending.pop(name)
-        self._running.discard(name)
-        if self._sorter:
-            self._sorter.done(name)
-        self._told(name)
+    def _forget_iterations(self, names: AbstractSet[str]) -> None:
+        """Those of the cycles among nodes that are run anew."""
+        self.run.iterations |= {edge: 0 for edge, body in self.graph.bodies.items() if body <= names}
 
     def _sort(self) -> None:
-        waits: Mapping[str, set[str]] = self.graph.waits_for
-        open = self._pending.keys() | self._held
-        # What an earlier sorter has handed out, this one hands out again.
-        self._ready.clear()
-        self._sorter = TopologicalSorter({name: waits[name] & open for name in self.graph.order if name in open})
-        self._sorter.prepare()
+        self._schedule.sort(self.run.pending)
         self._settle()
 
     def _settle(self) -> None:
         """Skip the nodes that no edge leads to, and queue those that may start."""
-        while self._sorter and (names := self._sorter.get_ready()):
-            for name in names:
-                if name in self._held or name in self._running:
-                    continue
-                try:
-                    self._taken[name] = [edge for edge in self.graph.incoming[name] if self._is_taken(edge)]
-                except Exception as error:  # noqa: BLE001 - as above
-                    self._failed(name, described(error), {})
-                    continue
-                if self._taken[name] or not self.graph.incoming[name]:
-                    self._ready.append(name)
-                else:
-                    self.results.skip(name)
-                    self._finish(name)
+        for name in self._schedule.next_ones():
+            incoming = self.graph.incoming[name]
+            try:
+                taken = [edge for edge in incoming if self._is_taken(edge)]
+            except Exception as error:  # noqa: BLE001 - as above
+                self._failed(name, described(error), {})
+                continue
+            if taken or not incoming:
+                self._schedule.ready[name] = taken
+            else:
+                self.run.results.skip(name)
+                self._finish(name)
+                self._end_iterations(name, None)
 
     def _is_taken(self, edge: Edge) -> bool:
-        if self.results.status(edge.source) != "completed":
+        if self.run.results.status(edge.source) != "completed":
             return False
-        return edge.condition is None or _judged(edge.condition, self.results.output(edge.source))
+        return edge.condition is None or _judged(edge.condition, self.run.results.output(edge.source))
 
     def _back_edge(self, name: str, output: Any) -> Edge | None:
         for edge in self.graph.back_edges[name]:
-            left = self._iterations.get(edge.name, 0) < (edge.max_iterations or 0)
+            left = self.run.iterations.get(edge.name, 0) < (edge.max_iterations or 0)
             if not left or (edge.until and _judged(edge.until, output)):
                 continue
             if edge.condition is None or _judged(edge.condition, output):
                 return edge
         return None
 
+    def _judged_back_edge(self, name: str, output: Any, kind: str) -> Edge | None:
+        """The same, before any node is run: there is none to fail."""
+        try:
+            return self._back_edge(name, output)
+        except Exception as error:
+            raise GraphError(f"a condition for the {kind} raised {described(error)}", (name,)) from error
+
     def _go_back(self, taken: Edge) -> None:
-        body = self.graph.bodies[taken.name]
-        self._pending = self._in_order(self._pending.keys() | body)
+        run, body = self.run, self.graph.bodies[taken.name]
+        run.pending = self.graph.in_order(run.pending.keys() | body)
         for name, its in self.graph.bodies.items():
             if its <= body and name != taken.name:
-                self._iterations[name] = 0
-        self._iterations[taken.name] = self._iterations.get(taken.name, 0) + 1
-        self._last_taken = taken.name
+                run.iterations[name] = 0
+        run.iterations[taken.name] = run.iterations.get(taken.name, 0) + 1
+        run.last_taken = taken.name
 
     def _key(self, name: str, iterations: list[int]) -> str:
         # JSON tells apart what the names, which may hold any character, would mix up.
-        parts = codec.dumps([self.session_id, self.namespace, self.results.run, name, iterations])
+        parts = codec.dumps([self.session_id, self.namespace, self.run.run, name, iterations])
         return str(uuid.uuid5(uuid.NAMESPACE_OID, parts))
+
+
+def belongs_to(record: CheckpointRecord | None, run: str) -> bool:
+    """Whether the checkpoint is of the run with this identity."""
+    return record is not None and run_state.read(record).run == run
+
+
+def _kept_answers(last: CheckpointRecord, newest: CheckpointRecord) -> dict[str, NodeResult] | None:
+    """Node -> its result with answers, where ``newest`` adds nothing else to ``last``."""
+    before, after = run_state.read(last), run_state.read(newest)
+    if (before.run, before.pending, before.iterations) != (after.run, after.pending, after.iterations):
+        return None
+    if before.working != after.working or before.results.keys() != after.results.keys():
+        return None
+    changed = {name: result for name, result in after.results.items() if result != before.results[name]}
+    for name, result in changed.items():
+        old = before.results[name].get("answers", [])
+        if "interrupt" not in before.results[name] or result.get("answers", [])[: len(old)] != old:
+            return None
+        if len(result.get("answers", [])) <= len(old):
+            return None
+    return changed
 
 
 def _judged(judge: Judge, output: Any) -> bool:

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from obsku_checkpoint import codec
-from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph.definition import Graph
+from obsku_checkpoint.graph.questions import Answer
 from obsku_checkpoint.graph.results import Times
 from obsku_checkpoint.records import NodeResult
+from obsku_checkpoint.run_state import Question
 
 
 class NodeResults:
-    def __init__(self, graph: Graph, stored: dict[str, NodeResult]) -> None:
-        """Raises `GraphError` for a stored result that is none."""
-        for name, result in stored.items():
-            if not isinstance(result, dict) or "status" not in result:
-                raise GraphError("the checkpoint's node_results hold no status for", (name,))
+    def __init__(self, graph: Graph, stored: Mapping[str, NodeResult]) -> None:
         self._graph = graph
-        #: node -> result, in the order in which they came
+        #: node -> result, in the order in which they came. A result is replaced, never changed.
         self.all = dict(stored)
-        #: the node whose result holds the run's input and identity: the entry, also if the graph has another by now
-        self._root = next((name for name, result in stored.items() if "run" in result), graph.entry)
-
-    def begin(self, run: str, input: Any) -> None:
-        self.all[self._root] = {"status": "pending", "run": run}
-        self.set_input(input)
-
-    def set_input(self, input: Any) -> None:
-        if input is not None:
-            root: NodeResult = self.all.get(self._root, {"status": "pending"})
-            self.all[self._root] = {**root, "input": as_stored(input)}
-
-    def rename_run(self, run: str) -> None:
-        self.all[self._root] = {**self._of(self._root), "run": run}
-
-    @property
-    def input(self) -> Any:
-        return self._of(self._root).get("input")
-
-    @property
-    def run(self) -> str:
-        return run_of(self.all)
 
     def status(self, name: str) -> str | None:
         return self._of(name).get("status")
@@ -50,13 +24,16 @@ class NodeResults:
     def output(self, name: str) -> Any:
         return self._of(name).get("output")
 
-    def answers(self, name: str) -> list[Any]:
-        """What the node has been asked and told so far; nothing once it is completed."""
+    def answers(self, name: str) -> list[Answer]:
+        """What the node was answered so far; nothing once it is completed."""
         return self._of(name).get("answers", [])
 
-    def question(self, name: str) -> dict[str, Any] | None:
-        """The node's open question."""
-        return self._of(name).get("interrupt")
+    def questions(self, name: str) -> dict[str, Question]:
+        """Path -> open question: of the node itself (""), or of nodes in the graph that it is."""
+        result = self._of(name)
+        if within := result.get("questions"):
+            return within
+        return {"": result["interrupt"]} if "interrupt" in result else {}
 
     def nested(self, name: str) -> str | None:
         """The last checkpoint of the nested graph that an unfinished node is."""
@@ -71,11 +48,34 @@ class NodeResults:
     def fail(self, name: str, error: str, times: Times, nested: str | None = None) -> None:
         self._put_unfinished(name, {"status": "failed", "error": error}, times, nested)
 
-    def ask(self, name: str, question: dict[str, Any], times: Times, nested: str | None = None) -> None:
-        self._put_unfinished(name, {"status": "pending", "interrupt": question}, times, nested)
+    def ask(
+        self,
+        name: str,
+        question: dict[str, Any],
+        times: Times,
+        within: dict[str, Any] | None = None,
+        nested: str | None = None,
+    ) -> None:
+        result: NodeResult = {"status": "pending", "interrupt": question}
+        if within:
+            result["questions"] = within
+        self._put_unfinished(name, result, times, nested)
 
-    def answer(self, name: str, answer: Any) -> None:
-        self._put_unfinished(name, {"status": "pending"}, {}, None, [*self.answers(name), as_stored(answer)])
+    def answer(self, name: str, path: str, answer: Answer) -> None:
+        """Keep the answer to the open question at ``path``, which is open no more."""
+        given = [*self.answers(name), answer]
+        result: NodeResult = {"status": "pending"}
+        if left := {asked: question for asked, question in self.questions(name).items() if asked != path}:
+            result["interrupt"] = next(iter(left.values()))
+            result["questions"] = left
+        self._put_unfinished(name, result, {}, self.nested(name), given)
+
+    def hand_down(self, name: str) -> list[Answer]:
+        """The answers for the graph that the node is, once."""
+        given = self.answers(name)
+        if given:
+            self.all[name] = cast("NodeResult", {key: it for key, it in self._of(name).items() if key != "answers"})
+        return given
 
     def forget_unfinished(self, names: Collection[str]) -> None:
         """The failures, questions and answers of these nodes: they came of an output that has been edited."""
@@ -94,7 +94,7 @@ class NodeResults:
         result: NodeResult,
         times: Times,
         nested: str | None = None,
-        answers: list[Any] | None = None,
+        answers: list[Answer] | None = None,
     ) -> None:
         """Keep what the node is given when it is run again: its answers, and its output of the iteration before."""
         if given := answers or self.answers(name):
@@ -106,22 +106,8 @@ class NodeResults:
         self._put(name, result, times)
 
     def _put(self, name: str, result: NodeResult, times: Times) -> None:
-        for key, moment in times.items():
-            result[key] = moment  # type: ignore[literal-required] # the keys of Times are among NodeResult's
+        for key, time in times.items():
+            result[key] = time  # type: ignore[literal-required] # the keys of Times are among NodeResult's
         # Taken out first, so that the results stand in the order in which they came.
-        before = self.all.pop(name, None)
-        if before and name == self._root:
-            for key in ("input", "run"):
-                if key in before:
-                    result[key] = before[key]  # type: ignore[literal-required] # mypy takes no loop over literals
+        self.all.pop(name, None)
         self.all[name] = result
-
-
-def run_of(results: dict[str, NodeResult]) -> str:
-    """The identity of the run that the results are of; empty for one of the npm package."""
-    return next((result["run"] for result in results.values() if "run" in result), "")
-
-
-def as_stored(value: Any) -> Any:
-    """The value as the store will give it back after a crash. Raises `SerializationError`."""
-    return codec.loads(codec.dumps(value))

@@ -10,13 +10,13 @@ from typing import Any, TypedDict, Unpack
 
 from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph.callers import AsyncCaller, Caller, SyncCaller
-from obsku_checkpoint.graph.definition import SEPARATOR, Graph
-from obsku_checkpoint.graph.engine import Aborted, Engine, OnCheckpoint, OnEvent, Surroundings
+from obsku_checkpoint.graph.definition import Graph
+from obsku_checkpoint.graph.engine import Aborted, Engine, OnCheckpoint, OnEvent, RunConfig
 from obsku_checkpoint.graph.execution import Execution
 from obsku_checkpoint.graph.results import RunResult
-from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.protocols import UNSET, CheckpointStore
 from obsku_checkpoint.records import CheckpointRecord, SessionRecord
+from obsku_checkpoint.run_state import SEPARATOR
 
 MAX_CONCURRENCY = 8
 
@@ -133,9 +133,7 @@ def _opening(
         if session is None:
             session = (await caller.ask("create_session", str(Path.cwd()))).id
         last = await caller.ask("get_latest_checkpoint", session, namespace=namespace)
-        execution = Execution(graph, session, namespace, last)
-        execution.begin(new_id(), input)
-        return execution
+        return Execution.begun(graph, session, namespace, last, input=input)
 
     return open
 
@@ -159,9 +157,7 @@ async def _outermost(caller: Caller, session_id: str, namespace: str) -> Checkpo
 def _restored(graph: Graph, session_id: str, last: CheckpointRecord | None, input: Any = None) -> Execution:
     if last is None:
         raise GraphError(f"session {session_id} has no checkpoint to go on from")
-    execution = Execution(graph, session_id, last.namespace, last)
-    execution.restore(last, input=input)
-    return execution
+    return Execution.restored(graph, last, input=input)
 
 
 def _reopening(graph: Graph, session_id: str, namespace: str, answer: Any) -> Open:
@@ -171,7 +167,7 @@ def _reopening(graph: Graph, session_id: str, namespace: str, answer: Any) -> Op
             raise GraphError(f"session {session_id} has no checkpoint to resume in namespace {namespace!r}")
         execution = _restored(graph, session_id, last)
         if answer is not UNSET:
-            execution.answer(answer)
+            execution.answer(None, answer)
         return execution
 
     return open
@@ -202,15 +198,15 @@ async def _run(caller: Caller, open: Open, options: Options) -> RunResult:
     limit = options.get("max_concurrency", MAX_CONCURRENCY)
     if type(limit) is not int or limit < 1:
         raise GraphError("max_concurrency must be 1 or more")
-    surroundings = Surroundings(
+    config = RunConfig(
         caller=caller,
         on_checkpoint=options.get("on_checkpoint"),
         on_event=options.get("on_event"),
+        max_concurrency=limit,
         slots=asyncio.Semaphore(limit),
-        alone=limit == 1,
     )
     execution = await open(caller)
     try:
-        return await Engine(execution, surroundings).run()
+        return await Engine(execution, config).run()
     except Aborted as aborted:
         raise aborted.error from aborted.error.__cause__

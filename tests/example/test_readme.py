@@ -88,7 +88,7 @@ def test_the_graphs_run_alone_and_are_drawn(project: Project, tmp_path: Path) ->
         "Saved: list ['parse', 'search', 'report']",
     ]
     assert (len(saved), saved[-1]) == (5, "Saved: report []")
-    assert len(promised(code)) == 11
+    assert len(promised(code)) == 13
     assert [line for line in lines if line not in saved] == [*promised(code), *drawing.splitlines(), ""]
 
 

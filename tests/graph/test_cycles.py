@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from obsku_checkpoint.graph import Context, Edge, Event, Graph, interrupt
+from obsku_checkpoint.run_state import read
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.graph.conftest import Runner
 
@@ -100,12 +101,18 @@ def test_an_inner_cycle_starts_anew_with_each_turn_of_the_outer(runner: Runner, 
             Edge("d", "a", back=True, max_iterations=1),
         ],
     )
-    result = runner.run(graph, checkpoint_store=store)
+    events: list[Event] = []
+    result = runner.run(graph, checkpoint_store=store, on_event=events.append)
+    steps = [(each.type.removeprefix("iteration_"), each.edge, each.iteration) for each in events if each.edge]
+    within = [(step, "c->b", iteration) for iteration in (0, 1) for step in ("started", "finished")]
+    assert steps == [
+        step for turn in (0, 1) for step in (("started", "d->a", turn), *within, ("finished", "d->a", turn))
+    ]
     inner: Log = [("b", 0), ("c", 0), ("b", 1), ("c", 1)]
     assert log == [("a", 0), *inner, ("d", 0), ("a", 1), *inner, ("d", 1)]
     assert len(set(keys)) == len(keys) == 12
-    state = result.checkpoint.cycle_state
-    assert state == {"backEdge": "c->b", "iteration": 1, "iterations": {"c->b": 1, "d->a": 1}}
+    assert result.checkpoint.cycle_state == {"backEdge": "c->b", "iteration": 1}
+    assert read(result.checkpoint).iterations == {"c->b": 1, "d->a": 1}
     # In the first turn of the inner cycle there is no output of its end, whatever an earlier outer turn left.
     first = [each for each in store.list_checkpoints(result.session_id) if each.node_id == "b"][::-1]
     assert [each.node_results["b"]["output"]["from"] for each in first] == [["a"], ["a", "c"], ["a"], ["a", "c"]]

@@ -12,6 +12,7 @@ from obsku_checkpoint.errors import CheckpointCorruptionError, CheckpointNotFoun
 from obsku_checkpoint.graph import Context, Edge, Graph, aedit, edit, interrupt
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.records import CheckpointRecord
+from obsku_checkpoint.run_state import read
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.graph.conftest import Runner
 
@@ -176,8 +177,8 @@ def test_a_fork_goes_on_with_other_nodes_and_another_input(runner: Runner, store
     )
     assert agent.ran == ["search", "report"]
     assert result.outputs == {"report": "report!(parse(list(in)),search!(list(in)))"}
-    entry = result.checkpoint.node_results["list"]
-    assert (entry["output"], entry["input"]) == ("list(in)", "other")
+    state = read(result.checkpoint)
+    assert (state.results["list"]["output"], state.input) == ("list(in)", "other")
     forked = store.list_checkpoints(fork.id)[-1]
     assert (forked.source, forked.parent_id) == ("fork", after_parse.id)
 

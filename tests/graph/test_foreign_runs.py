@@ -77,7 +77,7 @@ def test_its_interrupt_is_answered_here(runner: Runner, store: PostgresCheckpoin
     ]
     assert [each.parent_id for each in saved[2:]] == [each.id for each in saved[1:-1]]
     assert saved[2].pending_nodes == ["approve", "apply"]
-    assert saved[2].node_results["approve"] == {"status": "pending", "answers": ["Ada"]}
+    assert saved[2].node_results["approve"] == {"status": "pending", "answers": [{"question": {}, "answer": "Ada"}]}
     assert result.checkpoint.node_results["plan"] == asked.node_results["plan"]
 
 
@@ -89,7 +89,7 @@ def test_without_an_answer_the_node_asks_again_in_a_form_with_a_question(
     result = runner.resume(agent.graph, **place)
     assert (result.status, result.question) == ("interrupted", {"reason": "Go on?", "options": ["yes", "no"]})
     assert (result.checkpoint.version, result.checkpoint.source) == (3, "interrupt")
-    assert runner.resume(agent.graph, **place, answer="Ada").outputs == {"apply": "done by Ada"}
+    assert runner.resume(agent.graph, **place, answer="yes").outputs == {"apply": "done by yes"}
 
 
 def test_a_fork_of_its_interrupt_is_answered(runner: Runner, store: PostgresCheckpointStore) -> None:
@@ -166,6 +166,7 @@ def test_what_is_written_is_in_its_form(runner: Runner, store: PostgresCheckpoin
         assert state is None or (state["backEdge"], type(state["iteration"])) == ("a->a", int)
     _, results, pending, state = rows[-1]
     assert {name: node["status"] for name, node in results.items()} == {
+        "#run": "failed",
         "a": "completed",
         "b": "failed",
         "c": "skipped",

@@ -67,8 +67,9 @@ def test_a_question_stops_the_run_until_it_is_answered(
 
 
 def test_none_is_an_answer(runner: Runner, store: DjangoCheckpointStore) -> None:
-    result = runner.run(Graph(entry="ask", nodes={"ask": approve}), checkpoint_store=store)
-    result = runner.resume(Graph(entry="ask", nodes={"ask": approve}), result, checkpoint_store=store, answer=None)
+    asking = Graph(entry="ask", nodes={"ask": lambda _: interrupt("sure?")})
+    result = runner.run(asking, checkpoint_store=store)
+    result = runner.resume(asking, result, checkpoint_store=store, answer=None)
     assert (result.status, result.outputs) == ("complete", {"ask": None})
 
 

@@ -65,7 +65,7 @@ def test_a_question_within_stops_the_whole_and_is_answered_from_outside(
 
     graph = nested(Graph(entry="deep", nodes={"deep": ask}))
     result = runner.run(graph, checkpoint_store=store)
-    assert (result.status, result.questions) == ("interrupted", {"inner": {"reason": "one?"}})
+    assert (result.status, result.questions) == ("interrupted", {"inner/second/deep": {"reason": "one?"}})
     assert (result.checkpoint.source, result.checkpoint.node_id) == ("interrupt", "inner")
     assert runner.resume(graph, result, checkpoint_store=store).checkpoint == result.checkpoint
     result = runner.resume(graph, result, checkpoint_store=store, answer=1)

@@ -14,6 +14,7 @@ from django.db import transaction
 from obsku_checkpoint.errors import GraphError, SessionNotFoundError
 from obsku_checkpoint.graph import Context, Edge, Event, Graph, arun, resume, run
 from obsku_checkpoint.records import CheckpointRecord
+from obsku_checkpoint.run_state import read
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.graph.conftest import Runner
 
@@ -53,9 +54,10 @@ def test_each_finished_node_leaves_a_checkpoint(runner: Runner, store: DjangoChe
     assert [len(each.pending_nodes) for each in saved] == [4, 3, 2, 1, 0]
     assert (saved[1].node_id, saved[1].pending_nodes) == ("list", ["parse", "search", "report"])
     for number, each in enumerate(saved[1:], start=1):
-        assert len(each.node_results) == number
-        assert each.node_results[each.node_id or ""]["status"] == "completed"
-        assert all(result["startedAt"] <= result["completedAt"] for result in each.node_results.values())
+        results = read(each).results
+        assert len(results) == number
+        assert results[each.node_id or ""]["status"] == "completed"
+        assert all(result["startedAt"] <= result["completedAt"] for result in results.values())
 
 
 def test_a_node_has_a_context_of_its_own(runner: Runner, store: DjangoCheckpointStore) -> None:
@@ -73,7 +75,7 @@ def test_a_node_has_a_context_of_its_own(runner: Runner, store: DjangoCheckpoint
     result = runner.run(graph, input=[], checkpoint_store=store, session_id=session.id, namespace="main")
     assert result.outputs == {"b": {"list": []}, "c": {"list": []}}
     assert result.checkpoint.node_results["a"]["output"] == {"list": []}
-    assert result.checkpoint.node_results["a"]["input"] == []
+    assert read(result.checkpoint).input == []
     assert {(each.session_id, each.namespace, each.iteration) for each in seen.values()} == {(session.id, "main", 0)}
     assert len({each.idempotency_key for each in seen.values()}) == 3
 
@@ -129,7 +131,7 @@ def test_edges_are_taken_by_condition_and_the_rest_is_skipped(runner: Runner, st
         ],
     )
     result = runner.run(graph, checkpoint_store=store)
-    results = result.checkpoint.node_results
+    results = read(result.checkpoint).results
     assert result.outputs == {"end": {"yes": {"ask": True}}}
     assert {name: result["status"] for name, result in results.items() if result["status"] != "completed"} == {
         "no": "skipped",
@@ -148,6 +150,7 @@ def test_events_tell_what_happens(runner: Runner, store: DjangoCheckpointStore) 
     )
     runner.run(graph, checkpoint_store=store, on_event=events.append)
     assert [(event.type, event.node, event.status) for event in events] == [
+        ("run_started", None, None),
         ("checkpoint_saved", None, None),
         ("node_started", "a", None),
         ("node_finished", "a", "completed"),
@@ -156,9 +159,10 @@ def test_events_tell_what_happens(runner: Runner, store: DjangoCheckpointStore) 
         ("node_started", "c", None),
         ("node_finished", "c", "failed"),
         ("checkpoint_saved", "c", None),
+        ("run_finished", None, "failed"),
     ]
-    assert events[-2].error == "ZeroDivisionError: division by zero"
-    assert events[-1].checkpoint is not None
+    assert events[-3].error == "ZeroDivisionError: division by zero"
+    assert events[-2].checkpoint is not None
 
 
 def test_a_session_can_hold_runs_one_after_the_other(runner: Runner, store: DjangoCheckpointStore) -> None:
@@ -186,7 +190,7 @@ def test_the_caller_s_context_reaches_the_nodes(runner: Runner, store: DjangoChe
     tenant.set("north")
     graph = Graph(entry="a", nodes={"a": lambda _: tenant.get(), "b": on_loop}, edges=[Edge("a", "b")])
     result = runner.run(graph, checkpoint_store=store)
-    assert {name: each["output"] for name, each in result.checkpoint.node_results.items()} == {
+    assert {name: each["output"] for name, each in read(result.checkpoint).results.items()} == {
         "a": "north",
         "b": "north",
     }

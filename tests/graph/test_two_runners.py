@@ -12,6 +12,7 @@ import pytest
 from obsku_checkpoint.errors import VersionConflictError
 from obsku_checkpoint.graph import Context, Edge, Graph, RunResult, interrupt, resume, run
 from obsku_checkpoint.records import CheckpointRecord
+from obsku_checkpoint.run_state import read
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 
@@ -71,7 +72,7 @@ def test_one_that_was_overtaken_overwrites_nothing(store: DjangoCheckpointStore)
         run(chain(held_up, lambda _: "first"), checkpoint_store=store, session_id=session, max_concurrency=1)
     last = store.get_latest_checkpoint(session)
     assert last is not None
-    assert {name: result["output"] for name, result in last.node_results.items()} == {"n0": "other", "n1": "other"}
+    assert {name: result["output"] for name, result in read(last).results.items()} == {"n0": "other", "n1": "other"}
 
 
 class Together(DjangoCheckpointStore):

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db import connections
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Replace
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
 from obsku_checkpoint.models import Checkpoint, Session, Source
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.run_state import NOT_A_FAILURE
 from obsku_checkpoint.scope import visible_workspaces
 
 #: a query string cannot say NULL; no workspace of a person's making begins so
@@ -84,7 +85,8 @@ class FailureFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # Both writers' JSON has no spaces. A node's output that holds the same words counts too: to tell, the
         # database would have to parse every result.
-        results = Checkpoint.objects.annotate(_text=Cast("node_results", TextField()))
+        text = Replace(Cast("node_results", TextField()), Value(NOT_A_FAILURE, TextField()), Value("", TextField()))
+        results = Checkpoint.objects.annotate(_text=text)
         failed = Exists(results.filter(session_id=OuterRef("pk"), _text__contains='"status":"failed"'))
         return queryset.filter(failed) if self.value() == "yes" else queryset
 

@@ -17,10 +17,10 @@ from obsku_checkpoint.admin.questions import Question, asking, questions
 from obsku_checkpoint.admin.session.counts import figures
 from obsku_checkpoint.admin.session.status import State
 from obsku_checkpoint.admin.session.transcript import entries, messages_of
-from obsku_checkpoint.graph.definition import nested_namespace
 from obsku_checkpoint.models import Checkpoint, Message, Session
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import CorruptValue
+from obsku_checkpoint.run_state import nested_namespace
 
 #: messages of the sparkline
 SPARK = 150

@@ -13,9 +13,9 @@ from django.template.response import TemplateResponse
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.large_columns import json_columns, stored_json
 from obsku_checkpoint.admin.questions import asking, questions
-from obsku_checkpoint.graph.definition import nested_namespace
 from obsku_checkpoint.models import Checkpoint, Source
 from obsku_checkpoint.printable import plain
+from obsku_checkpoint.run_state import nested_namespace
 
 if TYPE_CHECKING:
     from obsku_checkpoint.admin.base import BaseAdmin
