@@ -13,7 +13,14 @@ from django.utils.module_loading import import_string
 from obsku_checkpoint import conf
 
 ENGINES = ("postgresql", "sqlite")
-SIZES = ("ASYNC_MAX_CONNECTIONS", "PAGE_SIZE", "MAX_PAGE_SIZE", "MAX_BODY_BYTES", "STREAM_INTERVAL_MS")
+SIZES = (
+    "ASYNC_MAX_CONNECTIONS",
+    "PAGE_SIZE",
+    "MAX_PAGE_SIZE",
+    "MAX_PAGE_BYTES",
+    "MAX_BODY_BYTES",
+    "STREAM_INTERVAL_MS",
+)
 
 
 @register

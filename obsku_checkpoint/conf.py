@@ -31,6 +31,9 @@ class Settings:
     """Records on a page of the API where the request names no ``limit``."""
     MAX_PAGE_SIZE: int = 500
     """The largest ``limit`` of the API; a larger one gives this many."""
+    MAX_PAGE_BYTES: int = 8 * 2**20
+    """The bytes of stored text on a page of the API, after which it ends early; its ``next`` goes on. A single record
+    may be larger."""
     MAX_BODY_BYTES: int = 10 * 2**20
     """The longest body of a request that the API reads."""
     STREAM_INTERVAL_MS: int = 250

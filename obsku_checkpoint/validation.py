@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 #: bytes of UTF-8; PostgreSQL's B-tree takes entries of 2,704 bytes, and ours hold an id and a namespace
 MAX_KEY_BYTES = 1024
+#: characters of what stands in every list of sessions or checkpoints
+MAX_TITLE = MAX_DIRECTORY = 4096
+MAX_NODE_ID = 1024
 INT32 = 2**31 - 1
 
 ROLES, SOURCES = get_args(Role), get_args(Source)
@@ -55,8 +58,23 @@ def text(field: str, value: Any) -> str:
     return str.__str__(value)  # the text of a subclass, whatever it calls itself
 
 
-def optional_text(field: str, value: Any) -> str | None:
-    return None if value is None else text(field, value)
+def _at_most(characters: int, field: str, value: Any) -> str:
+    stored = text(field, value)
+    if len(stored) > characters:
+        raise InvalidRecordError(field, f"is longer than {characters} characters")
+    return stored
+
+
+def title(field: str, value: Any) -> str | None:
+    return None if value is None else _at_most(MAX_TITLE, field, value)
+
+
+def _directory(field: str, value: Any) -> str:
+    return _at_most(MAX_DIRECTORY, field, value)
+
+
+def _node_id(field: str, value: Any) -> str | None:
+    return None if value is None else _at_most(MAX_NODE_ID, field, value)
 
 
 def key(field: str, value: Any) -> str:
@@ -258,17 +276,17 @@ def checkpoint(**given: Any) -> dict[str, Any]:
 _SESSION: dict[str, Callable[[str, Any], Any]] = {
     "id": _id,
     "workspace_id": optional_key,
-    "title": optional_text,
-    "directory": text,
+    "title": title,
+    "directory": _directory,
     "metadata": lambda _, value: metadata(value),
 }
 _CHECKPOINT: dict[str, Callable[[str, Any], Any]] = {
     "id": _id,
     "namespace": key,
-    "parent_id": optional_text,
+    "parent_id": optional_key,
     "version": _version,
     "step": integer,
-    "node_id": optional_text,
+    "node_id": _node_id,
     "node_results": lambda _, value: node_results(value),
     "pending_nodes": lambda _, value: pending_nodes(value),
     "cycle_state": lambda _, value: cycle_state(value),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,13 +10,15 @@ from obsku_checkpoint import validation
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.etags import etag
 from obsku_checkpoint.api.filters import CheckpointFilters
+from obsku_checkpoint.api.lineage import LineagePage
 from obsku_checkpoint.api.openapi import operations
-from obsku_checkpoint.api.pagination import KeysetPage
+from obsku_checkpoint.api.pagination import CURSOR, requested, response, size
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import CheckpointNotFoundError
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.querysets import CheckpointQuerySet
 from obsku_checkpoint.records import CheckpointRecord
+from obsku_checkpoint.store.rows import checkpoint_record
 
 
 class SessionCheckpoints(StoreView):
@@ -30,15 +29,20 @@ class SessionCheckpoints(StoreView):
 
     def rows(self) -> CheckpointQuerySet:
         """Those of the session, newest first."""
-        found = self.of_session(Checkpoint.objects.using(self.store.using).all())
-        one_namespace = "namespace" in self.request.query_params
-        return found.newest_version_first() if one_namespace else found.newest_first()
+        checkpoints = self.of_session(Checkpoint.objects.using(self.store.using).all())
+        return checkpoints.newest_version_first() if self._of_one_namespace else checkpoints.newest_first()
+
+    @property
+    def _of_one_namespace(self) -> bool:
+        return "namespace" in self.request.query_params
 
     def list(self, request: Request, id: str) -> Response:
-        page = KeysetPage(request, self.filter_queryset(self.rows()))
+        name = "versions" if self._of_one_namespace else "checkpoints"
+        page = requested(request, name, self.filter_queryset(self.rows()))
         if not page.rows:
             self.check_session(id)
-        return page.response(serializers.Checkpoint([_record(row) for row in page.rows], many=True).data)
+        results = serializers.Checkpoint([checkpoint_record(row, "keep") for row in page.rows], many=True).data
+        return response(request, results, next=page.next, previous=page.previous)
 
     def create(self, request: Request, id: str) -> Response:
         body = self.body(serializers.NewCheckpoint)
@@ -67,10 +71,12 @@ class Checkpoints(StoreView):
 
     def lineage(self, request: Request, id: str) -> Response:
         """The checkpoint, its parent, … as far as the request may see."""
-        lineage = self._visible(self.store.get_lineage(id, on_corrupt="keep"))
-        if not lineage:
-            raise CheckpointNotFoundError(id)
-        return Response(serializers.Checkpoint(lineage, many=True).data)
+        cursor = request.query_params.get(CURSOR)
+        page = LineagePage(self.sessions(), id, size=size(request), cursor=cursor)
+        if not page.rows and cursor is None:
+            self._found(id)
+        results = serializers.Checkpoint([checkpoint_record(row, "keep") for row in page.rows], many=True).data
+        return response(request, results, next=page.next)
 
     def fork(self, request: Request, id: str) -> Response:
         body = self.body(serializers.NewFork)
@@ -86,18 +92,6 @@ class Checkpoints(StoreView):
         row = checkpoints.values().first() if validation.can_exist("checkpoint_id", id) else None
         if row is None:
             raise CheckpointNotFoundError(id)
-        return _record(row)
-
-    def _visible(self, lineage: list[CheckpointRecord]) -> list[CheckpointRecord]:
-        """Up to the first one of a session that the request may not see: what is beyond it hangs on it."""
-        if self.scope.everything:
-            return lineage
-        sessions = self.sessions().filter(id__in={one.session_id for one in lineage})
-        seen = set(sessions.values_list("id", flat=True))
-        hidden = next((index for index, one in enumerate(lineage) if one.session_id not in seen), len(lineage))
-        return lineage[:hidden]
-
-
-def _record(row: Mapping[str, Any]) -> CheckpointRecord:
-    values = {name: row[name] for name in CheckpointRecord.__slots__}
-    return CheckpointRecord(**{**values, "pending_nodes": [] if row["pending_nodes"] is None else row["pending_nodes"]})
+        return CheckpointRecord(
+            **{**row, "pending_nodes": [] if row["pending_nodes"] is None else row["pending_nodes"]}
+        )

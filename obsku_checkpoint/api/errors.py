@@ -15,6 +15,7 @@ from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from obsku_checkpoint.api.serializers import quoted
 from obsku_checkpoint.errors import (
     CheckpointCorruptionError,
     ConfigurationError,
@@ -34,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 #: seconds after which a client may try again while the database is away
 RETRY_AFTER = 1
-#: characters of a client's own text, such as a field's name, that an answer repeats
-QUOTED = 2000
 
 
 class Conflict(APIException):
@@ -119,15 +118,15 @@ def in_http_words(error: Exception) -> Exception:
     """The exception of Django REST framework for an error of the store; any other exception as it is."""
     match error:
         case InvalidRecordError():
-            return ValidationError({_bounded(error.field): [_bounded(error.reason)]})
+            return ValidationError({quoted(error.field): [quoted(error.reason)]})
         case SerializationError():
-            return ValidationError({_bounded(error.path): [_bounded(error.reason)]})
+            return ValidationError({quoted(error.path): [quoted(error.reason)]})
         case NotFoundError():
             return NotFound(_problem(error, f"{error.kind.lower()}_not_found"))
         case IdConflictError():
             return Conflict(_problem(error, "id_conflict"))
         case SessionInUseError():
-            return Conflict(_problem(error, "session_in_use") | {"id": error.id, "by": _bounded(error.by)})
+            return Conflict(_problem(error, "session_in_use") | {"id": error.id, "by": quoted(error.by)})
         case VersionConflictError():
             return Conflict(_problem(error, "version_conflict"))
         case CheckpointCorruptionError():  # a write met a stored record that nobody can read
@@ -142,10 +141,4 @@ def in_http_words(error: Exception) -> Exception:
 
 def _problem(error: object, code: str) -> dict[str, str]:
     """``detail`` is for people, ``code`` for programs."""
-    return {"detail": _bounded(str(error)), "code": code}
-
-
-def _bounded(text: str) -> str:
-    """Names of fields may be a client's own: of any length, with characters that UTF-8 does not have."""
-    short = text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
-    return short.encode("utf-8", "backslashreplace").decode()
+    return {"detail": quoted(str(error)), "code": code}

@@ -11,11 +11,11 @@ from rest_framework.response import Response
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.filters import MessageFilters
 from obsku_checkpoint.api.openapi import operations
-from obsku_checkpoint.api.pagination import LIMIT, KeysetPage
+from obsku_checkpoint.api.pagination import LIMIT, requested, response
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Message
 from obsku_checkpoint.querysets import MessageQuerySet
-from obsku_checkpoint.records import MessageRecord
+from obsku_checkpoint.store.rows import message_records
 
 
 class Messages(StoreView):
@@ -32,10 +32,12 @@ class Messages(StoreView):
         parameters = request.query_params
         # As in the store: a limit keeps the newest, or with after_id the next ones.
         from_end = LIMIT in parameters and "after_id" not in parameters
-        page = KeysetPage(request, self.filter_queryset(self.rows()), from_end=from_end)
+        page = requested(request, "messages", self.filter_queryset(self.rows()), from_end=from_end)
         if not page.rows:
             self.check_session(id)
-        return page.response(serializers.Message([MessageRecord(**row) for row in page.rows], many=True).data)
+        records = message_records(page.rows, "keep")
+        results = serializers.Message(records, many=True).data
+        return response(request, results, next=page.next, previous=page.previous)
 
     def create(self, request: Request, id: str) -> Response:
         """One message, or a list of which all are added or none."""

@@ -1,16 +1,18 @@
 """Pages that stay right while rows are being added: a cursor holds the place of a row, never a number of rows.
 
 The place is the row's values in the columns that order the list, the last of which is unique, so that rows of the
-same millisecond neither repeat nor vanish at a page's border.
+same millisecond neither repeat nor vanish at a page's border. A page ends after so many rows, or so many bytes.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from django.db import connections
+from django.core.exceptions import EmptyResultSet
+from django.db import connections, models
 from django.db.models import Field, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -18,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from obsku_checkpoint import conf, validation
+from obsku_checkpoint.api.row_budget import Budgeted, Keys, within_bytes
 from obsku_checkpoint.fields import MillisecondsField, read_moment
 from obsku_checkpoint.querysets import beyond
 
@@ -28,59 +31,84 @@ INT64 = 2**63 - 1
 class KeysetPage:
     """One page of an ordered queryset, in one statement.
 
-    ``from_end``: without a cursor the page is the list's last one instead of its first.
+    ``rows`` are those of the database, with all columns; ``next`` and ``previous`` are the cursors of the pages beside
+    this one, None where there is none. A cursor is one of the list called ``name``. Without one the page is the list's
+    first, with ``from_end`` its last. ``last_message``: the sessions of the page are shown with their last messages.
     """
 
-    def __init__(self, request: Request, rows: QuerySet[Any, Any], *, from_end: bool = False) -> None:
-        self.request = request
-        self.size = _size(request)
-        self._vendor = connections[rows.db].vendor
-        self._names = [str(name).removeprefix("-") for name in rows.query.order_by]
-        self._fields = [_field(rows, name) for name in self._names]
-        cursor = request.query_params.get(CURSOR)
-        self._backward, place = self._decoded(cursor) if cursor is not None else (from_end, None)
+    def __init__(
+        self,
+        name: str,
+        listed: QuerySet[Any, Any],
+        *,
+        size: int,
+        cursor: str | None = None,
+        from_end: bool = False,
+        last_message: bool = False,
+    ) -> None:
+        self._name = name
+        self._names = [str(column).removeprefix("-") for column in listed.query.order_by]
+        self._last_message = last_message
+        backward, place = (from_end, None) if cursor is None else self._decoded(cursor, listed)
         if place is not None:
-            rows = beyond(rows, place, backward=self._backward)
-        if self._backward:
-            rows = rows.reverse()
-        found = list(rows.values()[: self.size + 1]) if self.size else []
-        self._more = len(found) > self.size
-        self._moved = place is not None
-        self.rows: list[dict[str, Any]] = found[: self.size]
-        if self._backward:
-            self.rows.reverse()
+            listed = beyond(listed, place, backward=backward)
+        counted, places, rows = self._read(listed.reverse() if backward else listed, size)
+        rows, places = rows[:size], places[:size]
+        more, moved = counted > len(rows), place is not None
+        if backward:
+            rows.reverse()
+            places.reverse()
+        self.rows = rows
+        self.next = self._cursor(False, places[-1:]) if (moved if backward else more) else None
+        self.previous = self._cursor(True, places[:1]) if (more if backward else moved) else None
 
-    def response(self, results: Any) -> Response:
-        forward = self._moved if self._backward else self._more
-        backward = self._more if self._backward else self._moved
-        return Response(
-            {
-                "next": self._link(False, -1) if forward else None,
-                "previous": self._link(True, 0) if backward else None,
-                "results": results,
-            }
-        )
-
-    def _link(self, backward: bool, index: int) -> str | None:
-        if not self.rows:
-            return None
-        place = [
-            field.get_prep_value(self.rows[index][name]) for name, field in zip(self._names, self._fields, strict=True)
-        ]
-        token = base64.urlsafe_b64encode(orjson.dumps([backward, *place])).decode().rstrip("=")
-        return replace_query_param(self.request.build_absolute_uri(), CURSOR, token)
-
-    def _decoded(self, cursor: str) -> tuple[bool, list[Any]]:
+    def _read(self, listed: QuerySet[Any, Any], size: int) -> Budgeted:
+        """Up to ``size`` + 1 keys, which tell whether there are more, and the rows that fit."""
+        if not size:
+            return Budgeted(0, [], [])
+        names = [*self._names, *(["id"] if "id" not in self._names else [])]
         try:
-            backward, *place = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
-            if type(backward) is bool and len(place) == len(self._fields):
-                return backward, [_value(*pair, self._vendor) for pair in zip(self._fields, place, strict=True)]
-        except (TypeError, ValueError):
-            pass
-        raise ValidationError({CURSOR: ["is none that this list gave"]})
+            sql, parameters = listed.values_list(*names)[: size + 1].query.get_compiler(listed.db).as_sql()
+        except EmptyResultSet:  # a condition that no row meets
+            return Budgeted(0, [], [])
+        forward = listed.query.standard_ordering
+        order = [str(name) if forward else _reversed(str(name)) for name in listed.query.order_by]
+        keys = Keys(sql, parameters, names, order)
+        limit = conf.current().MAX_PAGE_BYTES
+        return within_bytes(listed.db, listed.model, keys, limit, last_message=self._last_message)
+
+    def _cursor(self, backward: bool, place: list[Sequence[Any]]) -> str | None:
+        return encoded([self._name, backward, *place[0]]) if place else None
+
+    def _decoded(self, cursor: str, listed: QuerySet[Any, Any]) -> tuple[bool, list[Any]]:
+        fields = [_field(listed, name) for name in self._names]
+        vendor = connections[listed.db].vendor
+        name, *rest = decoded(cursor)
+        if name == self._name and len(rest) == 1 + len(fields) and type(rest[0]) is bool:
+            try:
+                return rest[0], [_value(*pair, vendor) for pair in zip(fields, rest[1:], strict=True)]
+            except ValueError:
+                pass
+        raise not_of_this_list()
 
 
-def _size(request: Request) -> int:
+def requested(request: Request, name: str, listed: QuerySet[Any, Any], **options: Any) -> KeysetPage:
+    """The page that a request asks for; ``options`` are those of `KeysetPage`."""
+    return KeysetPage(name, listed, size=size(request), cursor=request.query_params.get(CURSOR), **options)
+
+
+def response(request: Request, results: Any, *, next: str | None, previous: str | None = None) -> Response:
+    """A page, whose neighbours have these cursors."""
+    address = request.build_absolute_uri()
+    return Response({"next": link(address, next), "previous": link(address, previous), "results": results})
+
+
+def link(address: str, cursor: str | None) -> str | None:
+    return None if cursor is None else replace_query_param(address, CURSOR, cursor)
+
+
+def size(request: Request) -> int:
+    """How many records a page has at most."""
     settings = conf.current()
     given = request.query_params.get(LIMIT)
     if given is None:
@@ -90,18 +118,43 @@ def _size(request: Request) -> int:
     return min(int(given[:20]), settings.MAX_PAGE_SIZE)
 
 
-def _field(rows: QuerySet[Any, Any], name: str) -> Field[Any, Any]:
-    annotation = rows.query.annotations.get(name)
-    field: Field[Any, Any] = annotation.output_field if annotation else rows.model._meta.get_field(name)
+def encoded(place: Sequence[Any]) -> str:
+    """A cursor: the list's name, and a place in it."""
+    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+
+
+def decoded(cursor: str) -> list[Any]:
+    """What `encoded` was given; a 400 for any other text."""
+    try:
+        place = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+    except ValueError:
+        raise not_of_this_list() from None
+    if not isinstance(place, list) or not place:
+        raise not_of_this_list()
+    return place
+
+
+def not_of_this_list() -> ValidationError:
+    return ValidationError({CURSOR: ["is not a cursor of this list"]})
+
+
+def _reversed(name: str) -> str:
+    return name[1:] if name.startswith("-") else f"-{name}"
+
+
+def _field(listed: QuerySet[Any, Any], name: str) -> Field[Any, Any]:
+    annotation = listed.query.annotations.get(name)
+    field: Field[Any, Any] = annotation.output_field if annotation else listed.model._meta.get_field(name)
     return field
 
 
 def _value(field: Field[Any, Any], value: Any, vendor: str) -> Any:
     """The value of a row as a filter takes it; ValueError for one that no row has."""
     moment = isinstance(field, MillisecondsField)
-    if type(value) is int and abs(value) <= INT64:
+    text = isinstance(field, models.TextField)
+    # SQLite takes text into columns of numbers, where other programs may have put it.
+    if type(value) is str and validation.can_exist(CURSOR, value) and (text or (vendor == "sqlite" and moment)):
+        return read_moment(value) if moment else value  # type: ignore[arg-type]  # text is not a time: it says so
+    if type(value) is int and abs(value) <= INT64 and not text:
         return read_moment(value) if moment else value
-    # SQLite takes text into columns of numbers, which other programs may have put there.
-    if type(value) is str and validation.can_exist(CURSOR, value) and (not moment or vendor == "sqlite"):
-        return read_moment(value) if moment else value  # type: ignore[arg-type]  # text is no time: it says so
     raise ValueError(value)

@@ -20,6 +20,9 @@ from obsku_checkpoint.models import Role, Source
 from obsku_checkpoint.records import JSON_PLUS, CorruptValue, CycleState, NodeResult, ToolCall, ToolResult
 from obsku_checkpoint.validation import INT32
 
+#: errors that an answer names at most, and characters of a client's own text that it repeats
+ERRORS, QUOTED = 20, 500
+
 
 class Shown(serializers.Serializer[Any]):
     """Base of what comes out: a record's fields under their own names.
@@ -55,15 +58,18 @@ class Body(serializers.Serializer[Any]):
         if type(data) is not dict:
             raise ValidationError({"non_field_errors": [f"Takes an object, not {type(data).__name__}."]})
         fields = self._declared_fields
-        errors = {
-            name.encode("utf-8", "backslashreplace").decode(): [f"is unknown; known are {', '.join(fields)}"]
-            for name in data
-            if name not in fields
-        }
+        unknown = [name for name in data if name not in fields]
+        errors = {quoted(name): [f"is unknown; known are {', '.join(fields)}"] for name in unknown[:ERRORS]}
         errors |= {name: ["is missing"] for name, field in fields.items() if field.required and name not in data}
         if errors:
             raise ValidationError(errors)
         return data
+
+
+def quoted(text: str) -> str:
+    """A client's own text as an answer repeats it: it may be of any length, and not be UTF-8."""
+    short = text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
+    return short.encode("utf-8", "backslashreplace").decode()
 
 
 class JsonPlusField(serializers.JSONField):
@@ -203,7 +209,8 @@ class Resumption(serializers.Serializer[Any]):
     """All that a later process needs to go on with a session."""
 
     session = Session(help_text="The session last active.")
-    messages = Message(many=True, help_text="Its whole transcript, oldest first.")
+    messages = Message(many=True, help_text="The newest of its messages that fit MAX_PAGE_BYTES, oldest first.")
+    messages_previous = serializers.URLField(allow_null=True, help_text="The page of the messages before them, if any.")
     checkpoint = Checkpoint(allow_null=True, help_text="Its newest checkpoint, if it has one.")
 
 

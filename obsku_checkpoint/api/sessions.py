@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from django.db import transaction
 from django.db.models import F
@@ -10,17 +11,21 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from obsku_checkpoint import conf
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.errors import PreconditionFailed
 from obsku_checkpoint.api.etags import etag, matches
 from obsku_checkpoint.api.filters import SessionFilters
 from obsku_checkpoint.api.openapi import operations
-from obsku_checkpoint.api.pagination import KeysetPage
+from obsku_checkpoint.api.pagination import KeysetPage, link, requested, response
+from obsku_checkpoint.api.row_budget import ROW_BYTES
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import SessionNotFoundError
-from obsku_checkpoint.models import Session
+from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.querysets import SessionQuerySet
-from obsku_checkpoint.records import Resumption, SessionRecord
+from obsku_checkpoint.records import SessionRecord
+from obsku_checkpoint.store.rows import message_records, session_record
+from obsku_checkpoint.url_ids import IdConverter
 
 
 class Sessions(StoreView):
@@ -33,8 +38,9 @@ class Sessions(StoreView):
         return self.sessions().newest_first()
 
     def list(self, request: Request) -> Response:
-        page = KeysetPage(request, self.filter_queryset(self.rows()))
-        return page.response(serializers.Session([SessionRecord(**row) for row in page.rows], many=True).data)
+        page = requested(request, "sessions", self.filter_queryset(self.rows()))
+        results = serializers.Session([session_record(row, "keep") for row in page.rows], many=True).data
+        return response(request, results, next=page.next, previous=page.previous)
 
     def create(self, request: Request) -> Response:
         body = self.body(serializers.NewSession)
@@ -70,17 +76,25 @@ class Sessions(StoreView):
         row = self.filter_queryset(self.rows()).values().first()
         if row is None:
             raise SessionNotFoundError("latest")
-        resumption = Resumption(
-            session=SessionRecord(**row),
-            messages=self.store.get_messages(row["id"], on_corrupt="keep"),
-            checkpoint=self.store.get_latest_checkpoint(row["id"], on_corrupt="keep"),
-        )
+        session = SessionRecord(**row)
+        # As many of the newest as fit, however short they are.
+        size = conf.current().MAX_PAGE_BYTES // ROW_BYTES
+        transcript = Message.objects.using(self.store.using).in_session(session.id).oldest_first()
+        page = KeysetPage("messages", transcript, size=size, from_end=True)
+        messages = request.build_absolute_uri(f"../{quote(IdConverter().to_url(session.id), safe='')}/messages/")
+        resumption = {
+            "session": session,
+            "messages": message_records(page.rows, "keep"),
+            "messages_previous": link(messages, page.previous),
+            "checkpoint": self.store.get_latest_checkpoint(session.id, on_corrupt="keep"),
+        }
         return Response(serializers.Resumption(resumption).data)
 
     def summaries(self, request: Request) -> Response:
-        page = KeysetPage(request, self.filter_queryset(self.rows()))
-        summaries = self.store.summaries_of([SessionRecord(**row) for row in page.rows], "keep")
-        return page.response(serializers.SessionSummary(summaries, many=True).data)
+        page = requested(request, "sessions", self.filter_queryset(self.rows()), last_message=True)
+        summaries = self.store.summaries_of([session_record(row, "keep") for row in page.rows], "keep")
+        results = serializers.SessionSummary(summaries, many=True).data
+        return response(request, results, next=page.next, previous=page.previous)
 
     def summary(self, request: Request, id: str) -> Response:
         self.check_session_in_scope(id)

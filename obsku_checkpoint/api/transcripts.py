@@ -26,8 +26,8 @@ class Transcripts(StoreView):
 
     def dangling(self, request: Request, id: str) -> Response:
         on_corrupt = cast("OnCorrupt", request.query_params.get("on_corrupt", "raise"))  # the store looks
-        dangling = self.store.find_dangling(id, on_corrupt=on_corrupt)
         self.check_session(id)
+        dangling = self.store.find_dangling(id, on_corrupt=on_corrupt)
         return Response(serializers.Dangling(dangling, many=True).data)
 
     def repair(self, request: Request, id: str) -> Response:

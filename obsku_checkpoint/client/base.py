@@ -42,10 +42,12 @@ class HTTPStore(Connections):
         params: Mapping[str, str | None],
         limit: int | None,
         towards: Literal["next", "previous"] = "next",
+        cursor: str | None = None,
     ) -> Steps[list[Any]]:
-        """The first ``limit`` of a list, or with ``previous`` the last ones; in the list's own order."""
+        """The first ``limit`` of a list, or with ``previous`` the last ones, in the list's own order; ``cursor`` is the
+        page to begin with.
+        """
         found: list[Any] = []
-        cursor = None
         while True:
             size = ITERATION_PAGE if limit is None else min(limit - len(found), ITERATION_PAGE)
             page = yield from self._ask("GET", path, params={**params, "limit": str(size), "cursor": cursor})
@@ -55,10 +57,10 @@ class HTTPStore(Connections):
             found = found + items(results) if towards == "next" else items(results) + found
             if further is None or len(found) == limit:
                 return found
-            cursor = _cursor(further)
+            cursor = cursor_of(further)
 
 
-def _cursor(url: Any) -> str:
+def cursor_of(url: Any) -> str:
     """Only the cursor: behind a proxy, the server may not know by which URL it is reached."""
     try:
         return httpx.URL(url).params["cursor"]

@@ -105,13 +105,14 @@ class Checkpoints(HTTPStore):
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             return []
-        shown = yield from self._ask("GET", path("checkpoints", checkpoint_id, "lineage/"))
-        return [] if shown is None else records(CheckpointRecord, shown, on_corrupt)
+        listed = yield from self._list(path("checkpoints", checkpoint_id, "lineage/"), {}, None)
+        # Of a ring of parents the server may list some twice.
+        return list({one.id: one for one in records(CheckpointRecord, listed, on_corrupt)}.values())
 
     @method
     def fork(self, checkpoint_id: str, *, title: str | None = None) -> Steps[SessionRecord]:
         """Not repeated where it may have been carried out: each would be another session."""
-        title = validation.optional_text("title", title)
+        title = validation.title("title", title)
         absent = CheckpointNotFoundError(checkpoint_id)
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             raise absent

@@ -7,8 +7,9 @@ from typing import Any
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import method
+from obsku_checkpoint.client.base import cursor_of
 from obsku_checkpoint.client.request import path
-from obsku_checkpoint.client.response import members, record, records
+from obsku_checkpoint.client.response import items, members, record, records
 from obsku_checkpoint.client.retries import Steps
 from obsku_checkpoint.client.sessions import Sessions
 from obsku_checkpoint.protocols import OnCorrupt
@@ -33,9 +34,14 @@ class Summaries(Sessions):
         shown = yield from self._ask("GET", "sessions/latest/", params={"workspace_id": workspace_id})
         if shown is None:
             return None
-        session, messages, checkpoint = members(shown, "session", "messages", "checkpoint")
+        names = ("session", "messages", "messages_previous", "checkpoint")
+        session, messages, earlier, checkpoint = members(shown, *names)
+        latest = record(SessionRecord, session, on_corrupt)
+        if earlier is not None:
+            before = self._list(path("sessions", latest.id, "messages/"), {}, None, "previous", cursor_of(earlier))
+            messages = (yield from before) + items(messages)
         return Resumption(
-            session=record(SessionRecord, session, on_corrupt),
+            session=latest,
             messages=records(MessageRecord, messages, on_corrupt),
             checkpoint=None if checkpoint is None else record(CheckpointRecord, checkpoint, on_corrupt),
         )

@@ -49,7 +49,7 @@ class Transcripts(HTTPStore):
     @method
     def fork_at(self, message_id: int, *, title: str | None = None) -> Steps[SessionRecord]:
         """Not repeated where it may have been carried out: each would be another session."""
-        title = validation.optional_text("title", title)
+        title = validation.title("title", title)
         absent = MessageNotFoundError(str(validation.message_id("message_id", message_id)))
         shown = yield from self._ask(
             "POST",

@@ -13,15 +13,16 @@ from obsku_checkpoint.store.rows import session_record
 
 #: before the title, or an id, where the caller gives no title
 PREFIX = "Fork of "
+NAMING = {"prefix": PREFIX, "longest": validation.MAX_TITLE}
 
 
 class Fork(DatabaseStore):
     @method
     def fork(self, checkpoint_id: str, *, title: str | None = None) -> Steps[SessionRecord]:
-        title = validation.optional_text("title", title)
+        title = validation.title("title", title)
         if not validation.can_exist("checkpoint_id", checkpoint_id):
             raise CheckpointNotFoundError(checkpoint_id)
-        new = {"session_id": new_id(), "new_checkpoint_id": new_id(), "title": title, "prefix": PREFIX}
+        new = {"session_id": new_id(), "new_checkpoint_id": new_id(), "title": title, **NAMING}
         row = yield from self._sql.fork({"checkpoint_id": checkpoint_id, **new, **session_clock.now()})
         if row is None:
             raise CheckpointNotFoundError(checkpoint_id)
@@ -31,9 +32,9 @@ class Fork(DatabaseStore):
 
     @method
     def fork_at(self, message_id: int, *, title: str | None = None) -> Steps[SessionRecord]:
-        title = validation.optional_text("title", title)
+        title = validation.title("title", title)
         validation.message_id("message_id", message_id)
-        new = {"session_id": new_id(), "title": title, "prefix": PREFIX}
+        new = {"session_id": new_id(), "title": title, **NAMING}
         row = yield from self._sql.fork_at({"message_id": message_id, **new, **session_clock.now()})
         if row is None:
             raise MessageNotFoundError(str(message_id))

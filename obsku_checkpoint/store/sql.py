@@ -114,7 +114,8 @@ RETURNING version, created_at
 FORK_SESSION = """
 INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
 SELECT
-    %(session_id)s, s.workspace_id, coalesce(%(title)s, %(prefix)s || coalesce(nullif(s.title, ''), c.id)), s.directory,
+    %(session_id)s, s.workspace_id,
+    coalesce(%(title)s, substr(%(prefix)s || coalesce(nullif(s.title, ''), c.id), 1, %(longest)s)), s.directory,
     max(%(now)s, CASE WHEN c.created_at < %(horizon)s THEN c.created_at + 1 ELSE 0 END),
     max(%(now)s, CASE WHEN c.created_at < %(horizon)s THEN c.created_at + 1 ELSE 0 END),
     s.metadata
@@ -146,7 +147,8 @@ FROM checkpoints WHERE id = %(checkpoint_id)s
 FORK_SESSION_AT = """
 INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
 SELECT
-    %(session_id)s, s.workspace_id, coalesce(%(title)s, %(prefix)s || coalesce(nullif(s.title, ''), s.id)), s.directory,
+    %(session_id)s, s.workspace_id,
+    coalesce(%(title)s, substr(%(prefix)s || coalesce(nullif(s.title, ''), s.id), 1, %(longest)s)), s.directory,
     max(%(now)s, CASE WHEN m.created_at < %(horizon)s THEN m.created_at + 1 ELSE 0 END),
     max(%(now)s, CASE WHEN m.created_at < %(horizon)s THEN m.created_at + 1 ELSE 0 END),
     s.metadata
@@ -275,7 +277,8 @@ class Sql:
 
     def fork(self, fork: Mapping[str, Any]) -> Steps[Row | None]:
         """The new session's row, None where the checkpoint does not exist. ``fork`` has ``checkpoint_id``, the new
-        ``session_id`` and ``new_checkpoint_id``, ``title`` or None, the ``prefix`` of a title, and the session's clock.
+        ``session_id`` and ``new_checkpoint_id``, ``title`` or None, the ``prefix`` and the ``longest``
+        length of a title that is made, and the session's clock.
         """
 
         def steps() -> Steps[Row | None]:

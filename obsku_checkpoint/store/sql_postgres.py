@@ -90,7 +90,10 @@ WITH session AS (
     INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
     SELECT
         %(session_id)s::text, s.workspace_id,
-        COALESCE(%(title)s::text, %(prefix)s::text || COALESCE(NULLIF(s.title, ''), c.id)), s.directory,
+        COALESCE(
+            %(title)s::text,
+            substr(%(prefix)s::text || COALESCE(NULLIF(s.title, ''), c.id), 1, %(longest)s::integer)
+        ), s.directory,
         GREATEST(%(now)s::bigint, CASE WHEN c.created_at < %(horizon)s::bigint THEN c.created_at + 1 END),
         GREATEST(%(now)s::bigint, CASE WHEN c.created_at < %(horizon)s::bigint THEN c.created_at + 1 END),
         s.metadata
@@ -123,7 +126,10 @@ WITH session AS (
     INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
     SELECT
         %(session_id)s::text, s.workspace_id,
-        COALESCE(%(title)s::text, %(prefix)s::text || COALESCE(NULLIF(s.title, ''), s.id)), s.directory,
+        COALESCE(
+            %(title)s::text,
+            substr(%(prefix)s::text || COALESCE(NULLIF(s.title, ''), s.id), 1, %(longest)s::integer)
+        ), s.directory,
         GREATEST(%(now)s::bigint, CASE WHEN m.created_at < %(horizon)s::bigint THEN m.created_at + 1 END),
         GREATEST(%(now)s::bigint, CASE WHEN m.created_at < %(horizon)s::bigint THEN m.created_at + 1 END),
         s.metadata

@@ -106,7 +106,7 @@ def test_a_fork_goes_on_and_knows_where_it_comes_from(api: Client, store: Django
     assert [message["content"] for message in api.get(f"{copy}messages/").json()["results"]] == ["hello"]
     (checkpoint,) = api.get(f"{copy}checkpoints/").json()["results"]
     assert checkpoint["parent_id"] == first.id
-    lineage = api.get(f"/api/checkpoints/{checkpoint['id']}/lineage/").json()
+    lineage = api.get(f"/api/checkpoints/{checkpoint['id']}/lineage/").json()["results"]
     assert [one["id"] for one in lineage] == [checkpoint["id"], first.id]
     assert api.post(f"/api/checkpoints/{first.id}/fork/", {}).json()["title"] == "Fork of T"
     assert api.post(f"/api/checkpoints/{first.id}/fork/", {"title": 5}).status_code == 400
@@ -127,7 +127,7 @@ def test_corrupt_checkpoints_can_be_read_and_forked(api: Client, store: DjangoCh
     assert sorted(shown["corrupt"]) == ["created_at", "node_results"]
     assert api.get(f"{path}checkpoints/").json()["results"] == [shown]
     assert api.get(f"{path}checkpoints/latest/").json() == shown
-    assert api.get(f"/api/checkpoints/{checkpoint.id}/lineage/").json() == [shown]
+    assert api.get(f"/api/checkpoints/{checkpoint.id}/lineage/").json()["results"] == [shown]
     assert api.post(f"/api/checkpoints/{checkpoint.id}/fork/", {}).status_code == 201
     body = {"id": checkpoint.id, "step": 1, "node_results": {}}
     assert api.post(f"{path}checkpoints/", body).status_code == 409

@@ -168,7 +168,7 @@ def test_a_lineage_ends_at_the_first_checkpoint_of_a_foreign_workspace(
         ids.append(save(place, ids[-1] if ids else None))
 
     def lineage(name: str, id: str) -> list[str]:
-        return [one["id"] for one in clients[name].get(f"/api/checkpoints/{id}/lineage/").json()]
+        return [one["id"] for one in clients[name].get(f"/api/checkpoints/{id}/lineage/").json()["results"]]
 
     assert lineage("full", ids[-1]) == ids[::-1]
     assert lineage("own", ids[-1]) == [ids[3], ids[2]]

@@ -7,10 +7,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from obsku_checkpoint import validation
 from obsku_checkpoint.errors import InvalidRecordError
 from obsku_checkpoint.forms import JsonPlusFormField
 from obsku_checkpoint.models import Session
-from obsku_checkpoint.validation import optional_text
 
 
 class SessionForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
@@ -30,7 +30,7 @@ class SessionForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the
         if not title:
             return self.instance.title if self.instance.title == "" else None
         try:
-            return optional_text("title", title)
+            return validation.title("title", title)
         except InvalidRecordError as error:
             raise ValidationError(error.reason) from error
 

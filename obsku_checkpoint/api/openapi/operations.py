@@ -103,7 +103,12 @@ SESSIONS = {
         answers={200: serializers.Resumption},
         errors=[400, 404],
         filters=True,
-        examples=[shown("Go on", {"session": SESSION, "messages": [MESSAGE], "checkpoint": CHECKPOINT})],
+        examples=[
+            shown(
+                "Go on",
+                {"session": SESSION, "messages": [MESSAGE], "messages_previous": None, "checkpoint": CHECKPOINT},
+            )
+        ],
     ),
     "retrieve": Operation(
         id="sessions_retrieve",
@@ -254,8 +259,9 @@ CHECKPOINTS = {
         id="checkpoints_lineage",
         summary="The checkpoint, its parent, the parent's parent, … across forks",
         description="It ends at the first one that is gone, or that may not be seen.",
-        answers={200: Checkpoint(many=True)},
-        errors=[404],
+        answers={200: serializers.CheckpointPage},
+        errors=[400, 404],
+        parameters=[CURSOR, LIMIT],
     ),
     "fork": Operation(
         id="checkpoints_fork",

@@ -1,0 +1,80 @@
+"""A checkpoint, its parent, the parent's parent, … in pages.
+
+A page begins at a checkpoint and follows the parents, so a page far back costs no more than the first. It ends before
+the first one that is gone, or of a session that the request may not see: what is beyond is not even looked at.
+
+Parents may form a ring, since a client names them. Within a page each checkpoint comes once; over pages, a cursor
+remembers an earlier one, as Brent's algorithm does, and the list ends when it comes around to that.
+"""
+
+from __future__ import annotations
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models.expressions import RawSQL
+
+from obsku_checkpoint import conf, validation
+from obsku_checkpoint.api import pagination
+from obsku_checkpoint.api.row_budget import Keys, Row, within_bytes
+from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.store.sql import columns
+
+NAME = "lineage"
+ID, PARENT = map(columns(Checkpoint).index, ("id", "parent_id"))
+
+SQL = """
+WITH RECURSIVE lineage (id, parent_id, depth) AS (
+    SELECT c.id, c.parent_id, 0 FROM checkpoints c WHERE c.id = %s AND EXISTS ({visible})
+    UNION ALL
+    SELECT c.id, c.parent_id, lineage.depth + 1
+    FROM lineage JOIN checkpoints c ON c.id = lineage.parent_id
+    WHERE lineage.depth < %s AND EXISTS ({visible})
+)
+SELECT id, depth FROM lineage
+"""
+
+
+class LineagePage:
+    """``visible`` are the sessions that may be seen, ``first`` is the id of the checkpoint that the lineage is of."""
+
+    def __init__(self, visible: SessionQuerySet, first: str, *, size: int, cursor: str | None) -> None:
+        number, start, mark = (0, first, None) if cursor is None else _place(cursor)
+        if number and number & (number - 1) == 0:  # a power of two
+            mark = start
+        counted, rows = _read(visible, start, size) if size and validation.can_exist("id", start) else (0, [])
+        self.rows = _until_around(rows[:size], mark if mark != start else None)
+        follows = self.rows[-1][PARENT] if self.rows else None
+        around = follows is None or follows == mark or follows in {row[ID] for row in self.rows}
+        more = counted > len(self.rows) and not around
+        self.next = pagination.encoded([NAME, number + 1, follows, mark]) if more else None
+
+
+def _read(visible: SessionQuerySet, start: str, size: int) -> tuple[int, list[Row]]:
+    own = visible.filter(id=RawSQL("c.session_id", ())).order_by().values("id")
+    try:
+        condition, parameters = own.query.get_compiler(visible.db).as_sql()
+    except EmptyResultSet:  # no workspace may be seen
+        return 0, []
+    keys = Keys(
+        SQL.format(visible=condition), [start, *parameters, size, *parameters], ("id", "depth"), order=("depth",)
+    )
+    found = within_bytes(visible.db, Checkpoint, keys, conf.current().MAX_PAGE_BYTES)
+    return found.counted, found.rows
+
+
+def _until_around(rows: list[Row], mark: str | None) -> list[Row]:
+    """The rows before the first that has been there."""
+    seen = {mark}
+    for index, row in enumerate(rows):
+        if row[ID] in seen:
+            return rows[:index]
+        seen.add(row[ID])
+    return rows
+
+
+def _place(cursor: str) -> tuple[int, str, str | None]:
+    """The number of a page, the checkpoint where it begins, and the one that says whether the lineage is a ring."""
+    match pagination.decoded(cursor):
+        case [name, int(number), str(start), (None | str()) as mark] if name == NAME and 0 < number < 2**31:
+            return number, start, mark
+    raise pagination.not_of_this_list()

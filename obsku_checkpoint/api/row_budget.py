@@ -1,0 +1,89 @@
+"""Rows of a page, as many as fit a number of bytes: a row may hold megabytes, so rows alone bound nothing.
+
+Sizes are read before values: PostgreSQL knows them without unpacking a value, and what does not fit leaves the
+database in no case. The first row is read whatever its size, so that pages lead on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.db import connections, models
+
+from obsku_checkpoint.models import Message
+
+Row = Sequence[Any]
+
+#: bytes that a row counts besides its texts, about what its names and numbers take as JSON
+ROW_BYTES = 256
+
+# ``counted`` are the keys, whether their rows fit or not.
+SQL = """
+WITH keys ({names}) AS ({keys}),
+sized AS (SELECT keys.*, {octets} AS octets FROM keys JOIN {table} t ON t.id = keys.id),
+within AS (
+    SELECT sized.*, row_number() OVER w AS place, sum(octets) OVER w AS total, count(*) OVER () AS counted
+    FROM sized WINDOW w AS (ORDER BY {sort} ROWS UNBOUNDED PRECEDING)
+)
+SELECT within.counted, {values}, {columns}
+FROM within JOIN {table} t ON t.id = within.id WHERE within.total <= %s OR within.place = 1 ORDER BY within.place
+"""
+
+
+class Keys(NamedTuple):
+    """A statement that returns the columns ``names`` of a table's rows, the id among them."""
+
+    sql: str
+    parameters: Sequence[Any]
+    names: Sequence[str]
+    #: those that sort the rows, as in Django's ``order_by``
+    order: Sequence[str]
+
+
+class Budgeted(NamedTuple):
+    #: how many keys there are, whether their rows fit or not
+    counted: int
+    #: of each row that fits, the values that sort it
+    places: list[Row]
+    #: the rows, with all columns of the model
+    rows: list[Row]
+
+
+def within_bytes(
+    using: str, model: type[models.Model], keys: Keys, limit: int, *, last_message: bool = False
+) -> Budgeted:
+    """The rows of ``keys``, in order, up to ``limit`` bytes in sum; with ``last_message`` sessions count with that."""
+    connection = connections[using]
+    octets = octets_of(model, connection.vendor, "t")
+    if last_message:
+        octets += LAST_MESSAGE.format(octets=octets_of(Message, connection.vendor, "m"))
+    sorting = [name.removeprefix("-") for name in keys.order]
+    sql = SQL.format(
+        keys=keys.sql,
+        names=", ".join(keys.names),
+        sort=", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in keys.order),
+        values=", ".join(f"within.{name}" for name in sorting),
+        octets=octets,
+        table=model._meta.db_table,
+        columns=", ".join(f"t.{field.column}" for field in model._meta.concrete_fields),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*keys.parameters, limit])
+        found = cursor.fetchall()
+    width = 1 + len(sorting)
+    return Budgeted(found[0][0] if found else 0, [row[1:width] for row in found], [row[width:] for row in found])
+
+
+LAST_MESSAGE = """ + coalesce((
+    SELECT {octets} FROM messages m WHERE m.session_id = t.id ORDER BY m.created_at DESC, m.id DESC LIMIT 1
+), 0)"""
+
+
+@cache
+def octets_of(model: type[models.Model], vendor: str, alias: str) -> str:
+    """SQL for the bytes of a row's texts, and `ROW_BYTES`."""
+    length = "octet_length({})" if vendor == "postgresql" else "length(CAST({} AS BLOB))"
+    texts = (field.column for field in model._meta.concrete_fields if isinstance(field, models.TextField))
+    return " + ".join([str(ROW_BYTES), *(f"coalesce({length.format(f'{alias}.{text}')}, 0)" for text in texts)])
