@@ -34,7 +34,7 @@ default_pool_size = {pool_size}
 max_client_conn = 500
 ignore_startup_parameters = extra_float_digits,options
 server_login_retry = 1
-query_wait_timeout = 60
+query_wait_timeout = {patience}
 logfile = {folder}/log
 pidfile = {folder}/pid
 """
@@ -46,17 +46,19 @@ def pgbouncer() -> str | None:
 
 
 @contextlib.contextmanager
-def transaction_pooler(url: str) -> Iterator[str]:
+def transaction_pooler(url: str, *, patience: int = 60) -> Iterator[str]:
     """Starts a pooler in front of the server of ``url``, gives the URL of the same database through it, and stops it.
 
-    Every database of the server can be reached through it.
+    Every database of the server can be reached through it. ``patience``: seconds that a statement waits for a server.
     """
     server = {name: value for name, value in conninfo_to_dict(url).items() if value}
     database = server.pop("dbname", "postgres")
     folder = Path(tempfile.mkdtemp(prefix="obsku-pgbouncer-"))
     pooler = make_conninfo("", host=str(folder), port=6432, user=server.get("user"), dbname=database)
     try:
-        text = CONFIGURATION.format(server=make_conninfo("", **server), folder=folder, pool_size=POOL_SIZE)
+        text = CONFIGURATION.format(
+            server=make_conninfo("", **server), folder=folder, pool_size=POOL_SIZE, patience=patience
+        )
         (folder / "pgbouncer.ini").write_text(text)
         os.chown(folder, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
         _start(pooler)

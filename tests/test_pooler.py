@@ -23,7 +23,7 @@ from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.records import MessageRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.pgbouncer import POOL_SIZE, pgbouncer, transaction_pooler
-from tests.postgres_server import crash, postgres_server
+from tests.postgres_server import crash, postgres_server, stopped
 from tests.workload import Client, Precious, carry_out, carry_out_async, create_precious
 
 pytestmark = [
@@ -273,6 +273,33 @@ def test_8_processes_set_up_an_empty_database_at_once_and_leave_no_lock(
         assert locks.fetchall() == []
 
 
+@pytest.mark.parametrize("form", ["sync", "async"])
+def test_a_write_for_which_the_pooler_had_no_server_is_certainly_not_written(committed: None, form: str) -> None:
+    """Its client's connection is there, so the write is sent to the pooler before anything fails."""
+    with postgres_server("") as url, transaction_pooler(url, patience=1) as pooler, asyncio.Runner() as runner:
+        with PostgresCheckpointStore(url) as control:
+            control.setup()
+            session = control.create_session(".")
+        with PostgresCheckpointStore(pooler) as store:
+
+            def add(content: str) -> None:
+                if form == "sync":
+                    store.add_message(session.id, "user", content)
+                else:
+                    runner.run(store.aadd_message(session.id, "user", content))
+
+            add("first")
+            certain, end = 0, time.monotonic() + PATIENCE
+            with stopped(url):
+                while certain < 3 and time.monotonic() < end:
+                    with pytest.raises(StoreUnavailableError) as caught:
+                        add("lost")
+                    certain += not caught.value.maybe_written
+            assert certain == 3
+        with PostgresCheckpointStore(url) as control:
+            assert [message.content for message in control.get_messages(session.id)] == ["first"]
+
+
 WAIT_FOR_A_STANDBY = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
 
 
@@ -300,6 +327,7 @@ def test_a_write_whose_server_died_while_it_committed_is_not_repeated(committed:
         told = thread.submit(add)
         with psycopg.connect(url, autocommit=True) as connection:
             while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'").fetchone():
+                assert not told.done()
                 time.sleep(0.02)
         crash(url)
         configure("ALTER SYSTEM RESET synchronous_standby_names")

@@ -123,7 +123,7 @@ class Calls:
             except SynchronousOnlyOperation as error:
                 raise _a_loop_runs(begin.func.__name__) from error  # type: ignore[attr-defined]  # of a partial
             except (DatabaseError, InterfaceError, CheckpointStoreError) as error:
-                if self._may_repeat(connection, failures.sqlstate(cause_of(error)), attempts):
+                if self._may_repeat(connection, cause_of(error), attempts):
                     continue
                 failure = self._ending(connection, error, call)
                 raise failure from failure.__cause__
@@ -185,9 +185,9 @@ class Calls:
     def _before(self, connection: Any) -> None:
         """Called before the first step."""
 
-    def _may_repeat(self, connection: Any, state: str, attempts: int) -> bool:
+    def _may_repeat(self, connection: Any, error: BaseException, attempts: int) -> bool:
         """Whether a call that failed is made again. It was rolled back, so nothing is lost or written twice."""
-        return state in failures.REPEATED and attempts < ATTEMPTS and not connection.in_atomic_block
+        return failures.sqlstate(error) in failures.REPEATED and attempts < ATTEMPTS and not connection.in_atomic_block
 
     def _ending(self, connection: Any, error: Exception, call: Call) -> CheckpointStoreError:
         """Our error for one that ends the call. What is broken of the connection is dropped before the next call."""
@@ -284,6 +284,7 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def _a_loop_runs(method: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"an event loop runs in this thread: write `await store.a{method}(…)` instead of `store.{method}(…)`"
-    )
+    instead = f"write `await store.a{method}(…)` instead of `store.{method}(…)`"
+    if method == "get_messages":  # `iter_messages` calls it for each page
+        instead += ", and `async for message in store.aiter_messages(…)` instead of `store.iter_messages(…)`"
+    return ConfigurationError(f"an event loop runs in this thread: {instead}")

@@ -22,6 +22,9 @@ REPEATED = frozenset({"40001", "40P01"})
 #: and one whose tables have changed since
 STATEMENT_LOST = frozenset({"26000", "42P05", "08P01", "0A000"})
 
+#: PgBouncer's words, with 08P01, where it had no connection of the server's for a statement, which it then has not sent
+NOT_SENT = ("server login has been failing", "server login failed", "query_wait_timeout")
+
 FOREIGN_KEY_VIOLATION = "23503"
 UNIQUE_VIOLATION = "23505"
 SEQUENCE_EXHAUSTED = "2200H"
@@ -75,11 +78,22 @@ def sqlstate(error: BaseException) -> str:
     return getattr(driver_error(error), "sqlstate", None) or ""
 
 
+def lost_a_statement(error: BaseException) -> bool:
+    """Whether the connection has not the prepared statement that was meant, so that nothing was done.
+
+    A pooler says 08P01 as well where it closes the connection, and the statement may have been carried out.
+    """
+    severity = getattr(getattr(driver_error(error), "diag", None), "severity", None)
+    return sqlstate(error) in STATEMENT_LOST and severity != "FATAL"
+
+
 def connection_was_lost(error: BaseException) -> bool:
     """Whether the answer to a statement is not known: the connection broke, or the server ended it while it worked."""
     cause, state = driver_error(error), sqlstate(error)
     if isinstance(cause, sqlite3.Error):
         return _sqlite_code(cause) == sqlite3.SQLITE_IOERR
+    if state == "08P01" and str(error).startswith(NOT_SENT):
+        return False
     return state in SHUTDOWN or state.startswith("08") or not state
 
 

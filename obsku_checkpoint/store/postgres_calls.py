@@ -102,11 +102,11 @@ class PostgresCalls(Calls):
             if connection.connection is not None and not connection.in_atomic_block and not connection.is_usable():
                 connection.close()
 
-    def _may_repeat(self, connection: Any, state: str, attempts: int) -> bool:
+    def _may_repeat(self, connection: Any, error: BaseException, attempts: int) -> bool:
         driver = connection.connection
-        if state in failures.STATEMENT_LOST and driver is not None:
+        if failures.lost_a_statement(error) and driver is not None:
             return prepared_statements.give_up(self.using, driver)
-        return super()._may_repeat(connection, state, attempts)
+        return super()._may_repeat(connection, error, attempts)
 
     def _drop_broken(self, connection: Any, state: str) -> None:
         was_open = connection.connection is not None
@@ -168,7 +168,7 @@ class PostgresCalls(Calls):
                 try:
                     result = await self._carried_out_async(connection, steps, call, step)
                 except CheckpointStoreError as error:
-                    if self._may_repeat_async(connection, failures.sqlstate(cause_of(error)), attempts):
+                    if self._may_repeat_async(connection, cause_of(error), attempts):
                         continue
                     raise
                 finally:
@@ -223,10 +223,11 @@ class PostgresCalls(Calls):
         call.signals.append(step)
         return None
 
-    def _may_repeat_async(self, connection: psycopg.AsyncConnection[Any], state: str, attempts: int) -> bool:
+    def _may_repeat_async(self, connection: psycopg.AsyncConnection[Any], error: BaseException, attempts: int) -> bool:
+        state = failures.sqlstate(error)
         if state == failures.READ_ONLY:
             connection.pgconn.finish()  # a URL of several hosts may lead to the primary now
-        if state in failures.STATEMENT_LOST:
+        if failures.lost_a_statement(error):
             return prepared_statements.give_up(self.using, connection)
         return state in failures.REPEATED and attempts < ATTEMPTS
 

@@ -93,10 +93,8 @@ def told_backend_pid(alias: str, driver: psycopg.Connection[Any] | psycopg.Async
 
 
 def give_up(alias: str, driver: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
-    """Prepare nothing any more for this alias, after a statement was lost. False where that was so already, or where
-    the connection is lost as well: a pooler says so with the same SQLSTATE (08P01), and the call may have been written.
-    """
-    if driver.closed or driver.prepare_threshold is None:
+    """Prepare nothing any more for this alias, after a statement was lost. False where that was so already."""
+    if driver.prepare_threshold is None:
         return False
     driver.prepare_threshold = None
     if _may_prepare.get(alias, True):

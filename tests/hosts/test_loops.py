@@ -84,7 +84,10 @@ def test_a_sync_call_where_a_loop_runs_is_told_of_its_twin(store: DjangoCheckpoi
             store.get_session("x")
         with pytest.raises(ConfigurationError, match=r"`await store\.acreate_session\(…\)`"):
             store.create_session(".")
+        with pytest.raises(ConfigurationError, match=r"`async for message in store\.aiter_messages\(…\)`"):
+            list(store.iter_messages("x"))
         assert await store.aget_session("x") is None
+        assert [message async for message in store.aiter_messages("x")] == []
 
     run(cell())
 
