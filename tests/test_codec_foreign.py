@@ -52,6 +52,17 @@ def test_an_object_with_more_or_less_than_a_value_is_not_a_tag_of_ours(tag: str,
     assert codec.dumps(back) == text
 
 
+@pytest.mark.parametrize("tag", ["Custom", "Decimal"])
+def test_a_tagged_object_with_a_prototype_is_written_as_a_map_which_javascript_keeps(tag: str) -> None:
+    text = f'[{{"__type":"{tag}","__proto__":{{"a":[1]}},"b":2}}]'
+    back = codec.loads(text)
+    again = codec.dumps(back)
+
+    assert again == f'[{{"__type":"Map","value":[["__type","{tag}"],["__proto__",{{"a":[1]}}],["b",2]]}}]'
+    assert codec.loads(again) == back
+    assert codec.dumps(codec.loads(again)) == again
+
+
 def test_the_longest_integers_stay_plain_objects_in_whatever_order_they_stand() -> None:
     numbers = [10**40_000, -1, 10**59_998, 10**60_000, 2**60]
     texts = [codec.dumps(number) for number in numbers]

@@ -102,7 +102,7 @@ def same(back: Any, value: Any, *, frozen: bool = False) -> bool:
         return type(back) is (frozenset if frozen else set) and back == value
     if isinstance(value, dict):
         kind: type[Any] = dict
-        if type(value) is not dict:
+        if type(value) is Map or (type(value) is TaggedDict and "__proto__" not in value):
             kind = type(value)
         elif "__type" in value or "__proto__" in value or any(type(key) is not str for key in value):
             kind = Map

@@ -58,6 +58,8 @@ class Map(dict[Any, Any]):
 class TaggedDict(dict[str, Any]):
     """A plain object with a ``__type`` that stands for nothing here; written as the same plain object.
 
+    With the key ``__proto__``, which JavaScript drops from a plain object, it is written as a `Map`, and is one then.
+
     Also what is read if Python cannot represent it: a ``Set`` or ``Map`` with an object as an element or key, with
     elements that are equal in Python only, such as 1 and true, or that take Python too long; a ``Date`` outside the
     years 1 to 9999; a ``BigInt`` too long to convert; and an object that only looks like a ``Number``, ``BigInt``,

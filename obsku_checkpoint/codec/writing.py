@@ -183,7 +183,7 @@ class _Walk:
             if self.guarded or self.has_more(item.values()):
                 node[key] = child = _guard_keys(item, link, key) if self.guarded else item.copy()
                 self.stack.append((child, level + 1, link, key, item))
-        elif kind is dict or kind is Map:
+        elif kind is dict or kind is Map or (kind is TaggedDict and "__proto__" in item):
             _check_depth(level + (3 if item else 2), link, key, item)
             pairs = [[k, v] for k, v in item.items()]
             node[key] = {TAG: "Map", "value": pairs}

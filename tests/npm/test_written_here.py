@@ -8,31 +8,16 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from obsku_checkpoint.codec import TaggedDict
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from tests.npm.compare import forked_alike, read_alike
 from tests.npm.javascript import part, rewritten
 from tests.npm.process import Npm, skip_without_bun
-from tests.test_codec_properties import relaxed, texts
-from tests.test_codec_properties import values as all_values
+from tests.test_codec_properties import relaxed, texts, values
 
 skip_without_bun()
 pytestmark = pytest.mark.xdist_group("npm")
 
 
-def has_a_prototype(value: Any) -> bool:
-    """Whether a `TaggedDict`, which is written as it is, has the key that sets an object's prototype in JavaScript."""
-    match value:
-        case TaggedDict() if "__proto__" in value:
-            return True
-        case dict():
-            return any(map(has_a_prototype, [*value, *value.values()]))
-        case list() | tuple() | set() | frozenset():
-            return any(map(has_a_prototype, value))
-    return False
-
-
-values = all_values.filter(lambda value: not has_a_prototype(value))
 keys = texts | st.just("__proto__")
 names = texts.filter(lambda name: name not in ("__type", "__proto__"))
 
