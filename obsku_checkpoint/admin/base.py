@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -15,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from obsku_checkpoint import conf
-from obsku_checkpoint.admin.links import Links
+from obsku_checkpoint.admin.links import Links, from_path
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.scope import limited, visible_workspaces
@@ -54,6 +53,11 @@ class BaseAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """What the request may see; every page begins here."""
         return self.visible(request, super().get_queryset(request).using(self.database), self.workspace)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """The row whose id stands in the address, which Django has unquoted once, and only what it quotes itself."""
+        segment = request.resolver_match.kwargs["object_id"] if request.resolver_match else object_id
+        return super().get_object(request, from_path(segment), from_field)
 
     def visible(self, request: HttpRequest, rows: QuerySet[Any], workspace: str) -> QuerySet[Any]:
         """Those of the rows whose workspace the request may see."""
@@ -122,7 +126,7 @@ class Page:
         return self.respond(request, subject)
 
     def subject(self, request: HttpRequest, object_id: str) -> Any:
-        subject = self.admin.get_object(request, unquote(object_id).replace("\x00", ""))
+        subject = self.admin.get_object(request, object_id)
         if not self.admin.has_view_permission(request, subject):
             raise PermissionDenied
         if subject is None:

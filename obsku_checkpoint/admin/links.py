@@ -1,11 +1,25 @@
-"""The addresses of the pages."""
+"""The addresses of the pages, and the ids in them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib.admin.utils import quote
+from django.contrib.admin.utils import quote, unquote
 from django.urls import reverse
+
+#: ids that no segment of a path can be, and that Django's `quote` leaves as they are; it writes no lone "_"
+_ODD = {"": "_", ".": "_.", "..": "_.."}
+_READ = {written: id for id, written in _ODD.items()}
+
+
+def in_path(id: str) -> str:
+    """How an id stands in an address of the admin."""
+    return _ODD.get(id) or quote(id)
+
+
+def from_path(segment: str) -> str:
+    """The id that `in_path` has written, or Django's own `quote`. No id holds a NUL."""
+    return _READ.get(segment, unquote(segment)).replace("\x00", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +47,4 @@ class Links:
         return self._reverse(f"checkpoint_{page}", id)
 
     def _reverse(self, name: str, *ids: str) -> str:
-        return reverse(f"{self.site}:obsku_checkpoint_{name}", args=[quote(id) for id in ids])
+        return reverse(f"{self.site}:obsku_checkpoint_{name}", args=[in_path(id) for id in ids])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -12,8 +11,7 @@ from django.utils.safestring import SafeString
 from obsku_checkpoint.admin import format, values
 from obsku_checkpoint.admin.drawings.graph import Loop, Node, graph
 from obsku_checkpoint.admin.drawings.svg import status_class
-from obsku_checkpoint.admin.values import harmless
-from obsku_checkpoint.printable import plain
+from obsku_checkpoint.admin.values import harmless, text_of
 from obsku_checkpoint.run_state import is_reserved
 
 #: the key of a pending node's result that holds its question
@@ -35,7 +33,7 @@ def failed_nodes(results: Any) -> list[str]:
 
 def shown_status(result: dict[str, Any], without: str = "") -> str:
     """How one node stands: its status (``without``, where it has none), or that it waits for a person."""
-    return "waiting" if INTERRUPT in result else str(result.get("status", without))
+    return "waiting" if INTERRUPT in result else text_of(result.get("status", without), 40)
 
 
 #: nodes that are drawn
@@ -73,11 +71,6 @@ def rows(results: Any) -> list[Row]:
     return [_row(node, result) for node, result in each_result(results)]
 
 
-def milliseconds(value: Any) -> float | None:
-    """A stored time; None for what is none."""
-    return float(value) if type(value) in (int, float) and abs(value) < 2.5e14 else None
-
-
 def drawn(results: Any, pending: Any, cycle: Any, address: str) -> SafeString:
     """The graph; each node leads to its row on the page at ``address``."""
     found = dict(each_result(results))
@@ -88,7 +81,7 @@ def drawn(results: Any, pending: Any, cycle: Any, address: str) -> SafeString:
         status = shown_status(result, without="pending")
         if name in names and status in ("completed", "skipped"):  # a cycle has led back to it
             status = "pending"
-        start, end = milliseconds(result.get("startedAt")), milliseconds(result.get("completedAt"))
+        start, end = format.milliseconds(result.get("startedAt")), format.milliseconds(result.get("completedAt"))
         nodes.append(
             Node(name, status, None if name in names and start is None else start, end, f"{address}#{anchor(name)}")
         )
@@ -107,15 +100,13 @@ def anchor(node: str) -> str:
 
 
 def _row(node: str, result: dict[str, Any]) -> Row:
-    start, end = milliseconds(result.get("startedAt")), milliseconds(result.get("completedAt"))
+    start, end = format.milliseconds(result.get("startedAt")), format.milliseconds(result.get("completedAt"))
     more = {key: value for key, value in result.items() if key not in _KNOWN}
     return Row(
         node=node,
-        status=plain(str(result.get("status", "")), 40),
-        started=SafeString("")
-        if start is None
-        else format.moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=start)),
-        lasted="" if start is None or end is None else format.duration(timedelta(milliseconds=end - start)),
+        status=text_of(result.get("status", ""), 40),
+        started=SafeString("") if start is None else format.timestamp(format.at(start)),
+        lasted="" if start is None or end is None else format.lasted(end - start),
         error=values.tree(result["error"]) if result.get("error") is not None else SafeString(""),
         output=values.tree(result["output"]) if "output" in result else SafeString(""),
         more=values.tree(more) if more else SafeString(""),

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import values
 from obsku_checkpoint.admin.node_results import INTERRUPT, each_result
+from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Source
 from obsku_checkpoint.printable import plain
 
@@ -64,13 +65,13 @@ def _asked(results: Any) -> list[tuple[str, Any]]:
 
 def _question(node: str, asked: Any) -> Question:
     if not isinstance(asked, dict):
-        return Question(node, plain(asked, 2000) if isinstance(asked, str) else "", (), SafeString(""))
+        return Question(node, text_of(asked, 2000), (), SafeString(""))
     options = asked.get("options")
     rest = {key: value for key, value in asked.items() if key not in ("reason", "options")}
     reason = asked.get("reason")
     return Question(
         node,
-        "" if reason is None else plain(reason if isinstance(reason, str) else repr(reason), 2000),
+        "" if reason is None else text_of(reason, 2000),
         options if isinstance(options, list) else (),
         values.tree(rest) if rest else SafeString(""),
     )
@@ -79,4 +80,4 @@ def _question(node: str, asked: Any) -> Question:
 def _label(option: Any) -> str:
     if isinstance(option, dict):
         option = option.get("label", option)
-    return plain(option if isinstance(option, str) else repr(option), 200)
+    return text_of(option, 200)

@@ -1,26 +1,31 @@
-"""A JSON-plus value as a folding tree: dates, sets, maps and bytes are shown as what they are.
+"""Stored values on a page: as text of one line (`text_of`), as harmless text (`harmless`), as a folding tree (`tree`).
 
-Folding is ``<details>``, which works without a script. A tree is bounded in entries and in depth; what is left out is
-counted, and the page links to the whole value.
+None of the three raises, whatever the value is. Dates, sets, maps and bytes are shown as what they are. Folding is
+``<details>``, which works without a script. What is shown is bounded in entries and in depth; what is left out is
+counted, and the page leads to the whole value.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.codec import Map
 from obsku_checkpoint.errors import CheckpointCorruptionError
-from obsku_checkpoint.printable import ACTING, plain, symbol
+from obsku_checkpoint.printable import acting, plain, symbol
 from obsku_checkpoint.records import CorruptValue
 
 ENTRIES = 1500
@@ -33,11 +38,128 @@ TEXT = 20_000
 OPEN_ENTRIES = 12
 OPEN_DEPTH = 2
 BYTES = 32
+#: an integer of more bits is said by its length: Python converts no longer ones
+BITS = 10_000
 
 
-def tree(value: Any, *, entries: int = ENTRIES) -> SafeString:
-    """The value as HTML. A `CorruptValue` shows its reason and its raw text."""
-    return _Tree(entries).node(value, 0)
+@dataclass(frozen=True, slots=True)
+class Large:
+    """What stands for a stored value that is too large to be read whole."""
+
+    #: of its JSON text
+    bytes: int
+    #: the beginning of its JSON text
+    head: str
+
+    @property
+    def beginning(self) -> str:
+        """The beginning for a person: of a text its characters, of anything else its JSON."""
+        if not self.head.startswith('"'):
+            return self.head
+        for cut in range(13):  # an escape sequence may be cut, a pair of them has 12 characters
+            text = codec.loads_or_corrupt(f'{self.head[: len(self.head) - cut]}"')
+            if isinstance(text, str):
+                return text
+        return self.head
+
+
+# -- in one line
+
+
+def text_of(value: Any, characters: int = 200) -> str:
+    """Any value in one line of at most so many characters, near to its JSON; a text is its characters."""
+    if isinstance(value, str):
+        return plain(value, characters)
+    pieces, length = [], 0
+    for piece in _pieces(value, 0, characters):
+        pieces.append(piece)
+        length += len(piece)
+        if length > characters:
+            break
+    return plain("".join(pieces), characters)
+
+
+def _pieces(value: Any, depth: int, characters: int) -> Iterator[str]:
+    match value:
+        case str():
+            yield f"“{plain(value, characters)}”"
+        case dict() | list() | tuple() | set() | frozenset() if depth >= DEPTH:
+            yield "…"
+        case dict():
+            yield "{"
+            for place, (key, item) in enumerate(value.items()):
+                yield ", " if place else ""
+                yield f"{text_of(key, characters)}: "
+                yield from _pieces(item, depth + 1, characters)
+            yield "}"
+        case list() | tuple() | set() | frozenset():
+            yield "["
+            for place, item in enumerate(_ordered(value)):
+                yield ", " if place else ""
+                yield from _pieces(item, depth + 1, characters)
+            yield "]"
+        case Large():
+            yield f"{plain(value.beginning, characters)}…"
+        case CorruptValue():
+            yield plain(value.text, characters)
+        case _:
+            yield _atom(value)
+
+
+def _atom(value: Any) -> str:
+    """A value that holds no others."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+        case bytes():
+            more = " …" if len(value) > BYTES else ""
+            return f"{_('bytes')}, {format.size(len(value))}: {value[:BYTES].hex(' ')}{more}"
+        case Decimal():
+            return f"{value} ({_('decimal')})"
+        case UUID():
+            return f"{value} (UUID)"
+        case int():
+            if value.bit_length() < BITS:
+                return f"{value:d}"
+            return _("an integer of %(count)s bits") % {"count": format.number(value.bit_length())}
+        case float():
+            return repr(value)
+    return type(value).__name__  # an application's own, whose repr may do anything
+
+
+def _ordered(value: Iterable[Any]) -> Iterable[Any]:
+    """The elements, those of a set in an order of their own, so that equal sets look alike."""
+    return sorted(value, key=lambda item: text_of(item, 80)) if isinstance(value, set | frozenset) else value
+
+
+# -- as HTML
+
+
+def harmless(text: str) -> SafeString:
+    """Escaped text in which each acting character is a visible mark that names it."""
+    parts = []
+    end = 0
+    for found in acting(text):
+        parts += [conditional_escape(text[end : found.start()]), _mark(found[0])]
+        end = found.end()
+    return format_html_join("", "{}", ((part,) for part in [*parts, conditional_escape(text[end:])]))
+
+
+def _mark(character: str) -> SafeString:
+    name = unicodedata.name(character, f"U+{ord(character):04X}")
+    return format_html('<span class="obsku-acting" title="{}">{}</span>', name, symbol(character))
+
+
+def tree(value: Any, *, entries: int = ENTRIES, rest: str = "") -> SafeString:
+    """The value as HTML. A `CorruptValue` shows its reason and its text, a `Large` its size and its beginning.
+
+    ``rest`` is the address of the whole value, for what is `Large`.
+    """
+    return _Tree(entries, rest).node(value, 0)
 
 
 def parsed(text: Any) -> Any:
@@ -53,11 +175,11 @@ def parsed(text: Any) -> Any:
 def corrupt(value: CorruptValue) -> SafeString:
     """Stored text that cannot be decoded, as it is."""
     return format_html(
-        '<div class="obsku-corrupt"><p><strong>This cannot be decoded:</strong> {}</p>'
-        '<pre class="obsku-text" tabindex="0">{}</pre>{}</div>',
+        '<div class="obsku-corrupt"><p><strong>{}</strong> {}</p><pre class="obsku-text" tabindex="0">{}</pre>{}</div>',
+        _("This cannot be decoded:"),
         harmless(value.reason),
         harmless(value.text[:TEXT]),
-        _left_out(len(value.text) - TEXT, "character"),
+        _characters_left_out(len(value.text) - TEXT),
     )
 
 
@@ -65,51 +187,58 @@ def kind(value: Any) -> str:
     """What to call the value: ``text``, ``number``, ``list of 3``, …"""
     match value:
         case CorruptValue():
-            return "corrupt"
+            return _("corrupt")
+        case Large():
+            return format.size(value.bytes)
         case None:
             return "null"
         case bool():
-            return "boolean"
+            return _("boolean")
         case str():
-            return "text"
+            return _("text")
         case int() | float():
-            return "number"
+            return _("number")
         case datetime():
-            return "date"
+            return _("date")
         case bytes():
-            return f"bytes, {format.size(len(value))}"
+            return f"{_('bytes')}, {format.size(len(value))}"
         case Map():
-            return f"map of {len(value):,}"
+            return _("map of %(count)s") % {"count": format.number(len(value))}
         case dict():
-            return f"object of {len(value):,}"
+            return _("object of %(count)s") % {"count": format.number(len(value))}
         case set() | frozenset():
-            return f"set of {len(value):,}"
+            return _("set of %(count)s") % {"count": format.number(len(value))}
         case list() | tuple():
-            return f"list of {len(value):,}"
+            return _("list of %(count)s") % {"count": format.number(len(value))}
     return type(value).__name__
 
 
 class _Tree:
-    def __init__(self, entries: int) -> None:
+    def __init__(self, entries: int, rest: str) -> None:
         self._entries = entries
+        self._rest = rest
 
     def node(self, value: Any, depth: int) -> SafeString:
         match value:
             case CorruptValue():
                 return corrupt(value)
+            case Large():
+                return self._large(value)
             case str():
                 return _text(value)
             case dict() if value:
-                return self._container(value, depth, _keyed(value))
-            case set() | frozenset() if value:
-                return self._container(value, depth, (("", item) for item in sorted(value, key=repr)))
+                return self._container(value, depth, value.items())
             case list() | tuple() if value:
-                return self._container(value, depth, ((str(index), item) for index, item in enumerate(value)))
-        return format_html('<span class="obsku-{}">{}</span>', _class(value), _atom(value))
+                return self._container(value, depth, enumerate(value))
+            case set() | frozenset() if value:
+                return self._container(value, depth, ((None, item) for item in _ordered(value)))
+            case dict() | set() | frozenset() | list() | tuple():
+                return format_html('<span class="obsku-other">{}</span>', _("empty"))
+        return format_html('<span class="obsku-{}">{}</span>', _class(value), plain(_atom(value), LONG_TEXT * 12))
 
-    def _container(self, value: Any, depth: int, entries: Iterable[tuple[str | SafeString, Any]]) -> SafeString:
+    def _container(self, value: Any, depth: int, entries: Iterable[tuple[Any, Any]]) -> SafeString:
         if depth >= DEPTH:
-            return format_html('<span class="obsku-quiet">{}, nested too deep to show</span>', kind(value))
+            return format_html('<span class="obsku-quiet">{}, {}</span>', kind(value), _("nested too deep to show"))
         rows = list(self._rows(entries, depth))
         opened = " open" if depth == 0 or (depth <= OPEN_DEPTH and len(value) <= OPEN_ENTRIES) else ""
         return format_html(
@@ -119,44 +248,51 @@ class _Tree:
             kind(value),
             _preview(value),
             format_html_join("", "<li>{}{}</li>", rows),
-            _left_out(len(value) - len(rows), "entry"),
+            _entries_left_out(len(value) - len(rows)),
         )
 
-    def _rows(
-        self, entries: Iterable[tuple[str | SafeString, Any]], depth: int
-    ) -> Iterator[tuple[SafeString, SafeString]]:
-        for name, item in entries:
+    def _rows(self, entries: Iterable[tuple[Any, Any]], depth: int) -> Iterator[tuple[SafeString, SafeString]]:
+        for key, item in entries:
             if self._entries <= 0:
                 return
             self._entries -= 1
-            label = format_html('<span class="obsku-key">{}</span> ', name) if name != "" else SafeString("")
-            yield label, format_html("{}{}", self.node(item, depth + 1), _as_moment(str(name), item))
+            yield _label(key), format_html("{}{}", self.node(item, depth + 1), _as_timestamp(key, item))
+
+    def _large(self, value: Large) -> SafeString:
+        more = format_html(' <a href="{}">{}</a>', self._rest, _("All of it as plain text")) if self._rest else ""
+        return format_html(
+            '<div class="obsku-large"><p><span class="obsku-kind">{}</span>{}</p>'
+            '<pre class="obsku-text" dir="auto" tabindex="0">{}…</pre></div>',
+            _("%(size)s, of which this is the beginning.") % {"size": format.size(value.bytes)},
+            more,
+            harmless(value.beginning),
+        )
 
 
-def _as_moment(name: str, value: Any) -> SafeString:
-    """What the milliseconds of a node's times mean."""
-    if name not in ("startedAt", "completedAt") or type(value) not in (int, float) or abs(value) > 2.5e14:
+def _label(key: Any) -> SafeString:
+    if key is None:  # an element of a set
         return SafeString("")
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
-    return format_html(' <span class="obsku-quiet">{}</span>', format.moment(moment))
+    return format_html('<span class="obsku-key">{}</span> ', harmless(text_of(key, 200)))
 
 
-def _keyed(value: dict[Any, Any]) -> Iterator[tuple[SafeString, Any]]:
-    for key, item in value.items():
-        yield (harmless(key) if isinstance(key, str) else harmless(plain(repr(key), 80))), item
+def _as_timestamp(key: Any, value: Any) -> SafeString:
+    """What the milliseconds of a node's times mean."""
+    if key not in ("startedAt", "completedAt") or (moment := format.milliseconds(value)) is None:
+        return SafeString("")
+    return format_html(' <span class="obsku-quiet">{}</span>', format.timestamp(format.at(moment)))
 
 
 def _text(value: str) -> SafeString:
     if len(value) <= LONG_TEXT and "\n" not in value:
         return format_html('<span class="obsku-string" dir="auto">{}</span>', harmless(value) if value else "“”")
     return format_html(
-        '<details class="obsku-tree"><summary><span class="obsku-kind">text, {} characters</span> '
+        '<details class="obsku-tree"><summary><span class="obsku-kind">{}</span> '
         '<span class="obsku-string">{}</span></summary>'
         '<pre class="obsku-text" dir="auto" tabindex="0">{}</pre>{}</details>',
-        f"{len(value):,}",
+        _("text, %(count)s characters") % {"count": format.number(len(value))},
         plain(value, 80),
         harmless(value[:TEXT]),
-        _left_out(len(value) - TEXT, "character"),
+        _characters_left_out(len(value) - TEXT),
     )
 
 
@@ -164,9 +300,10 @@ def _preview(value: Any) -> SafeString:
     """The keys of an object, so that one sees what is folded away."""
     if not isinstance(value, dict):
         return SafeString("")
-    names = [plain(key if isinstance(key, str) else repr(key), 24) for _, key in zip(range(6), value, strict=False)]
-    more = ", …" if len(value) > len(names) else ""
-    return format_html('<span class="obsku-quiet">· {}{}</span>', ", ".join(names), more)
+    names = [text_of(key, 24) for key in islice(value, 6)]
+    return format_html(
+        '<span class="obsku-quiet">· {}{}</span>', ", ".join(names), ", …" if len(value) > len(names) else ""
+    )
 
 
 def _class(value: Any) -> str:
@@ -180,47 +317,19 @@ def _class(value: Any) -> str:
     return "other"
 
 
-def _atom(value: Any) -> str | SafeString:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return format_html(
-                '<time datetime="{}">{}</time>', value.isoformat(), f"{value:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
-            )
-        case bytes():
-            shown = value[:BYTES].hex(" ")
-            return f"bytes, {format.size(len(value))}: {shown}{' …' if len(value) > BYTES else ''}"
-        case Decimal():
-            return f"{value} (decimal)"
-        case UUID():
-            return f"{value} (UUID)"
-        case int():
-            return f"{value:d}" if value.bit_length() < 10_000 else f"an integer of {value.bit_length():,} bits"
-        case dict() | set() | frozenset() | list() | tuple():
-            return f"empty {kind(value).partition(' ')[0]}"
-    return harmless(plain(repr(value)))
+def _entries_left_out(count: int) -> SafeString:
+    text = ngettext("%(count)s more entry not shown", "%(count)s more entries not shown", count)
+    return _left_out(text, count)
 
 
-def _left_out(count: int, noun: str) -> SafeString:
-    if count <= 0:
-        return SafeString("")
-    nouns = {"entry": "entries"}.get(noun, f"{noun}s")
-    return format_html('<p class="obsku-quiet">{} more {} not shown</p>', f"{count:,}", noun if count == 1 else nouns)
+def _characters_left_out(count: int) -> SafeString:
+    text = ngettext("%(count)s more character not shown", "%(count)s more characters not shown", max(count, 0))
+    return _left_out(text, count)
 
 
-def harmless(text: str) -> SafeString:
-    """Escaped text in which each acting character is a visible mark that names it."""
-    parts = []
-    end = 0
-    for found in ACTING.finditer(text):
-        parts += [conditional_escape(text[end : found.start()]), _mark(found[0])]
-        end = found.end()
-    return format_html_join("", "{}", ((part,) for part in [*parts, conditional_escape(text[end:])]))
-
-
-def _mark(character: str) -> SafeString:
-    name = unicodedata.name(character, f"U+{ord(character):04X}")
-    return format_html('<span class="obsku-acting" title="{}">{}</span>', name, symbol(character))
+def _left_out(text: str, count: int) -> SafeString:
+    return (
+        format_html('<p class="obsku-quiet">{}</p>', text % {"count": format.number(count)})
+        if count > 0
+        else SafeString("")
+    )

@@ -26,6 +26,23 @@ def test_an_acting_character_becomes_a_visible_mark(character: str) -> None:
     assert character not in plain(f"a{character}b")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0915\u094d\u200d\u0937",
+        "\U0001f469\u200d\U0001f4bb",
+        "\u2764\ufe0f\u200d\U0001f525",
+    ],
+    ids=["Persian", "Hindi", "emoji", "emoji with a variation"],
+)
+def test_joiners_between_letters_and_within_emoji_are_spelling(text: str) -> None:
+    assert harmless(text) == plain(text) == text
+    for alone in (f"\u200d{text}", f"{text} \u200c", f"a\u200d\u200d{text}"):
+        assert "obsku-acting" in harmless(alone)
+        assert "⟨U+200" in plain(alone)
+
+
 def test_line_ends_and_tabs_stay() -> None:
     assert harmless("a\n\tb") == "a\n\tb"
 

@@ -127,7 +127,7 @@ def test_a_message_of_ten_megabytes_is_cut_and_its_rest_is_a_link_away(
     store.add_message(session_id, "tool", tool_results=[{"toolUseId": "u", "content": "y" * 3_000_000}])
     page = root.see(links.session(session_id, "transcript"))
     assert len(page) < 700_000
-    assert "All 12.0 MB as plain text" in page
+    assert "All 11.4 MB as plain text" in page
     assert "\u202e" not in page
     assert "<b>" not in page.partition("obsku-transcript")[2]
     raw = root.get(links.session(session_id, "message"), {"id": str(message.id), "part": "content"})

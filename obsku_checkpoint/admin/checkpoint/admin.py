@@ -42,7 +42,7 @@ class CheckpointAdmin(BaseAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        checkpoint = self.get_object(request, object_id) if object_id else None
+        checkpoint = self.get_object(request, object_id) if object_id is not None else None
         context = dict(extra_context or {})
         if checkpoint is not None and self.has_view_permission(request, checkpoint):
             page = checkpoint_page(self.get_queryset(request), checkpoint, self.links)

@@ -56,7 +56,7 @@ def checkpoint_page(visible: QuerySet[Any], checkpoint: Checkpoint, links: Links
         "unread": unread,
         "raw": f"{links.checkpoint(row.pk, 'raw')}?part=node_results",
         "size": format.size(found["node_results"].bytes) if found["node_results"] else "",
-        "moment": format.moment(row.created_at),
+        "moment": format.timestamp(row.created_at),
         "namespace": plain(row.namespace, 80) or "main",
         "node": plain(row.node_id or "", 80),
         "source": plain(row.source, 40),
@@ -87,7 +87,7 @@ def lineage(visible: QuerySet[Any], checkpoint: Any, links: Links) -> list[dict[
             "namespace": plain(parent.namespace, 40) or "main",
             "node": plain(parent.node_id or "", 40),
             "source": plain(parent.source, 40),
-            "moment": format.moment(parent.created_at),
+            "moment": format.timestamp(parent.created_at),
             "elsewhere": links.session(parent.session_id) if parent.session_id != checkpoint.session_id else "",
         }
         for id in ids

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import groupby
 
 from django.utils.safestring import SafeString
@@ -34,7 +33,7 @@ class Bar:
 
     @property
     def lasted(self) -> str:
-        return "" if self.end is None else format.duration(timedelta(milliseconds=self.end - self.start))
+        return "" if self.end is None else format.lasted(self.end - self.start)
 
     @property
     def plain_node(self) -> str:
@@ -66,7 +65,7 @@ def waterfall(bars: Sequence[Bar]) -> SafeString:
     def parts() -> Iterator[SafeString]:
         for tick in range(TICKS):
             x = LEFT + (WIDTH - LEFT - RIGHT) * tick / (TICKS - 1)
-            passed = format.duration(timedelta(milliseconds=(end - begin) * tick / (TICKS - 1)))
+            passed = format.lasted((end - begin) * tick / (TICKS - 1))
             yield element("line", x1=x, y1=TOP - 8, x2=x, y2=height - 4, class_="obsku-grid")
             yield element("text", passed if tick else "0", x=x, y=TOP - 14, text_anchor="middle", class_="obsku-axis")
         y = float(TOP)
@@ -77,7 +76,7 @@ def waterfall(bars: Sequence[Bar]) -> SafeString:
                 yield _row(bar, y, begin, end, scale)
                 y += ROW
 
-    label = f"Timeline: {len(bars)} runs of nodes in {format.duration(timedelta(milliseconds=end - begin))}"
+    label = f"Timeline: {len(bars)} runs of nodes in {format.lasted(end - begin)}"
     return drawing(parts(), width=WIDTH, height=height, label=label, kind="waterfall")
 
 

@@ -62,6 +62,8 @@ class SessionAdmin(BaseAdmin):
     actions = ("export_selected",)
     change_list_template = "admin/obsku_checkpoint/session/change_list.html"
     change_form_template = "admin/obsku_checkpoint/session/change_form.html"
+    delete_confirmation_template = "admin/obsku_checkpoint/session/delete_confirmation.html"
+    object_history_template = "admin/obsku_checkpoint/session/object_history.html"
 
     # -- pages
 
@@ -92,7 +94,7 @@ class SessionAdmin(BaseAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        session = self.get_object(request, object_id) if object_id else None
+        session = self.get_object(request, object_id) if object_id is not None else None
         context = dict(extra_context or {})
         if session is not None and self.has_view_permission(request, session):
             state = states(self.database, [session.pk])[session.pk]
@@ -115,6 +117,7 @@ class SessionAdmin(BaseAdmin):
             "tabs": [(self.links.session(session.pk, name), title, name == page) for name, title in TABS],
             "transcript_address": self.links.session(session.pk, "transcript"),
             "export_address": self.links.session(session.pk, "export"),
+            "history_address": self.links.session(session.pk, "history"),
             "delete_address": self.links.session(session.pk, "delete")
             if self.has_delete_permission(request, session)
             else "",
@@ -170,7 +173,7 @@ class SessionAdmin(BaseAdmin):
     def active(self, session: Any) -> SafeString:
         time = format.span(session.created_at, session.updated_at)
         lasted = "" if time is None else format.duration(time)
-        return format_html('{}<br><span class="obsku-quiet">{}</span>', format.moment(session.updated_at), lasted)
+        return format_html('{}<br><span class="obsku-quiet">{}</span>', format.timestamp(session.updated_at), lasted)
 
     # -- what may be done, and by whom
 
@@ -205,9 +208,24 @@ class SessionAdmin(BaseAdmin):
             for id in list(queryset.values_list("pk", flat=True)):
                 self.store.delete_session(id)
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        return super().history_view(request, object_id, self._way_back(request, object_id) | (extra_context or {}))
+
+    def _way_back(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        """For the breadcrumbs of Django's own pages of a session."""
+        session = self.get_object(request, object_id)
+        if session is None:
+            return {}
+        return {
+            "sessions_address": self.links.sessions(),
+            "session_address": self.links.session(session.pk),
+            "session_title": plain(str(session), 160),
+        }
+
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        context = self._way_back(request, object_id) | (extra_context or {})
         try:
-            return super().delete_view(request, object_id, extra_context)
+            return super().delete_view(request, object_id, context)
         except SessionInUseError as error:
             return self._in_use(request, error)
 

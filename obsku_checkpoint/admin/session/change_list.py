@@ -28,6 +28,9 @@ class SessionList(ChangeList):
     def get_filters_params(self, params: Any = None) -> Any:
         return {name: value for name, value in super().get_filters_params(params).items() if name != BEFORE}
 
+    def url_for_result(self, result: Any) -> str:
+        return self.model_admin.links.session(result.pk)
+
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
         below = _place(request.GET.get(BEFORE, ""))

@@ -37,7 +37,7 @@ class CheckpointList(Page):
                 "node": plain(row.node_id or "", 40),
                 "pending": plain(", ".join(pending_names(row.pending_nodes)), 80),
                 "source": plain(row.source, 40),
-                "moment": format.moment(row.created_at),
+                "moment": format.timestamp(row.created_at),
                 "size": format.size(row.bytes),
             }
             for row in (rows[id] for id in ids if id in rows)

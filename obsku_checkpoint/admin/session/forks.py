@@ -101,7 +101,7 @@ class Forks(Page):
             "title": plain(session.title or session.pk, 80),
             "address": self.links.session(session.pk),
             "origin": self.links.checkpoint(fork.parent_id) if fork and fork.parent_id in order else "",
-            "updated": format.moment(session.updated_at),
+            "updated": format.timestamp(session.updated_at),
             "here": here,
         }
 

@@ -36,8 +36,8 @@ def overview(database: str, session: Session, state: State, links: Links) -> dic
     return {
         "told": {name: f"{number:,}" for name, number in asdict(found).items()},
         "lasted": format.duration(lasted) if lasted is not None else "",
-        "created": format.moment(session.created_at),
-        "updated": format.moment(session.updated_at),
+        "created": format.timestamp(session.created_at),
+        "updated": format.timestamp(session.updated_at),
         "namespaces": namespaces(database, state.newest, links),
         "more_namespaces": max(0, len(state.newest) - NAMESPACES),
         "sparkline": _tokens(database, session.pk),
@@ -89,7 +89,7 @@ class Namespace:
 
     @property
     def moment(self) -> SafeString:
-        return format.moment(self.checkpoint.created_at)
+        return format.timestamp(self.checkpoint.created_at)
 
 
 def namespaces(database: str, newest: Sequence[Checkpoint], links: Links) -> list[Namespace]:

@@ -10,11 +10,12 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.drawings.timeline import Bar, waterfall
 from obsku_checkpoint.admin.large_columns import BytesIn
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.node_results import each_result, milliseconds, shown_status
+from obsku_checkpoint.admin.node_results import each_result, shown_status
 from obsku_checkpoint.models import Checkpoint, Session
 
 CHECKPOINTS, BYTES, BARS = 300, 4_000_000, 300
@@ -58,11 +59,11 @@ def runs(database: str, session_id: str, links: Links, before: str | None = None
 
 
 def _add(found: dict[tuple[str, str, float], Bar], row: Any, node: str, result: dict[str, Any], links: Links) -> None:
-    start = milliseconds(result.get("startedAt"))
+    start = format.milliseconds(result.get("startedAt"))
     if start is None:
         return
     status = shown_status(result)
-    end = milliseconds(result.get("completedAt"))
+    end = format.milliseconds(result.get("completedAt"))
     known = found.get((row.namespace, node, start))
     if known is None or (known.status, known.end) != (status, end):
         bar = Bar(row.namespace, row.step, node, status, start, end, links.checkpoint(row.pk))

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin import format, values
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.large_columns import Stored, json_columns, stored_json, stored_text, text_columns
-from obsku_checkpoint.admin.values import harmless
+from obsku_checkpoint.admin.values import harmless, text_of
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import CorruptValue
@@ -85,7 +87,7 @@ class Entry:
 
     @property
     def moment(self) -> SafeString:
-        return format.moment(self.message.created_at)
+        return format.timestamp(self.message.created_at)
 
     @property
     def text(self) -> SafeString:
@@ -185,13 +187,12 @@ def _items(entry: Entry, column: str) -> Iterable[dict[str, Any]]:
 
 def _call(item: dict[str, Any]) -> Call:
     input = item.get("input")
-    words = ", ".join(f"{name}: {value}" for name, value in input.items()) if isinstance(input, dict) else repr(input)
     rest = {key: value for key, value in item.items() if key not in ("name", "toolUseId", "input")}
     shown = {"input": input, **rest} if rest else input
     return Call(
-        name=plain(str(item.get("name", "")), 80) or "unnamed",
-        use_id=str(item.get("toolUseId", "")),
-        preview=plain(words, 100),
+        name=text_of(item.get("name", ""), 80) or _("unnamed"),
+        use_id=_use_id(item),
+        preview=_summary(input),
         input=values.tree(shown, entries=TREE_ENTRIES),
     )
 
@@ -204,11 +205,23 @@ def _result(item: dict[str, Any], message_id: int) -> Result:
         del rest["data"]
     shown = {"content": content, **rest} if rest else content
     return Result(
-        use_id=str(item.get("toolUseId", "")),
-        status=plain(str(item.get("status", "")), 40),
+        use_id=_use_id(item),
+        status=text_of(item.get("status", ""), 40),
         value=values.tree(shown, entries=TREE_ENTRIES),
         message_id=message_id,
     )
+
+
+def _summary(input: Any) -> str:
+    if not isinstance(input, dict):
+        return text_of(input, 100)
+    return plain(
+        ", ".join(f"{text_of(name, 40)}: {text_of(value, 100)}" for name, value in islice(input.items(), 8)), 100
+    )
+
+
+def _use_id(item: dict[str, Any]) -> str:
+    return text_of(item.get("toolUseId", ""), 1000)
 
 
 def _number(text: str | None) -> int | None:

@@ -76,5 +76,5 @@ def _row(admin: BaseAdmin, checkpoint: Any) -> dict[str, Any] | None:
         "inner": [nested_namespace(checkpoint.namespace, each.node) for each in asked],
         "place": plain(checkpoint.namespace, 60),
         "questions": [(plain(each.node, 60), plain(each.reason, 200)) for each in asked],
-        "since": format.moment(checkpoint.created_at),
+        "since": format.timestamp(checkpoint.created_at),
     }
