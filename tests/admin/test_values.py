@@ -62,8 +62,7 @@ IN_A_RESULT = (
     '{"status":%s,"output":%s,"error":%s,"startedAt":%s,"completedAt":%s,"more":%s}',
     '{"status":"failed","error":%s,"startedAt":1,"completedAt":%s,"answers":%s,"nested":%s}',
     '{"status":"pending","interrupt":%s,"startedAt":%s,"answers":[%s,{"question":%s,"answer":%s}]}',
-    '{"status":"pending","interrupt":{"reason":%s,"startedAt":%s,'
-    '"options":[%s,{"label":%s,"value":%s,"description":%s}]}}',
+    '{"status":"pending","interrupt":{"reason":%s,"options":[%s,{"label":%s,"value":%s,"description":%s}],"at":%s}}',
     '{"status":"pending","interrupt":{"reason":"?","options":%s},"questions":%s}',
     '{"status":"pending","interrupt":{"reason":"?"},"questions":{"a":%s,"b/c":{"reason":%s,"options":[%s]}}}',
 )
