@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from obsku_checkpoint.admin.links import from_path
 from obsku_checkpoint.admin.session import filters
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Session
@@ -21,7 +24,7 @@ LINK = re.compile(r'class="field-name"[^>]*><a href="[^"]*?/session/([^/]+)/chan
 
 def rows(page: str) -> list[str]:
     """The ids of the sessions on the page, in order."""
-    return LINK.findall(page)
+    return [from_path(unquote(html.unescape(segment))) for segment in LINK.findall(page)]
 
 
 @pytest.fixture
