@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "records", "async_twins", "extras", "ids", "printable", "tool_pairs", "url_ids", "windows"},
     {"codec"},
-    {"shapes"},
+    {"run_state", "shapes"},
     {"protocols", "validation"},
     {"client", "graph", "messages"},
     {"conf"},
