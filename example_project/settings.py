@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "obsku_checkpoint",
+    "obsku_checkpoint.contrib.langgraph",
     "example_project.scan",
 ]
 

@@ -42,6 +42,9 @@ class Settings:
     """Dotted path of ``f(checkpoint, answer)``, which goes on with an interrupted graph: a `CheckpointRecord` and what
     a person answered (one of the question's options, or text). Without it the admin offers no form."""
 
+    LANGGRAPH_TYPES: Sequence[str] = ()
+    """Dotted paths of the classes that LangGraph's states may hold besides its safe ones."""
+
 
 KEYS = frozenset(field.name for field in fields(Settings))
 

@@ -295,6 +295,10 @@ class SessionForeignKey(models.ForeignKey[Any, Any]):
             kwargs.pop(fixed, None)
         return name, path, args, {**kwargs, "db_on_delete": self.db_on_delete}
 
+    def _check_unique(self, **kwargs: Any) -> list[Any]:
+        """Django would have a OneToOneField, which brings its own constraint."""
+        return []
+
     def db_type_suffix(self, connection: BaseDatabaseWrapper) -> str:
         quote = connection.ops.quote_name
         target = self.target_field

@@ -7,6 +7,7 @@ with what the store needs and nothing more. Where Django is configured, the stor
 from __future__ import annotations
 
 import getpass
+import importlib.util
 import itertools
 import math
 import os
@@ -29,12 +30,23 @@ import psycopg  # noqa: E402 - it is looked for first
 from psycopg.conninfo import conninfo_to_dict  # noqa: E402 - as well
 
 APP = "obsku_checkpoint"
+#: the adapters' apps, and what each needs
+ADAPTERS = {"obsku_checkpoint.contrib.langgraph": "langgraph.checkpoint"}
 URL_VARIABLE = "POSTGRES_URL"
 #: one arbitrary number, so that processes that set the tables up wait for each other
 SETUP_LOCK = 0x6F62736B75
 
+
+def _can_be_imported(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
+
+
 if not settings.configured and not os.environ.get(ENVIRONMENT_VARIABLE):
-    settings.configure(INSTALLED_APPS=[APP], USE_TZ=True, LOGGING_CONFIG=None)
+    adapters = [app for app, module in ADAPTERS.items() if _can_be_imported(module)]
+    settings.configure(INSTALLED_APPS=[APP, *adapters], USE_TZ=True, LOGGING_CONFIG=None)
 if not apps.ready and not apps.loading:
     django.setup()
 if APP not in settings.INSTALLED_APPS and not apps.is_installed(APP):
@@ -93,7 +105,9 @@ class PostgresCheckpointStore(DjangoCheckpointStore):
         return calls(self.using, type(self), gives_back=True, **self._sizes)
 
     def setup(self) -> None:
-        """Create or upgrade the tables, or adopt those of the npm package. Any number of processes may call it.
+        """Create or upgrade the tables, also those of the adapters in ``INSTALLED_APPS`` (in a program without Django
+        settings: of the frameworks that can be imported), or adopt those of the npm package. Any number of processes
+        may call it.
 
         All of it is one transaction. They are looked for, and made, in the first schema of the ``search_path``. Where
         nothing is to be done, rights to change the schema are not needed.
@@ -109,16 +123,18 @@ class PostgresCheckpointStore(DjangoCheckpointStore):
             schema = cursor.fetchone()[0]
             if schema is None:
                 raise ConfigurationError("no schema of the search_path exists, or may be used: create it first")
+            labels = sorted(routers.app_labels)
+            models = [model for label in labels for model in apps.get_app_config(label).get_models()]
             cursor.execute(
                 "SELECT has_table_privilege(to_regclass('django_migrations'), 'SELECT'), count(to_regclass(name))"
                 " FROM unnest(%s::text[]) AS name",
-                [[model._meta.db_table for model in apps.get_app_config(APP).get_models()]],
+                [[model._meta.db_table for model in models]],
             )
             may_read, tables = cursor.fetchone()
-            if may_read is False and tables == len(list(apps.get_app_config(APP).get_models())):
+            if may_read is False and tables == len(models):
                 return  # a role that may not even look cannot have been meant to upgrade
             executor = MigrationExecutor(connections[self.using])
-            targets = executor.loader.graph.leaf_nodes(APP)
+            targets = [node for label in labels for node in executor.loader.graph.leaf_nodes(label)]
             if executor.migration_plan(targets):
                 cursor.execute("SELECT has_schema_privilege(%s, 'CREATE')", [schema])
                 if cursor.fetchone() == (False,):

@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "obsku_checkpoint",
+    "obsku_checkpoint.contrib.langgraph",
     "example_project.scan",
 ]
 MIDDLEWARE = [

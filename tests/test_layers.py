@@ -25,6 +25,7 @@ LAYERS = [
     {"store"},
     {"pooled_postgresql"},
     {"postgres"},
+    {"contrib"},
     {"api", "admin"},
     {"testing"},
 ]

@@ -5,7 +5,7 @@ A method of the store is a generator (`obsku_checkpoint.async_twins`) of these s
 * ``(sql, parameters)`` reads, and `Write` writes: a statement that returns rows goes out, and they come back
 * `Atomic`: steps that are one transaction; what they return comes back
 * `OverDjango`: work for the ORM itself, which is called in Django's thread, as a write; what it returns comes back
-* `AfterCommit`: a signal, sent when all is written
+* `AfterCommit`: a signal, sent when all is written; `WhenWritten`: a function, called then
 
 An error of the database is thrown into the generator as one of ours. There are three ways to carry the steps out:
 
@@ -60,6 +60,12 @@ class AfterCommit(NamedTuple):
     arguments: dict[str, Any]
 
 
+class WhenWritten(NamedTuple):
+    """What a process remembers of its writes. The function neither waits nor fails."""
+
+    remember: Callable[[], None]
+
+
 def atomic(begin: Callable[[], Steps[R]]) -> Steps[R]:
     """``yield from atomic(…)``: the steps as one transaction."""
     result: R = yield Atomic(begin)
@@ -78,7 +84,7 @@ class Call:
         self.wrote = False
         #: whether a write was sent that nothing takes back
         self.committing = False
-        self.signals: list[AfterCommit] = []
+        self.signals: list[AfterCommit | WhenWritten] = []
 
     def writes(self) -> None:
         self.wrote = True
@@ -227,9 +233,12 @@ class Calls:
             if self._gives_back and not connection.in_atomic_block:
                 connection.close_if_unusable_or_obsolete()
 
-    def _send(self, connection: Any, after: AfterCommit) -> None:
+    def _send(self, connection: Any, after: AfterCommit | WhenWritten) -> None:
         def send() -> None:
-            signals.log_failures(after.signal.send_robust(self._sender, using=self.using, **after.arguments))
+            if isinstance(after, WhenWritten):
+                after.remember()
+            else:
+                signals.log_failures(after.signal.send_robust(self._sender, using=self.using, **after.arguments))
 
         if connection.in_atomic_block:
             transaction.on_commit(send, using=self.using)
@@ -259,7 +268,10 @@ class Calls:
     async def close_async(self) -> None:
         """Close the running loop's connections."""
 
-    async def _send_async(self, after: AfterCommit) -> None:
+    async def _send_async(self, after: AfterCommit | WhenWritten) -> None:
+        if isinstance(after, WhenWritten):
+            after.remember()
+            return
         try:
             answers = await after.signal.asend_robust(self._sender, using=self.using, **after.arguments)
         finally:

@@ -12,6 +12,7 @@ from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models.deletion import DO_NOTHING, PROTECT, RESTRICT, ProtectedError, RestrictedError
 
 from obsku_checkpoint.errors import SessionInUseError
+from obsku_checkpoint.fields import SessionForeignKey
 from obsku_checkpoint.models import Checkpoint, Entity, Message, Session
 from obsku_checkpoint.routers import own_aliases
 
@@ -23,15 +24,17 @@ DELETED = (Session, *CHILDREN)
 def referring_fields(using: str, model: type[models.Model]) -> Iterator[Any]:
     """The foreign keys to one of our models from the host project's in the same database.
 
-    A many-to-many relation has one, and so has a model that inherits from ours.
+    A many-to-many relation has one, and so has a model that inherits from ours. What the database itself deletes, or
+    clears, is none of Django's business.
     """
     if using in own_aliases:
         return
     for relation in model._meta.get_fields(include_hidden=True):
         if relation.auto_created and not relation.concrete and (relation.one_to_one or relation.one_to_many):
             host = relation.field.model._meta  # type: ignore[union-attr]  # such a relation has a field
-            if host.app_label != model._meta.app_label and router.allow_migrate_model(using, host.model):
-                yield relation.field  # type: ignore[union-attr]  # as above
+            field = relation.field  # type: ignore[union-attr]  # as above
+            if not isinstance(field, SessionForeignKey) and router.allow_migrate_model(using, host.model):
+                yield field
 
 
 def is_referred_to(using: str, *ours: type[models.Model]) -> bool:

@@ -1,0 +1,129 @@
+"""What reading, writing and clearing away have in common: a store, a serializer, and the place that a config names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from django.apps import apps
+from django.db import connections
+from django.utils.module_loading import import_string
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from obsku_checkpoint import validation
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.contrib.langgraph.encoding import Encoding
+from obsku_checkpoint.contrib.langgraph.known import KnownThreads
+from obsku_checkpoint.contrib.langgraph.serializer import strict
+from obsku_checkpoint.contrib.langgraph.sql import Sql
+from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError
+from obsku_checkpoint.store import DjangoCheckpointStore
+
+R = TypeVar("R")
+
+APP = "obsku_checkpoint.contrib.langgraph"
+#: by name, so that a project on SQLite needs no psycopg
+VENDORS = {"postgresql": f"{APP}.sql_postgres.PostgresSql", "sqlite": f"{APP}.sql.Sql"}
+#: in ``configurable``: the number of the lease that a write belongs to. LangGraph keeps such names out of the metadata.
+WRITER = "__obsku_writer"
+
+Projection = Literal["full", "session"]
+
+
+class Place(NamedTuple):
+    """What a config names. The id of a checkpoint is None where the newest is meant."""
+
+    session_id: str
+    namespace: str
+    checkpoint_id: str | None
+    workspace_id: str | None
+    writer: int | None
+
+
+class Saver(BaseCheckpointSaver[str]):
+    def __init__(
+        self,
+        using: str | DjangoCheckpointStore | None = None,
+        *,
+        serde: SerializerProtocol | None = None,
+        workspace_id: str | None = None,
+        directory: str = "langgraph",
+        projection: Projection | None = None,
+        messages_channel: str = "messages",
+        max_value_bytes: int = 64 * 2**20,
+    ) -> None:
+        """
+        ``using``: an alias of ``DATABASES`` (by default that of the setting), or a store.
+        ``serde``: LangGraph's `EncryptedSerializer`, for example; by default msgpack. Either is strict.
+        ``workspace_id``: of the threads that it makes, and the only ones it knows; None for all. A config's
+        ``configurable["workspace_id"]`` comes before it.
+        ``directory``: of the sessions that it makes; names the graph for the setting ``LANGGRAPH_GRAPHS``.
+        ``projection``: ``full`` shows checkpoints and messages to people and other programs, ``session`` only that
+        there is a thread; ``full`` by default, but ``session`` where the serializer encrypts.
+        ``messages_channel``: the channel that is the transcript.
+        ``max_value_bytes``: of one serialized value.
+
+        Raises `ConfigurationError` for what cannot be used, and `InvalidRecordError`.
+        """
+        if not apps.is_installed(APP):
+            raise ConfigurationError(f"add {APP!r} to INSTALLED_APPS")
+        super().__init__(serde=strict(serde))
+        self.store = using if isinstance(using, DjangoCheckpointStore) else DjangoCheckpointStore(using)
+        self.workspace_id = validation.optional_key("workspace_id", workspace_id)
+        self.directory = validation.text("directory", directory)
+        self.messages_channel = messages_channel
+        self.max_value_bytes = validation.integer("max_value_bytes", max_value_bytes, low=1)
+        if projection not in (None, "full", "session"):
+            raise ConfigurationError(f"projection must be 'full' or 'session', not {projection!r}")
+        self.projection = projection or ("session" if self._encoding.encrypts else "full")
+        sql: type[Sql] = import_string(VENDORS[connections[self.store.using].vendor])
+        self._sql = sql()
+        self._known = KnownThreads()
+
+    @property
+    def _encoding(self) -> Encoding:
+        """Of the present serializer: LangGraph replaces it in a copy of the saver (`with_allowlist`)."""
+        return Encoding(self.serde, self.max_value_bytes)
+
+    # -- the drivers of `obsku_checkpoint.async_twins`: the store's
+
+    def _run(self, begin: Callable[[], Steps[R]]) -> R:
+        """LangGraph makes calls from threads of its own, which end with a run: nobody else closes what they opened."""
+        connection = connections[self.store.using]
+        passing = connection.connection is None and threading.current_thread() is not threading.main_thread()
+        try:
+            return self.store._run(begin)
+        finally:
+            if passing:
+                connection.close()
+
+    async def _run_async(self, begin: Callable[[], Steps[R]]) -> R:
+        return await self.store._run_async(begin)
+
+    # -- configs
+
+    def _place(self, config: RunnableConfig) -> Place:
+        configurable = config.get("configurable") or {}
+        if "thread_id" not in configurable:
+            raise InvalidRecordError("thread_id", "is missing in the config's configurable")
+        checkpoint_id = configurable.get("checkpoint_id")
+        workspace_id = configurable.get("workspace_id", self.workspace_id)
+        return Place(
+            session_id=validation.key("thread_id", str(configurable["thread_id"])),
+            namespace=validation.key("checkpoint_ns", configurable.get("checkpoint_ns", "")),
+            checkpoint_id=validation.key("checkpoint_id", checkpoint_id) if checkpoint_id else None,
+            workspace_id=validation.optional_key("workspace_id", workspace_id),
+            writer=configurable.get(WRITER),
+        )
+
+    @staticmethod
+    def _config(session_id: str, namespace: str, checkpoint_id: str) -> RunnableConfig:
+        configurable: dict[str, Any] = {
+            "thread_id": session_id,
+            "checkpoint_ns": namespace,
+            "checkpoint_id": checkpoint_id,
+        }
+        return {"configurable": configurable}

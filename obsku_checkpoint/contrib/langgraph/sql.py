@@ -1,0 +1,344 @@
+"""The statements of the calls that a graph makes in each step, as SQLite takes them.
+
+What PostgreSQL says in other words stands in braces (`obsku_checkpoint.contrib.langgraph.sql_postgres`), and its writes
+are one statement each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.contrib.langgraph.encoding import HASH_BYTES, ITEMS, Stored
+from obsku_checkpoint.store.calls import Write, atomic
+
+#: rows that one INSERT writes, so that its parameters stay below SQLite's limit
+CHUNK = 100
+
+INSERT_SESSION = """
+INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
+VALUES (%(session_id)s, %(workspace_id)s, %(title)s, %(directory)s, %(created_at)s, %(now)s)
+ON CONFLICT DO NOTHING
+RETURNING id
+"""
+
+#: the session's clock, ``count`` milliseconds later
+TOUCH = """
+UPDATE sessions SET
+    updated_at = max(
+        %(now)s,
+        CASE WHEN updated_at < %(horizon)s THEN updated_at + %(count)s ELSE 0 END,
+        coalesce((
+            SELECT CASE WHEN created_at < %(horizon)s THEN created_at + 1 END FROM checkpoints
+            WHERE session_id = %(session_id)s AND namespace = %(namespace)s ORDER BY version DESC LIMIT 1
+        ), 0),
+        coalesce((
+            SELECT max(created_at) + %(count)s FROM messages
+            WHERE session_id = %(session_id)s AND created_at < %(horizon)s
+        ), 0)
+    ),
+    title = coalesce(title, %(title)s)
+WHERE id = %(session_id)s AND (%(workspace_id)s IS NULL OR workspace_id = %(workspace_id)s)
+RETURNING updated_at
+"""
+
+IN_WORKSPACE = """
+SELECT id FROM sessions
+WHERE id = %(session_id)s AND (CAST(%(workspace_id)s AS text) IS NULL OR workspace_id = %(workspace_id)s)
+"""
+
+BEGIN_THREAD = """
+INSERT INTO langgraph_threads (session_id, epoch) VALUES (%(session_id)s, %(new_epoch)s)
+ON CONFLICT DO NOTHING RETURNING epoch
+"""
+
+THREAD = "SELECT epoch, writer FROM langgraph_threads WHERE session_id = %(session_id)s"
+
+#: those of the messages that the transcript does not have yet, by their place in ``messages``
+FRESH = """
+SELECT key FROM json_each(%(messages)s) m WHERE NOT EXISTS (
+    SELECT 1 FROM langgraph_messages l WHERE l.session_id = %(session_id)s AND l.message_id = m.value ->> 0
+) ORDER BY key
+"""
+
+TRANSCRIBE = """
+INSERT INTO messages (session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
+SELECT
+    %(session_id)s, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+    %(time)s - %(count)s + 1 + key
+FROM json_each(%(messages)s) WHERE true ORDER BY key
+RETURNING id
+"""
+
+TRANSCRIBED = """
+INSERT INTO langgraph_messages (session_id, message_id, row_id)
+SELECT %(session_id)s, value ->> 0, value ->> 1 FROM json_each(%(transcribed)s) WHERE true
+ON CONFLICT DO NOTHING
+"""
+
+STORED = """
+SELECT 1 FROM langgraph_checkpoints
+WHERE session_id = %(session_id)s AND namespace = %(namespace)s AND checkpoint_id = %(checkpoint_id)s
+"""
+
+RECORD = """
+INSERT INTO checkpoints (
+    id, session_id, namespace, parent_id, version, step, node_id, node_results, pending_nodes, source, created_at
+)
+SELECT
+    %(record_id)s, %(session_id)s, %(namespace)s,
+    (SELECT record_id FROM langgraph_checkpoints WHERE session_id = %(session_id)s AND namespace = %(namespace)s
+    AND checkpoint_id = %(parent_id)s),
+    coalesce((
+        SELECT max(version) + 1 FROM checkpoints WHERE session_id = %(session_id)s AND namespace = %(namespace)s
+    ), 1),
+    %(step)s, %(node_id)s, %(node_results)s, %(pending_nodes)s, %(record_source)s, %(time)s
+RETURNING id
+"""
+
+STATE = """
+INSERT INTO langgraph_checkpoints AS c (
+    session_id, namespace, checkpoint_id, parent_id, record_id, run_id, type, payload, channels, metadata, created_at
+)
+VALUES (
+    %(session_id)s, %(namespace)s, %(checkpoint_id)s, %(parent_id)s, %(record_id)s, %(run_id)s, %(type)s, %(payload)s,
+    %(channels)s, %(metadata)s, %(time)s
+)
+ON CONFLICT (session_id, namespace, checkpoint_id) DO UPDATE SET
+    type = excluded.type, payload = excluded.payload, channels = excluded.channels, metadata = excluded.metadata,
+    run_id = excluded.run_id, parent_id = excluded.parent_id
+"""
+
+BLOBS = """
+INSERT INTO langgraph_blobs (session_id, namespace, channel, version, type, data) VALUES {rows} ON CONFLICT DO NOTHING
+"""
+
+ITEM_ROWS = """
+INSERT INTO langgraph_items (session_id, hash, type, data) VALUES {rows} ON CONFLICT DO NOTHING
+"""
+
+WRITES = """
+INSERT INTO langgraph_writes AS w (
+    session_id, namespace, checkpoint_id, task_id, task_path, idx, channel, type, data
+)
+VALUES {rows}
+ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
+    channel = excluded.channel, type = excluded.type, data = excluded.data
+WHERE w.idx < 0
+"""
+
+#: kind 0 is a checkpoint, 1 a blob, 2 a write, 3 an item: all that a page of checkpoints consists of, each thing once
+READ = f"""
+WITH {{recursive}} page AS MATERIALIZED (
+    SELECT c.session_id, c.namespace, c.checkpoint_id, c.parent_id, c.type, c.payload, c.channels, c.metadata
+    FROM langgraph_checkpoints c WHERE {{where}}
+    ORDER BY c.checkpoint_id DESC, c.session_id DESC, c.namespace DESC LIMIT %(limit)s
+), blobs AS MATERIALIZED (
+    SELECT b.session_id, b.namespace, b.channel, b.version, b.type, b.data
+    FROM langgraph_blobs b WHERE (b.session_id, b.namespace, b.channel, b.version) IN (
+        SELECT p.session_id, p.namespace, v.key, v.value FROM page p, {{pairs}}(p.channels) v
+    )
+), positions (position) AS (
+    {{positions}}
+)
+SELECT
+    0 AS kind, session_id, namespace, checkpoint_id, parent_id, CAST(channels AS text), CAST(metadata AS text), type,
+    payload, 0
+FROM page
+UNION ALL
+SELECT 1, session_id, namespace, channel, version, NULL, NULL, type, data, 0 FROM blobs
+UNION ALL
+SELECT 2, w.session_id, w.namespace, w.checkpoint_id, w.task_id, w.task_path, w.channel, w.type, w.data, w.idx
+FROM page p JOIN langgraph_writes w
+    ON w.session_id = p.session_id AND w.namespace = p.namespace AND w.checkpoint_id = p.checkpoint_id
+UNION ALL
+SELECT 3, i.session_id, NULL, NULL, NULL, NULL, NULL, i.type, i.data, 0
+FROM langgraph_items i WHERE (i.session_id, i.hash) IN (
+    SELECT b.session_id, substr(b.data, position, {HASH_BYTES}) FROM blobs b, positions
+    WHERE b.type = '{ITEMS}' AND position < length(b.data)
+)
+"""
+
+SESSION = "SELECT id FROM sessions WHERE id = %(session_id)s"
+
+#: the parents of a checkpoint up to where each of the wanted channels has a value. Kind 0 is a write, 1 a value in a
+#: blob, 2 a payload that holds the value
+HISTORY = """
+WITH RECURSIVE chain (checkpoint_id, parent_id, channels, depth, wanted) AS (
+    SELECT p.checkpoint_id, p.parent_id, p.channels, 0, CAST(%(channels)s AS {json})
+    FROM langgraph_checkpoints c JOIN langgraph_checkpoints p
+        ON p.session_id = c.session_id AND p.namespace = c.namespace AND p.checkpoint_id = c.parent_id
+    WHERE c.session_id = %(session_id)s AND c.namespace = %(namespace)s AND c.checkpoint_id = coalesce(
+        %(checkpoint_id)s,
+        (SELECT max(checkpoint_id) FROM langgraph_checkpoints
+        WHERE session_id = %(session_id)s AND namespace = %(namespace)s)
+    ) AND (CAST(%(workspace_id)s AS text) IS NULL OR EXISTS (
+        SELECT 1 FROM sessions s WHERE s.id = c.session_id AND s.workspace_id = %(workspace_id)s
+    ))
+    UNION ALL
+    SELECT
+        p.checkpoint_id, p.parent_id, p.channels, q.depth + 1,
+        (SELECT {gather}(w.value) FROM {texts}(q.wanted) w
+        WHERE w.value NOT IN (SELECT v.key FROM {pairs}(q.channels) v))
+    FROM chain q JOIN langgraph_checkpoints p
+        ON p.session_id = %(session_id)s AND p.namespace = %(namespace)s AND p.checkpoint_id = q.parent_id
+    WHERE q.depth < 100000 AND EXISTS (
+        SELECT 1 FROM {texts}(q.wanted) w WHERE w.value NOT IN (SELECT v.key FROM {pairs}(q.channels) v)
+    )
+)
+SELECT 0 AS kind, chain.depth, w.channel, w.type, w.data, w.task_id, w.task_path, w.idx
+FROM chain JOIN langgraph_writes w
+    ON w.session_id = %(session_id)s AND w.namespace = %(namespace)s AND w.checkpoint_id = chain.checkpoint_id
+WHERE w.channel IN (SELECT value FROM {texts}(chain.wanted))
+UNION ALL
+SELECT 1, chain.depth, v.key, b.type, b.data, NULL, NULL, 0
+FROM chain, {pairs}(chain.channels) v JOIN langgraph_blobs b
+    ON b.session_id = %(session_id)s AND b.namespace = %(namespace)s AND b.channel = v.key AND b.version = v.value
+WHERE v.key IN (SELECT value FROM {texts}(chain.wanted))
+UNION ALL
+SELECT 2, chain.depth, v.key, c.type, c.payload, NULL, NULL, 0
+FROM chain, {pairs}(chain.channels) v JOIN langgraph_checkpoints c
+    ON c.session_id = %(session_id)s AND c.namespace = %(namespace)s
+WHERE c.checkpoint_id = chain.checkpoint_id AND v.value IS NULL
+    AND v.key IN (SELECT value FROM {texts}(chain.wanted))
+"""
+
+ITEMS_OF_THREAD = "SELECT type, data FROM langgraph_items WHERE session_id = %(session_id)s"
+
+#: what checkpoints are chosen by, in SQL
+CONDITIONS = {
+    "session_id": "c.session_id = %(session_id)s",
+    "namespace": "c.namespace = %(namespace)s",
+    "checkpoint_id": "c.checkpoint_id = %(checkpoint_id)s",
+    "before": "c.checkpoint_id < %(before)s",
+    "after": "(c.checkpoint_id, c.session_id, c.namespace) < (%(after)s, %(after_session)s, %(after_namespace)s)",
+    "workspace_id": """EXISTS (
+        SELECT 1 FROM sessions s WHERE s.id = c.session_id AND s.workspace_id = %(workspace_id)s
+    )""",
+}
+
+
+class Outcome(NamedTuple):
+    """What came of `Sql.put`: whether the session is there and may be written to, the thread's epoch unless it is not
+    the one that was given or the lease was lost, and whether the checkpoint was stored.
+    """
+
+    has_session: bool
+    epoch: int | None
+    is_stored: bool
+
+
+class Sql:
+    #: functions and expressions that PostgreSQL has other names for
+    words = {
+        "recursive": "RECURSIVE",
+        "pairs": "json_each",
+        "texts": "json_each",
+        "elements": "json_each",
+        "gather": "json_group_array",
+        "json": "text",
+        "positions": f"""SELECT 1 UNION ALL
+    SELECT position + {HASH_BYTES} FROM positions
+    WHERE position + {HASH_BYTES} < (SELECT max(length(data)) FROM blobs WHERE type = '{ITEMS}')""",
+    }
+    #: of metadata: a key that is missing is a null
+    filter = """NOT EXISTS (
+        SELECT 1 FROM json_each(%(filter)s) f LEFT JOIN json_each(c.metadata) m ON m.key = f.key
+        WHERE coalesce(nullif(m.type, 'integer'), 'real') <> coalesce(nullif(f.type, 'integer'), 'real')
+        OR m.value IS NOT f.value
+    )"""
+
+    #: holds the session's row, and its thread's, to the end of the transaction; SQLite's only writer has no need to
+    lock = SESSION
+
+    @cache  # noqa: B019 - the two of its kind live as long as the process
+    def read(self, *conditions: str) -> str:
+        """The statement that reads the newest checkpoints of which all ``conditions`` hold (`CONDITIONS`, filter)."""
+        where = " AND ".join({**CONDITIONS, "filter": self.filter}[name] for name in conditions) or "true"
+        return READ.format(where=where, **self.words)
+
+    @cache  # noqa: B019 - as above
+    def said(self, statement: str) -> str:
+        """A portable statement in this database's words."""
+        return statement.format(**self.words)
+
+    def put(
+        self,
+        put: Mapping[str, Any],
+        blobs: Sequence[tuple[str, str, str, bytes]],
+        items: Mapping[bytes, Stored],
+        messages: Sequence[Sequence[Any]],
+    ) -> Steps[Outcome]:
+        """Store a checkpoint and, where ``put`` has a ``record_id``, its record with the ``messages``."""
+
+        def steps() -> Steps[Outcome]:
+            time = put["now"]
+            if not (yield Write(INSERT_SESSION, put)):
+                if not (touched := (yield Write(TOUCH, put))):
+                    return Outcome(has_session=False, epoch=None, is_stored=False)
+                ((time,),) = touched
+            yield Write(BEGIN_THREAD, put)
+            ((epoch, writer),) = yield THREAD, put
+            if put["epoch"] not in (None, epoch) or put["writer"] not in (None, writer):
+                return Outcome(has_session=True, epoch=None, is_stored=False)
+            place = (put["session_id"], put["namespace"])
+            yield from _insert(BLOBS, [(*place, *blob) for blob in blobs])
+            rows = [(put["session_id"], hash, *stored) for hash, stored in items.items()]
+            yield from _insert(ITEM_ROWS, rows)
+            state = {**put, "time": time, "record_id": None}
+            if "record_id" in put:
+                yield from _transcribe(state, messages)
+                if not (yield STORED, put):
+                    ((state["record_id"],),) = yield Write(RECORD, {**put, "time": time})
+            yield Write(STATE, state)
+            return Outcome(has_session=True, epoch=epoch, is_stored=True)
+
+        return (yield from atomic(steps))
+
+    def put_writes(
+        self, writes: Mapping[str, Any], rows: Sequence[tuple[int, str, str, bytes]]
+    ) -> Steps[tuple[bool, bool]]:
+        """Whether the session is there and may be written to, and whether the lease is held (or none was given)."""
+
+        def steps() -> Steps[tuple[bool, bool]]:
+            if not (yield IN_WORKSPACE, writes):
+                return False, True
+            if writes["writer"] is not None and [writes["writer"]] != [row[1] for row in (yield THREAD, writes)]:
+                return True, False
+            place = tuple(writes[name] for name in ("session_id", "namespace", "checkpoint_id", "task_id", "task_path"))
+            yield from _insert(WRITES, [(*place, *row) for row in rows])
+            return True, True
+
+        return (yield from atomic(steps))
+
+
+def _insert(statement: str, rows: Sequence[tuple[Any, ...]]) -> Steps[None]:
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        places = f"({', '.join(['%s'] * len(chunk[0]))})"
+        values = [value for row in chunk for value in row]
+        yield Write(statement.format(rows=", ".join([places] * len(chunk))), values)
+
+
+def _transcribe(state: Mapping[str, Any], messages: Sequence[Sequence[Any]]) -> Steps[None]:
+    if not messages:
+        return
+    keys = yield FRESH, {"session_id": state["session_id"], "messages": json.dumps(messages)}
+    fresh = [messages[key] for (key,) in keys]
+    if not fresh:
+        return
+    ids = yield Write(TRANSCRIBE, {**state, "messages": json.dumps(fresh)})
+    transcribed = [[message[0], id] for message, (id,) in zip(fresh, sorted(ids), strict=True)]
+    yield Write(TRANSCRIBED, {"session_id": state["session_id"], "transcribed": json.dumps(transcribed)})
+
+
+def columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
+    """The values of each column."""
+    table: dict[str, list[Any]] = {name: [] for name in names}
+    for row in rows:
+        for name, value in zip(names, row, strict=True):
+            table[name].append(value)
+    return table

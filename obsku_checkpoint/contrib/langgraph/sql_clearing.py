@@ -1,0 +1,148 @@
+"""The statements that delete and copy: a few in a transaction, in the words of `sql.py` beside this file.
+
+``gone`` is a JSON array of [namespace, checkpoint_id].
+"""
+
+from __future__ import annotations
+
+from obsku_checkpoint.contrib.langgraph.encoding import HASH_BYTES, ITEMS
+
+ENTRIES = """
+SELECT
+    namespace, checkpoint_id, parent_id, CAST(channels AS text), CAST(metadata AS text), run_id, record_id
+FROM langgraph_checkpoints WHERE session_id = %(session_id)s
+"""
+
+THREADS_OF_RUNS = """
+SELECT DISTINCT session_id FROM langgraph_checkpoints WHERE run_id IN (SELECT value FROM {texts}(%(runs)s)) ORDER BY 1
+"""
+
+_GONE = "(SELECT e.value ->> 0, e.value ->> 1 FROM {elements}(%(gone)s) e)"
+
+DELETE_WRITES = f"""
+DELETE FROM langgraph_writes WHERE session_id = %(session_id)s AND (namespace, checkpoint_id) IN {_GONE} RETURNING idx
+"""
+
+DELETE_STATES = f"""
+DELETE FROM langgraph_checkpoints
+WHERE session_id = %(session_id)s AND (namespace, checkpoint_id) IN {_GONE} RETURNING checkpoint_id
+"""
+
+CLEAR_PARENTS = f"""
+UPDATE langgraph_checkpoints SET parent_id = NULL
+WHERE session_id = %(session_id)s AND (namespace, parent_id) IN {_GONE} RETURNING checkpoint_id
+"""
+
+DELETE_RECORDS = """
+DELETE FROM checkpoints WHERE session_id = %(session_id)s AND id IN (SELECT value FROM {texts}(%(records)s))
+RETURNING id
+"""
+
+DELETE_BLOBS = """
+DELETE FROM langgraph_blobs WHERE session_id = %(session_id)s AND (namespace, channel, version) NOT IN (
+    SELECT c.namespace, v.key, v.value FROM langgraph_checkpoints c, {pairs}(c.channels) v
+    WHERE c.session_id = %(session_id)s AND v.value IS NOT NULL
+) RETURNING version
+"""
+
+DELETE_ITEMS = f"""
+WITH {{recursive}} blobs AS (
+    SELECT type, data FROM langgraph_blobs WHERE session_id = %(session_id)s AND type = '{ITEMS}'
+), positions (position) AS (
+    {{positions}}
+)
+DELETE FROM langgraph_items WHERE session_id = %(session_id)s AND hash NOT IN (
+    SELECT substr(data, position, {HASH_BYTES}) FROM blobs, positions WHERE position < length(data)
+) RETURNING type
+"""
+
+NEW_EPOCH = "UPDATE langgraph_threads SET epoch = %(epoch)s WHERE session_id = %(session_id)s RETURNING epoch"
+
+# -- copies: ``keys`` as ``gone``, ``records`` is a JSON array of [old id, new id]
+
+_KEYS = "(SELECT e.value ->> 0, e.value ->> 1 FROM {elements}(%(keys)s) e)"
+
+COPY_SESSION = """
+INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
+SELECT
+    %(target)s, workspace_id, %(prefix)s || coalesce(nullif(title, ''), id), directory, %(now)s, updated_at, metadata
+FROM sessions WHERE id = %(source)s
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
+HAS_STATES = "SELECT 1 FROM langgraph_checkpoints WHERE session_id = %(target)s LIMIT 1"
+
+COPY_MESSAGES = """
+INSERT INTO messages (session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
+SELECT %(target)s, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at
+FROM messages WHERE session_id = %(source)s ORDER BY created_at, id
+RETURNING id
+"""
+
+#: the copies stand in the order of their originals
+COPY_TRANSCRIBED = """
+INSERT INTO langgraph_messages (session_id, message_id, row_id)
+SELECT %(target)s, l.message_id, new.id
+FROM (
+    SELECT id, row_number() OVER (ORDER BY created_at, id) AS place FROM messages WHERE session_id = %(target)s
+) new JOIN (
+    SELECT id, row_number() OVER (ORDER BY created_at, id) AS place FROM messages WHERE session_id = %(source)s
+) old ON old.place = new.place JOIN langgraph_messages l ON l.row_id = old.id
+RETURNING row_id
+"""
+
+COPY_RECORDS = """
+INSERT INTO checkpoints (
+    id, session_id, namespace, parent_id, version, step, node_id, node_results, pending_nodes, cycle_state, source,
+    created_at
+)
+SELECT
+    e.value ->> 1, %(target)s, k.namespace,
+    coalesce((SELECT p.value ->> 1 FROM {elements}(%(records)s) p WHERE p.value ->> 0 = k.parent_id), k.parent_id),
+    k.version, k.step, k.node_id, k.node_results, k.pending_nodes, k.cycle_state, k.source, k.created_at
+FROM {elements}(%(records)s) e JOIN checkpoints k ON k.id = e.value ->> 0
+RETURNING id
+"""
+
+COPY_STATES = f"""
+INSERT INTO langgraph_checkpoints (
+    session_id, namespace, checkpoint_id, parent_id, record_id, run_id, type, payload, channels, metadata, created_at
+)
+SELECT
+    %(target)s, c.namespace, c.checkpoint_id, c.parent_id,
+    (SELECT p.value ->> 1 FROM {{elements}}(%(records)s) p WHERE p.value ->> 0 = c.record_id),
+    c.run_id, c.type, c.payload, c.channels, c.metadata, c.created_at
+FROM langgraph_checkpoints c WHERE c.session_id = %(source)s AND (c.namespace, c.checkpoint_id) IN {_KEYS}
+RETURNING checkpoint_id
+"""
+
+COPY_BLOBS = """
+INSERT INTO langgraph_blobs (session_id, namespace, channel, version, type, data)
+SELECT %(target)s, b.namespace, b.channel, b.version, b.type, b.data
+FROM langgraph_blobs b WHERE b.session_id = %(source)s AND (b.namespace, b.channel, b.version) IN (
+    SELECT c.namespace, v.key, v.value FROM langgraph_checkpoints c, {pairs}(c.channels) v
+    WHERE c.session_id = %(target)s
+)
+RETURNING version
+"""
+
+COPY_ITEMS = f"""
+WITH {{recursive}} blobs AS (
+    SELECT type, data FROM langgraph_blobs WHERE session_id = %(target)s AND type = '{ITEMS}'
+), positions (position) AS (
+    {{positions}}
+)
+INSERT INTO langgraph_items (session_id, hash, type, data)
+SELECT %(target)s, hash, type, data FROM langgraph_items WHERE session_id = %(source)s AND hash IN (
+    SELECT substr(data, position, {HASH_BYTES}) FROM blobs, positions WHERE position < length(data)
+)
+RETURNING type
+"""
+
+COPY_WRITES = f"""
+INSERT INTO langgraph_writes
+    (session_id, namespace, checkpoint_id, task_id, idx, channel, type, data, task_path)
+SELECT %(target)s, namespace, checkpoint_id, task_id, idx, channel, type, data, task_path
+FROM langgraph_writes WHERE session_id = %(source)s AND (namespace, checkpoint_id) IN {_KEYS}
+RETURNING idx
+"""

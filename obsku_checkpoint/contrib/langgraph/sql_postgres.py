@@ -1,0 +1,210 @@
+"""The statements as PostgreSQL takes them: one a call. Arrays are bound in the binary format, which is the fast one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.contrib.langgraph.encoding import HASH_BYTES, ITEMS, Stored
+from obsku_checkpoint.contrib.langgraph.sql import Outcome, Sql, columns
+from obsku_checkpoint.store.calls import Write
+
+#: the session's clock, which ends ``count`` milliseconds later; a session that another call makes meanwhile is not seen
+SESSION = """
+WITH newest AS (
+    SELECT version, created_at FROM checkpoints
+    WHERE session_id = %(session_id)s::text AND namespace = %(namespace)s::text ORDER BY version DESC LIMIT 1
+), made AS (
+    INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
+    SELECT
+        %(session_id)s::text, %(workspace_id)s::text, %(title)s::text, %(directory)s::text,
+        %(created_at)s::bigint, %(now)s::bigint
+    WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE id = %(session_id)s::text)
+    ON CONFLICT DO NOTHING
+    RETURNING updated_at
+), touched AS (
+    UPDATE sessions SET
+        updated_at = GREATEST(
+            %(now)s::bigint,
+            CASE WHEN updated_at < %(horizon)s::bigint THEN updated_at + %(count)s::bigint END,
+            (SELECT created_at + 1 FROM newest WHERE created_at < %(horizon)s::bigint),
+            (SELECT max(created_at) + %(count)s::bigint FROM messages
+            WHERE session_id = %(session_id)s::text AND created_at < %(horizon)s::bigint)
+        ),
+        title = COALESCE(title, %(title)s::text)
+    WHERE id = %(session_id)s::text
+    AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s::text)
+    RETURNING updated_at
+), clock AS (
+    SELECT updated_at FROM touched UNION ALL SELECT updated_at FROM made
+)"""
+
+#: no row where the epoch is not the thread's any more, or the lease was lost. The lock lets nobody remove items, or
+#: take the lease, until the call has ended, and it is the row's newest state that is looked at.
+THREAD = """, known AS MATERIALIZED (
+    SELECT t.epoch FROM clock, langgraph_threads t
+    WHERE t.session_id = %(session_id)s::text AND t.epoch = %(epoch)s::bigint
+    AND (%(writer)s::bigint IS NULL OR t.writer = %(writer)s::bigint)
+    FOR SHARE OF t
+), begun AS (
+    INSERT INTO langgraph_threads AS t (session_id, epoch)
+    SELECT %(session_id)s::text, %(new_epoch)s::bigint FROM clock WHERE %(epoch)s::bigint IS NULL
+    ON CONFLICT (session_id) DO UPDATE SET epoch = t.epoch
+    WHERE %(writer)s::bigint IS NULL OR t.writer = %(writer)s::bigint
+    RETURNING epoch
+), thread AS (
+    SELECT epoch FROM known UNION ALL SELECT epoch FROM begun
+)"""
+
+VALUES = """, blobs AS (
+    INSERT INTO langgraph_blobs (session_id, namespace, channel, version, type, data)
+    SELECT %(session_id)s::text, %(namespace)s::text, b.* FROM thread, unnest(
+        %(blob_channel)b::text[], %(blob_version)b::text[], %(blob_type)b::text[], %(blob_data)b::bytea[]
+    ) AS b
+    ON CONFLICT DO NOTHING
+), items AS (
+    INSERT INTO langgraph_items (session_id, hash, type, data)
+    SELECT %(session_id)s::text, i.* FROM thread, unnest(
+        %(item_hash)b::bytea[], %(item_type)b::text[], %(item_data)b::bytea[]
+    ) AS i
+    ON CONFLICT DO NOTHING
+)"""
+
+#: the messages are those of the milliseconds before the checkpoint
+TRANSCRIPT = """, fresh AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('messages', 'id'))::integer AS id, m.*
+    FROM thread, unnest(
+        %(message_id)b::text[], %(role)b::text[], %(content)b::text[], %(tool_calls)b::text[], %(tool_results)b::text[],
+        %(tokens_in)b::integer[], %(tokens_out)b::integer[]
+    ) WITH ORDINALITY AS m
+        (message_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, position)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM langgraph_messages l WHERE l.session_id = %(session_id)s::text AND l.message_id = m.message_id
+    )
+    ORDER BY m.position
+), transcribed AS (
+    INSERT INTO langgraph_messages (session_id, message_id, row_id)
+    SELECT %(session_id)s::text, message_id, id FROM fresh ORDER BY message_id
+    ON CONFLICT DO NOTHING
+    RETURNING row_id
+), transcript AS (
+    INSERT INTO messages
+        (id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
+    SELECT
+        f.id, %(session_id)s::text, f.role, f.content, f.tool_calls, f.tool_results, f.tokens_in, f.tokens_out,
+        clock.updated_at - %(count)s::bigint + f.position
+    FROM clock, fresh f JOIN transcribed ON transcribed.row_id = f.id ORDER BY f.position
+)"""
+
+#: a version that another writer has taken since the statement began is a conflict, and nothing is recorded
+RECORD = """, stored AS (
+    SELECT record_id FROM langgraph_checkpoints
+    WHERE session_id = %(session_id)s::text AND namespace = %(namespace)s::text
+    AND checkpoint_id = %(checkpoint_id)s::text
+), record AS (
+    INSERT INTO checkpoints (
+        id, session_id, namespace, parent_id, version, step, node_id, node_results, pending_nodes, source, created_at
+    )
+    SELECT
+        %(record_id)s::text, %(session_id)s::text, %(namespace)s::text,
+        (SELECT record_id FROM langgraph_checkpoints WHERE session_id = %(session_id)s::text
+        AND namespace = %(namespace)s::text AND checkpoint_id = %(parent_id)s::text),
+        COALESCE((SELECT version + 1 FROM newest), 1), %(step)s::integer, %(node_id)s::text, %(node_results)s::text,
+        %(pending_nodes)s::text, %(record_source)s::text, clock.updated_at
+    FROM clock, thread WHERE NOT EXISTS (SELECT 1 FROM stored)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+), recorded AS (
+    SELECT id FROM record UNION ALL SELECT record_id FROM stored
+)"""
+
+NO_RECORD = ", recorded AS (SELECT NULL::text AS id)"
+
+STATE = """, state AS (
+    INSERT INTO langgraph_checkpoints AS c (
+        session_id, namespace, checkpoint_id, parent_id, record_id, run_id, type, payload, channels, metadata,
+        created_at
+    )
+    SELECT
+        %(session_id)s::text, %(namespace)s::text, %(checkpoint_id)s::text, %(parent_id)s::text, recorded.id,
+        %(run_id)s::text, %(type)s::text, %(payload)b::bytea, %(channels)s::jsonb, %(metadata)s::jsonb, clock.updated_at
+    FROM clock, thread, recorded
+    ON CONFLICT (session_id, namespace, checkpoint_id) DO UPDATE SET
+        type = EXCLUDED.type, payload = EXCLUDED.payload, channels = EXCLUDED.channels, metadata = EXCLUDED.metadata,
+        run_id = EXCLUDED.run_id, parent_id = EXCLUDED.parent_id
+    RETURNING 1
+)
+SELECT EXISTS (SELECT 1 FROM clock), (SELECT epoch FROM thread), EXISTS (SELECT 1 FROM state)
+"""
+
+PUT = SESSION + THREAD + VALUES + NO_RECORD + STATE
+PUT_AND_RECORD = SESSION + THREAD + VALUES + TRANSCRIPT + RECORD + STATE
+
+#: the session's row is locked against deletion; a lease that was lost leaves no row of the second column
+PUT_WRITES = """
+WITH session AS MATERIALIZED (
+    SELECT id FROM sessions WHERE id = %(session_id)s::text
+    AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s::text)
+    FOR KEY SHARE
+), lease AS MATERIALIZED (
+    SELECT writer FROM langgraph_threads
+    WHERE session_id = %(session_id)s::text AND writer = %(writer)s::bigint
+    FOR SHARE
+), writes AS (
+    INSERT INTO langgraph_writes AS w
+        (session_id, namespace, checkpoint_id, task_id, idx, channel, type, data, task_path)
+    SELECT
+        session.id, %(namespace)s::text, %(checkpoint_id)s::text, %(task_id)s::text, u.idx, u.channel, u.type, u.data,
+        %(task_path)s::text
+    FROM session, unnest(%(idx)b::integer[], %(channel)b::text[], %(type)b::text[], %(data)b::bytea[])
+        AS u (idx, channel, type, data)
+    WHERE %(writer)s::bigint IS NULL OR EXISTS (SELECT 1 FROM lease)
+    ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
+        channel = EXCLUDED.channel, type = EXCLUDED.type, data = EXCLUDED.data
+    WHERE w.idx < 0
+)
+SELECT EXISTS (SELECT 1 FROM session), %(writer)s::bigint IS NULL OR EXISTS (SELECT 1 FROM lease)
+"""
+
+
+class PostgresSql(Sql):
+    words = {
+        "recursive": "",
+        "pairs": "jsonb_each_text",
+        "texts": "jsonb_array_elements_text",
+        "elements": "json_array_elements",
+        "gather": "jsonb_agg",
+        "json": "jsonb",
+        "positions": f"SELECT generate_series(1, max(length(data)), {HASH_BYTES}) FROM blobs WHERE type = '{ITEMS}'",
+    }
+    filter = """NOT EXISTS (
+        SELECT 1 FROM jsonb_each(%(filter)s::jsonb) f WHERE COALESCE(c.metadata -> f.key, 'null'::jsonb) <> f.value
+    )"""
+
+    lock = "SELECT id FROM sessions WHERE id = %(session_id)s FOR UPDATE"
+
+    def put(
+        self,
+        put: Mapping[str, Any],
+        blobs: Sequence[tuple[str, str, str, bytes]],
+        items: Mapping[bytes, Stored],
+        messages: Sequence[Sequence[Any]],
+    ) -> Steps[Outcome]:
+        hashes = sorted(items)
+        arrays = {
+            **columns(("blob_channel", "blob_version", "blob_type", "blob_data"), blobs),
+            "item_hash": hashes,
+            "item_type": [items[hash].type for hash in hashes],
+            "item_data": [items[hash].data for hash in hashes],
+        }
+        if "record_id" in put:
+            arrays |= columns(
+                ("message_id", "role", "content", "tool_calls", "tool_results", "tokens_in", "tokens_out"), messages
+            )
+        rows = yield Write(PUT_AND_RECORD if "record_id" in put else PUT, {**put, **arrays})
+        return Outcome(*rows[0])
+
+    def put_writes(self, writes: Mapping[str, Any], rows: Sequence[tuple[int, str, str, bytes]]) -> Steps[Any]:
+        answer = yield Write(PUT_WRITES, {**writes, **columns(("idx", "channel", "type", "data"), rows)})
+        return answer[0]

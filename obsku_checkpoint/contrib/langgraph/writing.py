@@ -1,0 +1,168 @@
+"""Checkpoints are written, and what tasks write in between."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    get_serializable_checkpoint_metadata,
+)
+
+from obsku_checkpoint import validation
+from obsku_checkpoint.async_twins import Steps, method, twin
+from obsku_checkpoint.contrib.langgraph import projection
+from obsku_checkpoint.contrib.langgraph.base import Place, Saver
+from obsku_checkpoint.contrib.langgraph.known import Known
+from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, SESSION, THREAD, Outcome
+from obsku_checkpoint.errors import IdConflictError, StoreUnavailableError, VersionConflictError
+from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.store import session_clock
+from obsku_checkpoint.store.calls import WhenWritten, Write, atomic
+from obsku_checkpoint.store.checkpoints import LOCKED, OPTIMISTIC
+
+
+class Writing(Saver):
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """A version greater than ``current``. Two branches of a thread never make the same one."""
+        number = int(str(current).split(".", 1)[0]) if current else 0
+        return f"{number + 1:010}.{secrets.randbits(64):016x}"
+
+    @method
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> Steps[RunnableConfig]:
+        """Store a checkpoint whose parent is the one of the config, and return its own config.
+
+        Raises `SerializationError` and `InvalidRecordError`, which name the channel, `IdConflictError` where the thread
+        belongs to another workspace, and `VersionConflictError` where the config's lease was lost.
+        """
+        place = self._place(config)
+        said = dict(get_serializable_checkpoint_metadata(config, metadata))
+        rows = self._encoding.rows(checkpoint, said, new_versions)
+        checkpoint_id = validation.key("checkpoint_id", checkpoint["id"])
+        run_id = said.get("run_id")
+        put = {
+            "session_id": place.session_id,
+            "workspace_id": place.workspace_id,
+            "directory": self.directory,
+            "title": None,
+            "namespace": place.namespace,
+            "checkpoint_id": checkpoint_id,
+            "parent_id": place.checkpoint_id,
+            "run_id": run_id if isinstance(run_id, str) and validation.can_exist("run_id", run_id) else None,
+            "type": rows.payload.type,
+            "payload": rows.payload.data,
+            "channels": json.dumps(rows.channels),
+            "metadata": rows.metadata,
+            "writer": place.writer,
+            "new_epoch": secrets.randbits(62),
+        }
+        lost = 0
+        while True:
+            known = self._known.of(place.session_id)
+            attempt, messages = self._attempt(put, place, checkpoint, said, known)
+            items = (
+                rows.items if known is None else {hash: rows.items[hash] for hash in rows.items.keys() - known.items}
+            )
+            steps = partial(self._sql.put, attempt, rows.blobs, items, messages)
+            outcome = yield from (atomic(partial(self._in_turn, place, steps)) if lost >= OPTIMISTIC else steps())
+            if outcome.is_stored and outcome.epoch is not None:
+                break
+            yield from self._refused(place, outcome)
+            lost += 1
+            if lost == OPTIMISTIC + LOCKED:
+                raise StoreUnavailableError(f"other writers came first {lost} times")
+        seen = [message[0] for message in messages]
+        learn = partial(self._known.learn, place.session_id, outcome.epoch, rows.items, seen)
+        yield WhenWritten(learn)
+        return self._config(place.session_id, place.namespace, checkpoint_id)
+
+    aput = twin(put)  # type: ignore[arg-type]  # the checker takes self for the base's
+
+    def _attempt(
+        self, put: Mapping[str, Any], place: Place, checkpoint: Checkpoint, said: Mapping[str, Any], known: Known | None
+    ) -> tuple[dict[str, Any], list[list[Any]]]:
+        """The parameters of the statement, and the messages for the transcript."""
+        clock = session_clock.now()
+        attempt = {**put, **clock, "epoch": known.epoch if known else None}
+        messages: list[list[Any]] = []
+        if self.projection == "full":
+            if not place.namespace:
+                transcript = checkpoint["channel_values"].get(self.messages_channel)
+                messages = projection.messages(transcript, known.messages if known else ())
+                attempt["title"] = projection.title(transcript)
+            attempt |= projection.record(checkpoint, said, str(put["run_id"] or ""), {}, ())
+            attempt["record_id"] = new_id()
+        attempt["count"] = len(messages) + 1
+        attempt["created_at"] = clock["now"] - attempt["count"]
+        return attempt, messages
+
+    def _in_turn(self, place: Place, steps: Callable[[], Steps[Outcome]]) -> Steps[Outcome]:
+        yield from self.store._sql.lock_session(place.session_id)
+        return (yield from steps())
+
+    def _refused(self, place: Place, outcome: Outcome) -> Steps[None]:
+        """Why nothing was stored. Returns where it may be tried again."""
+        if not outcome.has_session:
+            yield from self._check_workspace(place)
+        elif outcome.epoch is None:
+            self._known.forget(place.session_id)
+            yield from self._check_lease(place)
+
+    def _check_workspace(self, place: Place) -> Steps[None]:
+        if place.workspace_id is not None and (yield SESSION, {"session_id": place.session_id}):
+            raise IdConflictError("Session", place.session_id)
+
+    def _check_lease(self, place: Place) -> Steps[None]:
+        if place.writer is not None:
+            rows = yield THREAD, {"session_id": place.session_id}
+            if [row[1] for row in rows] != [place.writer]:
+                raise VersionConflictError(place.session_id, place.namespace, place.writer)
+
+    @method
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> Steps[None]:
+        """Store what a task wrote. A write that is stored already stays, but for those that LangGraph replaces."""
+        place = self._place(config)
+        encoding = self._encoding
+        rows = [
+            (WRITES_IDX_MAP.get(channel, index), validation.text("channel", channel), *encoding.value(channel, value))
+            for index, (channel, value) in enumerate(writes)
+        ]
+        # One of each: a statement cannot write a row twice.
+        rows = list({row[0]: row for row in rows}.values())
+        clock = session_clock.now()
+        parameters = {
+            "session_id": place.session_id,
+            "workspace_id": place.workspace_id,
+            "namespace": place.namespace,
+            "checkpoint_id": validation.key("checkpoint_id", place.checkpoint_id),
+            "task_id": validation.key("task_id", task_id),
+            "task_path": validation.text("task_path", task_path),
+            "writer": place.writer,
+        }
+        while True:
+            has_session, has_lease = yield from self._sql.put_writes(parameters, rows)
+            if not has_lease:
+                yield from self._check_lease(place)
+            if has_session:
+                return
+            session = {**parameters, "title": None, "directory": self.directory, "created_at": clock["now"], **clock}
+            if not (yield Write(INSERT_SESSION, session)):
+                yield from self._check_workspace(place)
+
+    aput_writes = twin(put_writes)  # type: ignore[arg-type]  # the checker takes self for the base's
