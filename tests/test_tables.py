@@ -25,7 +25,7 @@ INDEXES = """
 CONSTRAINTS = """
     SELECT conrelid::regclass::text, conname, contype, replace(pg_get_constraintdef(oid), %s || '.', '')
     FROM pg_constraint WHERE connamespace = %s::regnamespace
-    AND conrelid::regclass::text ~ '(sessions|messages|checkpoints|entities|facts)$'
+    AND conrelid::regclass::text ~ '^(upstream[.])?(sessions|messages|checkpoints|entities|facts)$'
 """
 
 
