@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-#: threads, and items of a thread
-THREADS, ITEMS = 1000, 50_000
+#: threads; items and messages of one, and its namespaces
+THREADS, ITEMS, NAMESPACES = 1000, 50_000, 100
 
 
 @dataclass(slots=True)
@@ -19,6 +19,8 @@ class Known:
     items: set[bytes] = field(default_factory=set)
     #: ids of messages
     messages: set[str] = field(default_factory=set)
+    #: namespace -> node -> when it ended
+    times: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class KnownThreads:
@@ -32,7 +34,15 @@ class KnownThreads:
                 self._threads.move_to_end(thread_id)
             return known
 
-    def learn(self, thread_id: str, epoch: int, items: Iterable[bytes], messages: Iterable[str]) -> None:
+    def learn(
+        self,
+        thread_id: str,
+        epoch: int,
+        *,
+        items: Iterable[bytes],
+        messages: Iterable[str],
+        times: Mapping[str, Mapping[str, int]],
+    ) -> None:
         with self._lock:
             known = self._threads.pop(thread_id, None)
             if known is None or known.epoch != epoch or len(known.items) + len(known.messages) > ITEMS:
@@ -40,6 +50,9 @@ class KnownThreads:
             self._threads[thread_id] = known
             known.items.update(items)
             known.messages.update(messages)
+            if len(known.times) > NAMESPACES:
+                known.times.clear()
+            known.times.update(times)
             while len(self._threads) > THREADS:
                 self._threads.popitem(last=False)
 

@@ -53,26 +53,32 @@ def finished(checkpoint: Checkpoint) -> list[str]:
     ]
 
 
-def changed(checkpoint: Checkpoint, previous: Mapping[str, Any] | None) -> list[str]:
-    """The nodes that have run since the checkpoint whose ``versions_seen`` are given."""
-    seen = checkpoint["versions_seen"]
-    return [name for name in finished(checkpoint) if previous is not None and previous.get(name) != seen[name]]
+def last(checkpoint: Checkpoint, source: Any) -> list[str]:
+    """The nodes that ran in the step before: what they saw is newer than what any other has seen."""
+    if source != "loop":
+        return []
+    seen = {
+        name: max(map(str, checkpoint["versions_seen"][name].values()), default="") for name in finished(checkpoint)
+    }
+    newest = max(seen.values(), default="")
+    return [name for name, version in seen.items() if version and version == newest]
 
 
-def record(
-    checkpoint: Checkpoint, metadata: Mapping[str, Any], run: str, times: Times, last: Sequence[str]
-) -> dict[str, Any]:
-    """The columns of the row but for its ids. ``times`` are those at which nodes ended, ``last`` are the nodes that
-    ran in this step.
-    """
+def times(checkpoint: Checkpoint, source: Any, known: Times) -> Times:
+    """When nodes ended, in milliseconds since 1970, of those of which it is known."""
+    return {**known, **dict.fromkeys(last(checkpoint, source), milliseconds(checkpoint))}
+
+
+def record(checkpoint: Checkpoint, metadata: Mapping[str, Any], run: str, times: Times) -> dict[str, Any]:
+    """The columns of the row but for its ids."""
     open = pending(checkpoint)
     results: dict[str, NodeResult] = {name: _completed(times.get(name)) for name in finished(checkpoint)}
     results |= {name: {"status": "pending"} for name in open}
-    step = metadata.get("step")
-    source = metadata.get("source")
+    step, source = metadata.get("step"), metadata.get("source")
+    ran = last(checkpoint, source)
     return {
         "step": step if type(step) is int else 0,
-        "node_id": last[0] if len(last) == 1 else None,
+        "node_id": ran[0] if len(ran) == 1 else None,
         "node_results": validation.node_results(run_state.write(results, run=run, complete_everywhere=False, by=BY)),
         "pending_nodes": validation.pending_nodes(open),
         "record_source": source if source in ("input", "fork") else "loop",
@@ -130,7 +136,7 @@ def _row(message: BaseMessage) -> list[Any] | None:
     calls = results = tokens_in = tokens_out = None
     if isinstance(message, AIMessage):
         calls = [
-            {"name": call["name"], "toolUseId": call["id"] or "", "input": _json_plus(call["args"])}
+            {"name": call["name"], "toolUseId": call["id"] or "", "input": json_plus(call["args"])}
             for call in message.tool_calls
         ] or None
         if usage := message.usage_metadata:
@@ -164,10 +170,14 @@ def _tokens(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value <= validation.INT32 else None
 
 
-def _json_plus(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments that JSON-plus cannot hold are shown as text; the graph's state has them as they are."""
+def json_plus(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Values that JSON-plus cannot hold are shown as text; the graph's state has them as they are."""
+    return {str(name): _as_stored(value) for name, value in values.items()}
+
+
+def _as_stored(value: Any) -> Any:
     try:
-        codec.dumps(dict(arguments))
+        codec.dumps(value)
     except SerializationError:
-        return {str(name): repr(value) for name, value in arguments.items()}
-    return dict(arguments)
+        return repr(value)
+    return value

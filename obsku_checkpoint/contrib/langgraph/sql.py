@@ -99,6 +99,12 @@ SELECT
 RETURNING id
 """
 
+#: interrupts that came before their checkpoint
+ASKS = """
+SELECT 1 FROM langgraph_writes
+WHERE session_id = %(session_id)s AND namespace = %(namespace)s AND checkpoint_id = %(checkpoint_id)s AND idx = -3
+"""
+
 STATE = """
 INSERT INTO langgraph_checkpoints AS c (
     session_id, namespace, checkpoint_id, parent_id, record_id, run_id, type, payload, channels, metadata, created_at
@@ -162,6 +168,22 @@ FROM langgraph_items i WHERE (i.session_id, i.hash) IN (
 )
 """
 
+#: the record of a checkpoint, and its interrupts and the answers to them
+QUESTIONS = """
+SELECT k.id, w.task_id, w.task_path, w.idx, w.type, w.data
+FROM langgraph_checkpoints c JOIN checkpoints k ON k.id = c.record_id JOIN langgraph_writes w
+    ON w.session_id = c.session_id AND w.namespace = c.namespace AND w.checkpoint_id = c.checkpoint_id
+WHERE c.session_id = %(session_id)s AND c.namespace = %(namespace)s AND c.checkpoint_id = %(checkpoint_id)s
+    AND w.idx IN (-3, -4)
+ORDER BY w.task_path, w.task_id
+"""
+
+NEW_RECORD = """
+UPDATE langgraph_checkpoints SET record_id = %(record_id)s
+WHERE session_id = %(session_id)s AND namespace = %(namespace)s AND checkpoint_id = %(checkpoint_id)s
+RETURNING record_id
+"""
+
 SESSION = "SELECT id FROM sessions WHERE id = %(session_id)s"
 
 #: the parents of a checkpoint up to where each of the wanted channels has a value. Kind 0 is a write, 1 a value in a
@@ -223,12 +245,13 @@ CONDITIONS = {
 
 class Outcome(NamedTuple):
     """What came of `Sql.put`: whether the session is there and may be written to, the thread's epoch unless it is not
-    the one that was given or the lease was lost, and whether the checkpoint was stored.
+    the one that was given or the lease was lost, whether the checkpoint was stored, and whether a task asks a person.
     """
 
     has_session: bool
     epoch: int | None
     is_stored: bool
+    has_question: bool
 
 
 class Sql:
@@ -278,12 +301,12 @@ class Sql:
             time = put["now"]
             if not (yield Write(INSERT_SESSION, put)):
                 if not (touched := (yield Write(TOUCH, put))):
-                    return Outcome(has_session=False, epoch=None, is_stored=False)
+                    return Outcome(has_session=False, epoch=None, is_stored=False, has_question=False)
                 ((time,),) = touched
             yield Write(BEGIN_THREAD, put)
             ((epoch, writer),) = yield THREAD, put
             if put["epoch"] not in (None, epoch) or put["writer"] not in (None, writer):
-                return Outcome(has_session=True, epoch=None, is_stored=False)
+                return Outcome(has_session=True, epoch=None, is_stored=False, has_question=False)
             place = (put["session_id"], put["namespace"])
             yield from _insert(BLOBS, [(*place, *blob) for blob in blobs])
             rows = [(put["session_id"], hash, *stored) for hash, stored in items.items()]
@@ -294,7 +317,8 @@ class Sql:
                 if not (yield STORED, put):
                     ((state["record_id"],),) = yield Write(RECORD, {**put, "time": time})
             yield Write(STATE, state)
-            return Outcome(has_session=True, epoch=epoch, is_stored=True)
+            asks = bool((yield ASKS, put))
+            return Outcome(has_session=True, epoch=epoch, is_stored=True, has_question=asks)
 
         return (yield from atomic(steps))
 

@@ -135,7 +135,13 @@ STATE = """, state AS (
         run_id = EXCLUDED.run_id, parent_id = EXCLUDED.parent_id
     RETURNING 1
 )
-SELECT EXISTS (SELECT 1 FROM clock), (SELECT epoch FROM thread), EXISTS (SELECT 1 FROM state)
+SELECT
+    EXISTS (SELECT 1 FROM clock), (SELECT epoch FROM thread), EXISTS (SELECT 1 FROM state),
+    EXISTS (
+        SELECT 1 FROM langgraph_writes
+        WHERE session_id = %(session_id)s::text AND namespace = %(namespace)s::text
+        AND checkpoint_id = %(checkpoint_id)s::text AND idx = -3
+    )
 """
 
 PUT = SESSION + THREAD + VALUES + NO_RECORD + STATE

@@ -16,12 +16,14 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     get_serializable_checkpoint_metadata,
 )
+from langgraph.checkpoint.serde.types import INTERRUPT
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import Steps, method, twin
 from obsku_checkpoint.contrib.langgraph import projection
-from obsku_checkpoint.contrib.langgraph.base import Place, Saver
+from obsku_checkpoint.contrib.langgraph.base import Place
 from obsku_checkpoint.contrib.langgraph.known import Known
+from obsku_checkpoint.contrib.langgraph.questions import Questions
 from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, SESSION, THREAD, Outcome
 from obsku_checkpoint.errors import IdConflictError, StoreUnavailableError, VersionConflictError
 from obsku_checkpoint.ids import new_id
@@ -30,7 +32,7 @@ from obsku_checkpoint.store.calls import WhenWritten, Write, atomic
 from obsku_checkpoint.store.checkpoints import LOCKED, OPTIMISTIC
 
 
-class Writing(Saver):
+class Writing(Questions):
     def get_next_version(self, current: str | None, channel: None) -> str:
         """A version greater than ``current``. Two branches of a thread never make the same one."""
         number = int(str(current).split(".", 1)[0]) if current else 0
@@ -73,7 +75,10 @@ class Writing(Saver):
         lost = 0
         while True:
             known = self._known.of(place.session_id)
-            attempt, messages = self._attempt(put, place, checkpoint, said, known)
+            times = projection.times(
+                checkpoint, said.get("source"), known.times.get(place.namespace, {}) if known else {}
+            )
+            attempt, messages = self._attempt(put, place, checkpoint, said, known, times)
             items = (
                 rows.items if known is None else {hash: rows.items[hash] for hash in rows.items.keys() - known.items}
             )
@@ -85,15 +90,29 @@ class Writing(Saver):
             lost += 1
             if lost == OPTIMISTIC + LOCKED:
                 raise StoreUnavailableError(f"other writers came first {lost} times")
-        seen = [message[0] for message in messages]
-        learn = partial(self._known.learn, place.session_id, outcome.epoch, rows.items, seen)
+        learn = partial(
+            self._known.learn,
+            place.session_id,
+            outcome.epoch,
+            items=rows.items,
+            messages=[message[0] for message in messages],
+            times={place.namespace: times},
+        )
         yield WhenWritten(learn)
+        if outcome.has_question and self.projection == "full":
+            yield from self._record_questions(place._replace(checkpoint_id=checkpoint_id))
         return self._config(place.session_id, place.namespace, checkpoint_id)
 
     aput = twin(put)  # type: ignore[arg-type]  # the checker takes self for the base's
 
     def _attempt(
-        self, put: Mapping[str, Any], place: Place, checkpoint: Checkpoint, said: Mapping[str, Any], known: Known | None
+        self,
+        put: Mapping[str, Any],
+        place: Place,
+        checkpoint: Checkpoint,
+        said: Mapping[str, Any],
+        known: Known | None,
+        times: Mapping[str, int],
     ) -> tuple[dict[str, Any], list[list[Any]]]:
         """The parameters of the statement, and the messages for the transcript."""
         clock = session_clock.now()
@@ -104,7 +123,7 @@ class Writing(Saver):
                 transcript = checkpoint["channel_values"].get(self.messages_channel)
                 messages = projection.messages(transcript, known.messages if known else ())
                 attempt["title"] = projection.title(transcript)
-            attempt |= projection.record(checkpoint, said, str(put["run_id"] or ""), {}, ())
+            attempt |= projection.record(checkpoint, said, str(put["run_id"] or ""), times)
             attempt["record_id"] = new_id()
         attempt["count"] = len(messages) + 1
         attempt["created_at"] = clock["now"] - attempt["count"]
@@ -160,9 +179,11 @@ class Writing(Saver):
             if not has_lease:
                 yield from self._check_lease(place)
             if has_session:
-                return
+                break
             session = {**parameters, "title": None, "directory": self.directory, "created_at": clock["now"], **clock}
             if not (yield Write(INSERT_SESSION, session)):
                 yield from self._check_workspace(place)
+        if self.projection == "full" and any(channel == INTERRUPT for channel, _ in writes):
+            yield from self._record_questions(place)
 
     aput_writes = twin(put_writes)  # type: ignore[arg-type]  # the checker takes self for the base's
