@@ -73,8 +73,8 @@ class Questions(Saver):
             if index == INTERRUPT_INDEX:
                 where = (place.checkpoint_id or "", "__interrupt__")
                 interrupts = self._encoding.read(where, Stored(type, bytes(data)), {})
-                value = interrupts[-1].value if interrupts else None
-                asked[_node(task_id, task_path, pending)] = question(value)
+                last = interrupts[-1] if isinstance(interrupts, list | tuple) and interrupts else interrupts
+                asked[_node(task_id, task_path, pending)] = question(getattr(last, "value", last))
         return asked
 
 
