@@ -270,7 +270,7 @@ class Sql:
     #: of metadata: a key that is missing is a null
     filter = """NOT EXISTS (
         SELECT 1 FROM json_each(%(filter)s) f LEFT JOIN json_each(c.metadata) m ON m.key = f.key
-        WHERE coalesce(nullif(m.type, 'integer'), 'real') <> coalesce(nullif(f.type, 'integer'), 'real')
+        WHERE replace(coalesce(m.type, 'null'), 'integer', 'real') <> replace(f.type, 'integer', 'real')
         OR m.value IS NOT f.value
     )"""
 
