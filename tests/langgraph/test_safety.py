@@ -1,4 +1,4 @@
-"""Nothing is constructed that is not allowed, nothing turns into something else, and what is encrypted is so as a whole."""
+"""Nothing is constructed that is not allowed, and nothing turns into something else; what is encrypted is so whole."""
 
 from __future__ import annotations
 

@@ -90,11 +90,11 @@ class Compare(Page):
         texts = {f"{column}_text": Cast(column, TextField()) for column in COLUMNS}
         rows = Checkpoint.objects.using(self.database).filter(pk__in=ids).defer(*COLUMNS).annotate(**texts).in_bulk(ids)
         stored = [[getattr(rows[id], f"{column}_text") for column in COLUMNS] for id in ids]
-        size = sum(len(text or "") for texts in stored for text in texts)
+        size = sum(len(text or "") for row in stored for text in row)
         if size > BYTES:
             return [], size
-        for id, texts in zip(ids, stored, strict=True):
-            for column, text in zip(COLUMNS, texts, strict=True):
+        for id, row in zip(ids, stored, strict=True):
+            for column, text in zip(COLUMNS, row, strict=True):
                 setattr(rows[id], column, None if text is None else loads_or_corrupt(text))
         return [_comparable(rows[id]) for id in ids], size
 
