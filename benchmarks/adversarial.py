@@ -94,7 +94,7 @@ def small_map(size: int) -> dict[str, Any]:
         taken[place] = None
         place = (5 * place + 1) % 2048
     early = list(taken)[: size // 6]
-    keys = [*taken, *(key for n in count(1) for at in early if (key := at + 2048 * n) not in taken and n < 5)][:size]
+    keys = [*taken, *(key for n in range(1, 5) for at in early if (key := at + 2048 * n) not in taken)][:size]
     return tag("Map", [[key, 0] for key in keys])
 
 

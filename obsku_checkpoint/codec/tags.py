@@ -246,22 +246,17 @@ def _freeze(values: list[Any]) -> tuple[Any, ...]:
     """Return a copy with tuples for lists and frozensets for sets, at every level; the given lists stay as they are."""
     nodes = [values]
     for node in nodes:
-        if not _HOLD_MORE.isdisjoint(map(type, node)):
-            nodes.extend([_core(item) for item in node if type(item) is list])
+        for item in node:
+            if type(item) is list:
+                inner = item
+                while len(inner) == 1 and type(inner[0]) is list:  # at once, since two characters make each
+                    inner = inner[0]
+                if not _HOLD_MORE.isdisjoint(map(type, inner)):
+                    nodes.append(inner)
     frozen: dict[int, tuple[Any, ...]] = {}
     for node in reversed(nodes):  # inner lists come later
-        if _HOLD_MORE.isdisjoint(map(type, node)):
-            frozen[id(node)] = tuple(node)
-        else:
-            frozen[id(node)] = tuple([_frozen(item, frozen) if type(item) in _HOLD_MORE else item for item in node])
+        frozen[id(node)] = tuple([_frozen(item, frozen) if type(item) in _HOLD_MORE else item for item in node])
     return frozen[id(values)]
-
-
-def _core(item: list[Any]) -> list[Any]:
-    """The innermost of lists that hold nothing but a list: two characters make each, so that they have to be cheap."""
-    while len(item) == 1 and type(item[0]) is list:
-        item = item[0]
-    return item
 
 
 def _frozen(item: Any, frozen: dict[int, tuple[Any, ...]]) -> Any:
@@ -270,7 +265,7 @@ def _frozen(item: Any, frozen: dict[int, tuple[Any, ...]]) -> Any:
     levels = 0
     while len(item) == 1 and type(item[0]) is list:
         item, levels = item[0], levels + 1
-    value = frozen[id(item)]
+    value = frozen.get(id(item)) or tuple(item)
     for _ in range(levels):
         value = (value,)
     return value
