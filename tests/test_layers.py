@@ -26,7 +26,8 @@ LAYERS = [
     {"pooled_postgresql"},
     {"postgres"},
     {"contrib"},
-    {"api", "admin"},
+    {"maintenance"},
+    {"api", "admin", "management"},
     {"testing"},
 ]
 WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:5])

@@ -7,6 +7,10 @@ The errors are Django's or the driver's own; both have PEP 249's class names, an
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import Error
 
 from obsku_checkpoint.errors import (
     CheckpointStoreError,
@@ -125,6 +129,15 @@ def translated(error: BaseException, using: str, *, committing: bool) -> Checkpo
     return StoreUnavailableError(
         f"the database {using!r} is unavailable: {message}", maybe_written=committing and connection_was_lost(error)
     )
+
+
+@contextmanager
+def in_our_words(using: str) -> Iterator[None]:
+    """Errors of a database that the block works on are raised as ours."""
+    try:
+        yield
+    except Error as error:
+        raise translated(error, using, committing=True) from error
 
 
 def _will_not_heal(cause: BaseException, state: str, kind: str, message: str) -> bool:
