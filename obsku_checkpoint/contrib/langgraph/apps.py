@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+
 from django.apps import AppConfig
 
 from obsku_checkpoint import routers
@@ -12,3 +14,4 @@ class LangGraphConfig(AppConfig):
 
     def ready(self) -> None:
         routers.app_labels.add(self.label)
+        importlib.import_module(f"{self.name}.forking")  # it needs the models, and adds itself to the store

@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.apps import apps
 from django.db import connections
-from django.utils.module_loading import import_string
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -18,15 +17,13 @@ from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph.encoding import Encoding
 from obsku_checkpoint.contrib.langgraph.known import KnownThreads
 from obsku_checkpoint.contrib.langgraph.serializer import strict
-from obsku_checkpoint.contrib.langgraph.sql import Sql
+from obsku_checkpoint.contrib.langgraph.sql import sql_of
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 R = TypeVar("R")
 
 APP = "obsku_checkpoint.contrib.langgraph"
-#: by name, so that a project on SQLite needs no psycopg
-VENDORS = {"postgresql": f"{APP}.sql_postgres.PostgresSql", "sqlite": f"{APP}.sql.Sql"}
 #: in ``configurable``: the number of the lease that a write belongs to. LangGraph keeps such names out of the metadata.
 WRITER = "__obsku_writer"
 
@@ -79,8 +76,7 @@ class Saver(BaseCheckpointSaver[str]):
         if projection not in (None, "full", "session"):
             raise ConfigurationError(f"projection must be 'full' or 'session', not {projection!r}")
         self.projection = projection or ("session" if self._encoding.encrypts else "full")
-        sql: type[Sql] = import_string(VENDORS[connections[self.store.using].vendor])
-        self._sql = sql()
+        self._sql = sql_of(self.store.using)
         self._known = KnownThreads()
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph import pruning
-from obsku_checkpoint.contrib.langgraph.pruning import Entry
+from obsku_checkpoint.contrib.langgraph.pruning import Key
 from obsku_checkpoint.contrib.langgraph.sql import Sql
 from obsku_checkpoint.contrib.langgraph.sql_clearing import (
     COPY_BLOBS,
@@ -38,19 +38,31 @@ def copied(sql: Sql, source: str, target: str) -> Steps[None]:
         raise IdConflictError("Session", target)
     if made:
         yield Write(COPY_MESSAGES, places)
-    rows = yield ENTRIES, {"session_id": source}
-    yield from copied_state(sql, source, target, [pruning.entry(row) for row in rows])
+    entries = [pruning.entry(row) for row in (yield ENTRIES, {"session_id": source})]
+    records = [(one.record_id, new_id()) for one in entries if one.record_id is not None]
+    yield Write(sql.said(COPY_RECORDS), {**places, "records": json.dumps(records)})
+    yield from copied_state(sql, source, target, [one.key for one in entries], records)
 
 
-def copied_state(sql: Sql, source: str, target: str, entries: Collection[Entry]) -> Steps[None]:
-    """These checkpoints, with what they consist of, in a session whose messages are copies of the source's first."""
-    records = [[one.record_id, new_id()] for one in entries if one.record_id is not None]
+def copied_state(
+    sql: Sql,
+    source: str,
+    target: str,
+    keys: Collection[Key],
+    records: Collection[tuple[str, str]],
+    points: Collection[Key] = (),
+) -> Steps[None]:
+    """These checkpoints, with what they consist of, in a session whose messages are copies of the source's first.
+
+    ``records`` are ids of records and of their copies. What tasks of ``points`` wrote stays behind, but for what they
+    ask.
+    """
     parameters = {
         "source": source,
         "target": target,
-        "keys": json.dumps([one.key for one in entries]),
-        "records": json.dumps(records),
+        "keys": json.dumps([*keys]),
+        "records": json.dumps([*records]),
+        "points": json.dumps([*points]),
     }
-    copies = (COPY_TRANSCRIBED, COPY_RECORDS, COPY_STATES, COPY_BLOBS, COPY_ITEMS, COPY_WRITES)
-    for statement in copies:
+    for statement in (COPY_TRANSCRIBED, COPY_STATES, COPY_BLOBS, COPY_ITEMS, COPY_WRITES):
         yield Write(sql.said(statement), parameters)

@@ -7,35 +7,27 @@ so a conversation of n turns takes n elements, not n².
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
+from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored, hash_of
 from obsku_checkpoint.errors import CheckpointCorruptionError, InvalidRecordError, SerializationError
 
-#: the type of a blob of hashes, and what the type of an integer begins with that is too long for msgpack
-ITEMS, INTEGER = "items", "int/"
-HASH_BYTES = 16
+#: what the type of an integer begins with that is too long for msgpack
+INTEGER = "int/"
 #: elements from which on a list is stored by element
 MIN_ITEMS = 8
 #: characters up to which a text stands in the payload
 INLINE_CHARACTERS = 64
 
 TABLE = "langgraph_checkpoints"
-
-
-class Stored(NamedTuple):
-    """A serialized value."""
-
-    type: str
-    data: bytes
 
 
 @dataclass(slots=True)
@@ -133,10 +125,6 @@ class Encoding:
             raise CheckpointCorruptionError(error.path, error.reason, error.preview, TABLE, *place) from error
         except (ValueError, TypeError, NotImplementedError) as error:
             raise CheckpointCorruptionError("$", str(error), "", TABLE, *place) from error
-
-
-def hash_of(stored: Stored) -> bytes:
-    return hashlib.blake2b(stored.data, digest_size=HASH_BYTES, person=stored.type.encode()[:16]).digest()
 
 
 def _is_small(value: Any) -> bool:

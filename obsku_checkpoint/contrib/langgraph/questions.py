@@ -10,7 +10,7 @@ from obsku_checkpoint import run_state
 from obsku_checkpoint.async_twins import Steps, steps_of
 from obsku_checkpoint.contrib.langgraph import projection
 from obsku_checkpoint.contrib.langgraph.base import Place, Saver
-from obsku_checkpoint.contrib.langgraph.encoding import Stored
+from obsku_checkpoint.contrib.langgraph.blobs import Stored
 from obsku_checkpoint.contrib.langgraph.sql import NEW_RECORD, QUESTIONS
 from obsku_checkpoint.records import NodeResult
 from obsku_checkpoint.store import DjangoCheckpointStore

@@ -14,7 +14,8 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointTuple, DeltaChannelH
 from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import Steps, method, twin
 from obsku_checkpoint.contrib.langgraph.base import Place, Saver
-from obsku_checkpoint.contrib.langgraph.encoding import ITEMS, Stored, filter_json, hash_of
+from obsku_checkpoint.contrib.langgraph.blobs import ITEMS, Stored, hash_of
+from obsku_checkpoint.contrib.langgraph.encoding import filter_json
 from obsku_checkpoint.contrib.langgraph.sql import HISTORY, ITEMS_OF_THREAD
 
 #: checkpoints that a list reads at once: the first page is for whoever wants the newest

@@ -11,9 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from django.db import connections
+from django.utils.module_loading import import_string
+
 from obsku_checkpoint.async_twins import Steps
-from obsku_checkpoint.contrib.langgraph.encoding import HASH_BYTES, ITEMS, Stored
+from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored
 from obsku_checkpoint.store.calls import Write, atomic
+
+#: by name, so that a project on SQLite needs no psycopg
+VENDORS = {"postgresql": f"{__package__}.sql_postgres.PostgresSql", "sqlite": f"{__package__}.sql.Sql"}
 
 #: rows that one INSERT writes, so that its parameters stay below SQLite's limit
 CHUNK = 100
@@ -337,6 +343,12 @@ class Sql:
             return True, True
 
         return (yield from atomic(steps))
+
+
+def sql_of(using: str) -> Sql:
+    """The statements for the database of an alias."""
+    sql: type[Sql] = import_string(VENDORS[connections[using].vendor])
+    return sql()
 
 
 def _insert(statement: str, rows: Sequence[tuple[Any, ...]]) -> Steps[None]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from obsku_checkpoint.contrib.langgraph.encoding import HASH_BYTES, ITEMS
+from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS
 
 ENTRIES = """
 SELECT
@@ -58,9 +58,29 @@ DELETE FROM langgraph_items WHERE session_id = %(session_id)s AND hash NOT IN (
 
 NEW_EPOCH = "UPDATE langgraph_threads SET epoch = %(epoch)s WHERE session_id = %(session_id)s RETURNING epoch"
 
-# -- copies: ``keys`` as ``gone``, ``records`` is a JSON array of [old id, new id]
+#: the checkpoint that a record is of. Questions are records after the first one, and the checkpoint has the last.
+OF_RECORD = """
+WITH RECURSIVE records (id) AS (
+    SELECT id FROM checkpoints WHERE id = %(record_id)s
+    UNION
+    SELECT k.id FROM records r JOIN checkpoints old ON old.id = r.id JOIN checkpoints k
+        ON k.session_id = old.session_id AND k.namespace = old.namespace AND k.step = old.step AND k.parent_id = old.id
+    WHERE k.source = 'interrupt'
+)
+SELECT c.session_id, c.namespace, c.checkpoint_id, c.record_id
+FROM records r JOIN langgraph_checkpoints c ON c.record_id = r.id
+"""
+
+#: the checkpoints whose tasks ask a person
+ASKING = """
+SELECT DISTINCT namespace, checkpoint_id FROM langgraph_writes
+WHERE session_id = %(session_id)s AND channel = '__interrupt__'
+"""
+
+# -- copies: ``keys`` and ``points`` as ``gone``, ``records`` is a JSON array of [old id, new id]
 
 _KEYS = "(SELECT e.value ->> 0, e.value ->> 1 FROM {elements}(%(keys)s) e)"
+_POINTS = "(SELECT e.value ->> 0, e.value ->> 1 FROM {elements}(%(points)s) e)"
 
 COPY_SESSION = """
 INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at, metadata)
@@ -139,10 +159,12 @@ SELECT %(target)s, hash, type, data FROM langgraph_items WHERE session_id = %(so
 RETURNING type
 """
 
+#: of the tasks of ``points``, only what they ask
 COPY_WRITES = f"""
 INSERT INTO langgraph_writes
     (session_id, namespace, checkpoint_id, task_id, idx, channel, type, data, task_path)
 SELECT %(target)s, namespace, checkpoint_id, task_id, idx, channel, type, data, task_path
 FROM langgraph_writes WHERE session_id = %(source)s AND (namespace, checkpoint_id) IN {_KEYS}
+AND (channel = '__interrupt__' OR (namespace, checkpoint_id) NOT IN {_POINTS})
 RETURNING idx
 """

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from obsku_checkpoint.async_twins import Steps
-from obsku_checkpoint.contrib.langgraph.encoding import HASH_BYTES, ITEMS, Stored
+from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored
 from obsku_checkpoint.contrib.langgraph.sql import Outcome, Sql, columns
 from obsku_checkpoint.store.calls import Write
 
