@@ -190,7 +190,7 @@ WHERE session_id = %(session_id)s AND namespace = %(namespace)s AND checkpoint_i
 RETURNING record_id
 """
 
-SESSION = "SELECT id FROM sessions WHERE id = %(session_id)s"
+WORKSPACE = "SELECT workspace_id FROM sessions WHERE id = %(session_id)s"
 
 #: the parents of a checkpoint up to where each of the wanted channels has a value. Kind 0 is a write, 1 a value in a
 #: blob, 2 a payload that holds the value
@@ -281,7 +281,7 @@ class Sql:
     )"""
 
     #: holds the session's row, and its thread's, to the end of the transaction; SQLite's only writer has no need to
-    lock = SESSION
+    lock = WORKSPACE
 
     @cache  # noqa: B019 - the two of its kind live as long as the process
     def read(self, *conditions: str) -> str:

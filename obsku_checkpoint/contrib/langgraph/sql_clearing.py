@@ -77,6 +77,32 @@ SELECT DISTINCT namespace, checkpoint_id FROM langgraph_writes
 WHERE session_id = %(session_id)s AND channel = '__interrupt__'
 """
 
+# -- retention
+
+#: threads that rest since before a time, in the order of their ids
+THREADS = """
+SELECT t.session_id FROM langgraph_threads t JOIN sessions s ON s.id = t.session_id
+WHERE s.updated_at < %(before)s AND t.session_id > %(after)s
+AND (CAST(%(workspace_id)s AS text) IS NULL OR s.workspace_id = %(workspace_id)s)
+ORDER BY t.session_id LIMIT %(limit)s
+"""
+
+#: the records of some threads that sessions were forked from
+FORKED = """
+SELECT DISTINCT k.parent_id FROM checkpoints k WHERE k.source = 'fork' AND k.parent_id IN (
+    SELECT c.record_id FROM langgraph_checkpoints c
+    WHERE c.session_id IN (SELECT value FROM {texts}(%(threads)s)) AND c.record_id IS NOT NULL
+)
+"""
+
+BYTES = """
+SELECT
+    (SELECT coalesce(sum(length(data)), 0) FROM langgraph_blobs WHERE session_id = %(session_id)s)
+    + (SELECT coalesce(sum(length(data)), 0) FROM langgraph_items WHERE session_id = %(session_id)s)
+    + (SELECT coalesce(sum(length(data)), 0) FROM langgraph_writes WHERE session_id = %(session_id)s)
+    + (SELECT coalesce(sum(length(payload)), 0) FROM langgraph_checkpoints WHERE session_id = %(session_id)s)
+"""
+
 # -- copies: ``keys`` and ``points`` as ``gone``, ``records`` is a JSON array of [old id, new id]
 
 _KEYS = "(SELECT e.value ->> 0, e.value ->> 1 FROM {elements}(%(keys)s) e)"

@@ -24,7 +24,7 @@ from obsku_checkpoint.contrib.langgraph import projection
 from obsku_checkpoint.contrib.langgraph.base import Place
 from obsku_checkpoint.contrib.langgraph.known import Known
 from obsku_checkpoint.contrib.langgraph.questions import Questions
-from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, SESSION, THREAD, Outcome
+from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, THREAD, WORKSPACE, Outcome
 from obsku_checkpoint.errors import IdConflictError, StoreUnavailableError, VersionConflictError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.store import session_clock
@@ -142,8 +142,10 @@ class Writing(Questions):
             yield from self._check_lease(place)
 
     def _check_workspace(self, place: Place) -> Steps[None]:
-        if place.workspace_id is not None and (yield SESSION, {"session_id": place.session_id}):
-            raise IdConflictError("Session", place.session_id)
+        if place.workspace_id is not None:
+            rows = yield WORKSPACE, {"session_id": place.session_id}
+            if rows and rows[0][0] != place.workspace_id:
+                raise IdConflictError("Session", place.session_id)
 
     def _check_lease(self, place: Place) -> Steps[None]:
         if place.writer is not None:
