@@ -24,12 +24,12 @@ class IdGenerator:
         # Half of the counter's range starts at random, the other half is left to count in.
         start = (time.time_ns() // 1_000_000) << COUNTER_BITS | random >> RANDOM_BITS & 0x7FF
         with self._lock:
-            self._last = max(start, self._last + 1)
-            stamp = self._last
-        milliseconds, counter = stamp >> COUNTER_BITS, stamp & 0xFFF
-        tail = random & (1 << RANDOM_BITS) - 1
-        digits = f"{milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | tail:032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+            self._last = stamp = max(start, self._last + 1)
+        milliseconds, tail = stamp >> COUNTER_BITS, 0b10 << RANDOM_BITS | random & (1 << RANDOM_BITS) - 1
+        return (
+            f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{stamp & 0xFFF:03x}"
+            f"-{tail >> 48:04x}-{tail & 0xFFFF_FFFF_FFFF:012x}"
+        )
 
 
 _generator = IdGenerator()

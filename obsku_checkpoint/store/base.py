@@ -94,9 +94,11 @@ class DatabaseStore:
         """A connection that is never opened: it only tells the compiler how its database speaks."""
         return connections.create_connection(self.using)
 
-    def _announce(self, signal: Signal, **arguments: Any) -> Steps[None]:
+    def _announce(self, signal: Signal, **arguments: Any) -> tuple[AfterCommit, ...]:
+        """The step that sends a signal, where somebody listens."""
         if signal.receivers and signal.has_listeners(type(self)):  # the former is seen at once
-            yield AfterCommit(signal, arguments)
+            return (AfterCommit(signal, arguments),)
+        return ()
 
 
 def _vendor(using: str) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -122,7 +122,10 @@ class Calls:
             attempts += 1
             try:
                 self._before(connection)
-                with transaction.atomic(using=self.using) if within else nullcontext():
+                if within:
+                    with transaction.atomic(using=self.using):
+                        result = self._carried_out(connection, steps, call, step)
+                else:
                     result = self._carried_out(connection, steps, call, step)
             except transaction.TransactionManagementError:
                 raise  # the caller's transaction was broken before the call: Django's own words fit best
@@ -165,11 +168,11 @@ class Calls:
     def _answer(self, connection: Any, step: Any, call: Call) -> Any:
         kind = type(step)
         if kind is tuple or kind is Write:
-            with self._cursor(connection) as cursor:
-                if kind is Write:
-                    call.writes()
-                cursor.execute(*step)
-                return cursor.fetchall()
+            cursor = self._cursor(connection)
+            if kind is Write:
+                call.writes()
+            cursor.execute(*step)
+            return cursor.fetchall()  # after which it holds nothing that is to be closed
         if kind is Atomic:
             call.depth += 1
             try:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from obsku_checkpoint import signals, validation
-from obsku_checkpoint.async_twins import Steps, method, steps_of
+from obsku_checkpoint.async_twins import Steps, method
 from obsku_checkpoint.errors import (
     IdConflictError,
     SessionNotFoundError,
@@ -21,7 +21,7 @@ from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.calls import atomic
 from obsku_checkpoint.store.rows import Row, checkpoint_record, same_content
-from obsku_checkpoint.store.sql import BY_ID, LINEAGE, OF_SESSION, columns
+from obsku_checkpoint.store.sql import BY_ID, LATEST_IN_NAMESPACE, LINEAGE, OF_SESSION, columns
 
 if TYPE_CHECKING:
     from obsku_checkpoint.querysets import CheckpointQuerySet
@@ -96,14 +96,15 @@ class Checkpoints(DatabaseStore):
     def get_latest_checkpoint(
         self, session_id: str, namespace: str | None = None, *, on_corrupt: OnCorrupt = "raise"
     ) -> Steps[CheckpointRecord | None]:
-        if namespace is not None:
-            newest = steps_of(Checkpoints.list_checkpoints)
-            found = yield from newest(self, session_id, namespace=namespace, limit=1, on_corrupt=on_corrupt)
-            return found[0] if found else None
         validation.on_corrupt(on_corrupt)
         if not validation.can_exist("session_id", session_id):
             return None
-        rows = yield self._sql.latest, {"session_id": session_id}
+        if namespace is None:
+            rows = yield self._sql.latest, {"session_id": session_id}
+        elif validation.can_exist("namespace", namespace):
+            rows = yield LATEST_IN_NAMESPACE, {"session_id": session_id, "namespace": namespace}
+        else:
+            return None
         return checkpoint_record(rows[0], on_corrupt) if rows else None
 
     @method

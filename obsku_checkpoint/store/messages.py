@@ -100,7 +100,7 @@ class Messages(DatabaseStore):
         if not inserted:
             raise SessionNotFoundError(session_id)
         records = message_records(
-            [id, session_id, *row, created_at] for (id, created_at), row in zip(inserted, rows, strict=True)
+            [[id, session_id, *row, created_at] for (id, created_at), row in zip(inserted, rows, strict=True)]
         )
         for record in records:
             yield from self._announce(signals.message_added, record=record)

@@ -78,11 +78,11 @@ class PostgresCalls(Calls):
         driver = connection.connection
         if driver.cursor_factory not in (Cursor, ServerBindingCursor):
             return connection.cursor()
-        with connection.wrap_database_errors:
-            connection.validate_thread_sharing()
-            if not prepared_statements.is_ready(driver):
+        connection.validate_thread_sharing()
+        if not prepared_statements.is_ready(driver):
+            with connection.wrap_database_errors:
                 self._name_statements(connection, driver)
-            return connection.make_cursor(psycopg.Cursor(driver))
+        return connection.make_cursor(psycopg.Cursor(driver))
 
     def _name_statements(self, connection: Any, driver: psycopg.Connection[Any]) -> None:
         decided, threshold = prepared_statements.decided_threshold(connection.settings_dict)

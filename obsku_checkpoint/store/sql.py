@@ -167,6 +167,13 @@ WHERE last.id = %(message_id)s
 ORDER BY m.created_at, m.id
 """
 
+LATEST_IN_NAMESPACE = """
+SELECT
+    id, session_id, namespace, parent_id, version, step, node_id, node_results, pending_nodes, cycle_state, source,
+    created_at
+FROM checkpoints WHERE session_id = %(session_id)s AND namespace = %(namespace)s ORDER BY version DESC LIMIT 1
+"""
+
 #: walks the unique index from one namespace to the next, instead of sorting all checkpoints of the session
 LATEST = """
 WITH RECURSIVE namespaces (namespace) AS (
