@@ -219,18 +219,18 @@ def test_sessions_are_exported_as_json_lines(
     corrupt("checkpoints", "pending_nodes", broken.id, "{broken")
     corrupt("checkpoints", "created_at", broken.id, 2**62)
     lines = [json.loads(line) for line in root.see(links.session(session_id, "export")).splitlines()]
-    assert [line["type"] for line in lines] == ["session", "message", "message", "message", "checkpoint"]
-    assert lines[0]["metadata"] == {"kinds": {"__type": "Set", "value": ["a"]}}
-    assert lines[1]["content"] == "ü"
-    assert lines[1]["tool_calls"] is None
-    assert lines[4]["pending_nodes"] == "{broken"
-    assert lines[4]["created_at"] == str(2**62)
-    assert lines[4]["node_results"]["a"]["output"] == {"__type": "Map", "value": [[1, 2]]}
+    assert [line.get("table") for line in lines] == [None, "sessions", *["messages"] * 3, "checkpoints"]
+    assert lines[1]["metadata"] == {"kinds": {"__type": "Set", "value": ["a"]}}
+    assert lines[2]["content"] == "ü"
+    assert lines[2]["tool_calls"] is None
+    assert lines[5]["pending_nodes_text"] == "{broken"
+    assert lines[5]["created_at"] == 2**62
+    assert lines[5]["node_results"]["a"]["output"] == {"__type": "Map", "value": [[1, 2]]}
     other = store.create_session("/", workspace_id=workspace).id
     chosen = {"action": "export_selected", "_selected_action": [session_id, other]}
     response: Any = root.post(f"{links.sessions()}?workspace={workspace}", chosen)
     exported = [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]
-    assert [line["id"] for line in exported if line["type"] == "session"] == [other, session_id]
+    assert [line["id"] for line in exported if line.get("table") == "sessions"] == sorted([other, session_id])
     assert "attachment" in response["Content-Disposition"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -81,11 +80,6 @@ def test_the_timeline_says_what_the_latest_version_says(
     assert earlier[1] == newest_first[1]
     # The two that follow are earlier versions of the same namespace.
     assert re.findall(table, root.see(address, before=earlier[1])) == [("inner", "0", "running")]
-
-
-def test_an_export_has_the_oldest_version_first(root: Reader, session_id: str, newest_first: list[str]) -> None:
-    lines = [json.loads(line) for line in root.see(links.session(session_id, "export")).splitlines()]
-    assert [line["id"] for line in lines if line["type"] == "checkpoint"] == newest_first[::-1]
 
 
 def test_a_tree_shows_the_newest_versions_and_where_forks_began(

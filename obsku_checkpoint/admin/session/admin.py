@@ -187,7 +187,7 @@ class SessionAdmin(BaseAdmin):
 
     @admin.action(description="Export as JSON lines", permissions=["view"])
     def export_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:
-        return export(self.database, list(queryset.values_list("pk", flat=True)))
+        return export(request, self.database, list(queryset.values_list("pk", flat=True)))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         """Our own rows in figures; those of the project's own models as Django's admin shows them."""
