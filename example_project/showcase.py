@@ -6,6 +6,7 @@ All are runs of the agent. ``delay`` is the seconds that it takes for each file.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,12 @@ def make(store: CheckpointStore, delay: float) -> None:
     _run(store, agent.start(store, DIRECTORY, title="Scan and ask", ruleset="default"), delay, None)
 
 
-def go_on(checkpoint: CheckpointRecord, answer: Any) -> None:
-    """The project's hook for answers: the agent goes on to the end, with this answer to each question."""
+def go_on(checkpoint: CheckpointRecord, answers: Mapping[str, Any]) -> None:
+    """The project's hook for answers: the agent goes on until it asks again."""
     store = DjangoCheckpointStore()
     session = store.get_session(checkpoint.session_id)
     assert session is not None
-    agent.Run(store, session).to_the_end(lambda question: answer)
+    agent.Run(store, session).go_on(checkpoint, answers)
 
 
 def _run(store: CheckpointStore, session: SessionRecord, delay: float, answer: str | None) -> SessionRecord:

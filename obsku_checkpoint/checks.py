@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,8 +29,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """What the dict holds.
 
     E001 not a dict, W001 unknown key, E002 unknown database, W002 router missing, E003 unsupported database, E004 no
-    positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing callable, E007 an unknown
-    way of async calls, W003 PAGE_SIZE above MAX_PAGE_SIZE.
+    positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing that can be called as
+    it is, E007 an unknown way of async calls, W003 PAGE_SIZE above MAX_PAGE_SIZE.
     """
     given: object = conf.given()
     if not isinstance(given, dict):
@@ -95,8 +96,18 @@ def check_paths(given: Mapping[str, object]) -> list[CheckMessage]:
     return [
         Error(f"{conf.NAME}[{name!r}] cannot be called: {path!r}.", hint=reason, id="obsku_checkpoint.E006")
         for name, path in paths
-        if (reason := _refusal(path))
+        if (reason := _refusal(path) or (_wrong_arguments(path) if name == "RESUME" else None))
     ]
+
+
+def _wrong_arguments(path: Any) -> str | None:
+    try:
+        inspect.signature(import_string(path)).bind("checkpoint", "answers")
+    except TypeError:
+        return "It must take two arguments: checkpoint, and answers by the paths of their questions."
+    except ValueError:
+        return None  # some callables written in C say nothing of their arguments
+    return None
 
 
 def _refusal(path: object) -> str | None:

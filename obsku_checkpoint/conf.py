@@ -39,8 +39,9 @@ class Settings:
     STREAM_INTERVAL_MS: int = 250
     """Milliseconds from one look for new events to the next, while somebody listens to a stream."""
     RESUME: str | None = None
-    """Dotted path of ``f(checkpoint, answer)``, which goes on with an interrupted graph: a `CheckpointRecord` and what
-    a person answered (one of the question's options, or text). Without it the admin offers no form."""
+    """Dotted path of ``f(checkpoint, answers)``, which goes on with a graph: a `CheckpointRecord`, and what a person
+    answered (path of the node -> one of the question's options, or text), or nothing where a run that failed or stopped
+    is to go on. `obsku_checkpoint.graph.resume` takes the same. Without it the admin offers no form."""
 
     LANGGRAPH_TYPES: Sequence[str] = ()
     """Dotted paths of the classes that LangGraph's states may hold besides its safe ones."""

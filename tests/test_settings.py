@@ -50,6 +50,8 @@ def test_no_setting_is_needed() -> None:
         ({"RESUME": "nowhere.go_on"}, ["obsku_checkpoint.E006"]),
         ({"RESUME": "example_project.showcase.DIRECTORY"}, ["obsku_checkpoint.E006"]),
         ({"RESUME": "example_project.showcase.go_on"}, []),
+        ({"RESUME": "example_project.showcase.make"}, []),
+        ({"RESUME": "example_project.scan.agent.start"}, ["obsku_checkpoint.E006"]),
     ],
 )
 def test_a_wrong_setting_is_reported_at_start_up(given: Any, expected: list[str]) -> None:

@@ -13,7 +13,7 @@ checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -112,17 +112,21 @@ class Run:
 
         Raises `VersionConflictError` when another process works on the same session.
         """
-        # All of it is work for the processor: in threads it would be no faster, and each would need a connection.
-        options: dict[str, Any] = {
-            "checkpoint_store": self._store,
-            "session_id": self._session.id,
-            "max_concurrency": 1,
-            "on_event": on_event,
-        }
-        result = resume(self.graph, **options) if self.checkpoint else run(self.graph, input=self._request(), **options)
+        options = {**self._options, "on_event": on_event}
+        place = {"session_id": self._session.id, **options}
+        result = resume(self.graph, **place) if self.checkpoint else run(self.graph, input=self._request(), **place)
         while result.question and (answer := ask(result.question)):
-            result = resume(self.graph, answer=answer, **options)
+            result = resume(self.graph, checkpoint=result.checkpoint, answer=answer, **options)
         return result
+
+    def go_on(self, checkpoint: CheckpointRecord, answers: Mapping[str, Any]) -> RunResult:
+        """Run what is left with these answers. Raises `GraphError` where the checkpoint is not the newest any more."""
+        return resume(self.graph, checkpoint=checkpoint, answers=answers, **self._options)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        # All of it is work for the processor: in threads it would be no faster, and each would need a connection.
+        return {"checkpoint_store": self._store, "max_concurrency": 1}
 
     def report(self) -> Report:
         """What is found so far."""

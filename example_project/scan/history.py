@@ -66,7 +66,8 @@ def in_words(node: str, result: NodeResult) -> str:
     if "interrupt" in result:
         return f"asks: {result['interrupt']['reason']}"
     if result["status"] == "pending":
-        return f"answered: {', '.join(map(str, result['answers']))}" if "answers" in result else "to do"
+        answers = [str(given["answer"]) for given in result.get("answers", [])]
+        return f"answered: {', '.join(answers)}" if answers else "to do"
     if result["status"] != "completed":
         return f"{result['status']}: {result['error']}" if "error" in result else result["status"]
     match node, result.get("output"):

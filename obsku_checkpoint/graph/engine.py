@@ -94,9 +94,13 @@ class Engine:
         return await self._end()
 
     async def keep(self) -> RunResult:
-        """Save the answers that were given for the process at work, which takes them, and do nothing else."""
-        await self._save(self._execution.first_node, "input")
-        return replace(self._execution.result(), status="working")
+        """Save the answers that were given, for the process at work, which takes them; do nothing else."""
+        execution = self._execution
+        working = execution.saved_working
+        record = await self._ask("save_checkpoint", **execution.checkpoint(execution.first_node, "input", working))
+        execution.saved(record, working)
+        await self._tell_saved(record)
+        return replace(execution.result(), status="working")
 
     # -- nodes
 
@@ -192,12 +196,14 @@ class Engine:
 
     async def _save(self, node: str | None, source: Source) -> None:
         async with self._saving:
-            record = await self._saved(node, source)
-            if self._config.on_checkpoint:
-                with aborting():
-                    await self._config.caller.tell(self._config.on_checkpoint, record)
-            await self._tell_events()
-            await self._tell("checkpoint_saved", node=node, checkpoint=record)
+            await self._tell_saved(await self._saved(node, source))
+
+    async def _tell_saved(self, record: CheckpointRecord) -> None:
+        if self._config.on_checkpoint:
+            with aborting():
+                await self._config.caller.tell(self._config.on_checkpoint, record)
+        await self._tell_events()
+        await self._tell("checkpoint_saved", node=record.node_id, checkpoint=record)
 
     async def _saved(self, node: str | None, source: Source) -> CheckpointRecord:
         """The checkpoint that was saved; answers that another process has kept for this run meanwhile are in it."""

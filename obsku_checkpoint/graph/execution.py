@@ -50,8 +50,10 @@ class Execution:
         self._entered: set[str] = set()
         #: the cycles in an iteration that this process has begun
         self._begun_cycles: set[str] = set()
-        #: whether the last checkpoint says that nodes are at work
-        self.saved_working = False
+        #: the nodes that are at work by the last checkpoint
+        self.saved_working: list[str] = []
+        #: whether answers were given while those are at work
+        self.has_answers_to_keep = False
 
     @classmethod
     def begun(
@@ -65,7 +67,7 @@ class Execution:
         """The run of the namespace's newest checkpoint; an ``input`` is for the nodes that are still to run."""
         self = cls(graph, last.session_id, last.namespace, last, StoredRun.read(graph, last))
         self._take_up()
-        self.saved_working = bool(run_state.read(last).working)
+        self.saved_working = run_state.read(last).working
         if input is not None:
             self.run.input = as_stored(input)
             self.changed = True
@@ -117,6 +119,7 @@ class Execution:
             check_answer(path, questions[path], one)
         for path, one in given.items():
             self._give(path, stored_answer(questions[path], one))
+        self.has_answers_to_keep = bool(self.saved_working)
 
     def _give(self, path: str, answer: Answer) -> None:
         name, within = self.graph.node_at(path)
@@ -298,7 +301,7 @@ class Execution:
 
     def saved(self, record: CheckpointRecord, working: Sequence[str] = ()) -> None:
         self.last = record
-        self.saved_working = bool(working)
+        self.saved_working = list(working)
         self._parent_id = record.id
         self.changed = False
         self.run.saved(record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -79,31 +79,47 @@ def resume(
     graph: Graph,
     *,
     checkpoint_store: CheckpointStore,
-    session_id: str,
+    session_id: str | None = None,
     namespace: str = "",
+    checkpoint: CheckpointRecord | None = None,
     answer: Any = UNSET,
+    answers: Mapping[str, Any] | None = None,
     **options: Unpack[Options],
 ) -> RunResult:
     """Go on with the newest run of the session's namespace: what failed or never ran is run, what is finished is not.
 
-    ``answer`` is for the first open question (`RunResult.question`). It is saved before the node is run again, so it
-    is given once, whatever happens then. Nodes whose question has no answer yet are left alone. A run that is
-    complete gives its result again. Raises what `run` does.
+    ``answers`` are for open questions, by their paths (`RunResult.questions`): ``{"approve": "yes"}``, of a node in a
+    nested graph ``{"write/approve": "no"}``. ``answer`` is one for the first question. Answers are saved before the
+    nodes are run again, so they are given once, whatever happens then. Nodes whose question has no answer yet are left
+    alone. A run that is complete gives its result again.
+
+    ``checkpoint`` is the one that the answers are for, and brings its session and namespace. Where it is not the newest
+    any more, the answers came too late (a double click, a task that was delivered twice): `GraphError`, and nothing is
+    run. Without it they are for whatever is asked at the end of the run.
+
+    While another process is at work on the run, answers for a ``checkpoint`` are kept for it, and nothing is run here
+    (the result's status is ``working``); other answers are refused. If that process is dead, `resume` without answers.
+
+    Raises `GraphError` also for an answer that is none of its question's options, and what `run` does.
     """
-    return _sync(checkpoint_store, _reopening(graph, session_id, namespace, answer), options)
+    reopen = _reopening(graph, session_id, namespace, checkpoint, answer, answers)
+    return _sync(checkpoint_store, reopen, options)
 
 
 async def aresume(
     graph: Graph,
     *,
     checkpoint_store: CheckpointStore,
-    session_id: str,
+    session_id: str | None = None,
     namespace: str = "",
+    checkpoint: CheckpointRecord | None = None,
     answer: Any = UNSET,
+    answers: Mapping[str, Any] | None = None,
     **options: Unpack[Options],
 ) -> RunResult:
     """`resume` on the event loop, as `arun` is `run`."""
-    return await _async(checkpoint_store, _reopening(graph, session_id, namespace, answer), options)
+    reopen = _reopening(graph, session_id, namespace, checkpoint, answer, answers)
+    return await _async(checkpoint_store, reopen, options)
 
 
 def _opening(
@@ -160,17 +176,46 @@ def _restored(graph: Graph, session_id: str, last: CheckpointRecord | None, inpu
     return Execution.restored(graph, last, input=input)
 
 
-def _reopening(graph: Graph, session_id: str, namespace: str, answer: Any) -> Open:
+def _reopening(
+    graph: Graph,
+    session_id: str | None,
+    namespace: str,
+    checkpoint: CheckpointRecord | None,
+    answer: Any,
+    answers: Mapping[str, Any] | None,
+) -> Open:
+    if answer is not UNSET and answers is not None:
+        raise GraphError("give either answer or answers")
+    if checkpoint is not None:
+        if (session_id or checkpoint.session_id, namespace or checkpoint.namespace) != _place(checkpoint):
+            raise GraphError(f"checkpoint {checkpoint.id} is of another session or namespace")
+        session_id, namespace = _place(checkpoint)
+    if session_id is None:
+        raise GraphError("resume needs a session_id or a checkpoint")
+    session = session_id
+
     async def open(caller: Caller) -> Execution:
-        last = await caller.ask("get_latest_checkpoint", session_id, namespace=namespace)
+        last = await caller.ask("get_latest_checkpoint", session, namespace=namespace)
+        if checkpoint is not None and (last is None or last.id != checkpoint.id):
+            raise GraphError(f"checkpoint {checkpoint.id} is not the newest any more: the run has gone on since")
         if last is None:
-            raise GraphError(f"session {session_id} has no checkpoint to resume in namespace {namespace!r}")
-        execution = _restored(graph, session_id, last)
-        if answer is not UNSET:
-            execution.answer(None, answer)
+            raise GraphError(f"session {session} has no checkpoint to resume in namespace {namespace!r}")
+        execution = _restored(graph, session, last)
+        if answer is not UNSET or answers:
+            if execution.saved_working and checkpoint is None:
+                raise GraphError(
+                    "nodes are at work, so nothing waits for an answer yet: name the checkpoint that it is for, or, if"
+                    " their process is dead, resume without an answer",
+                    (*execution.saved_working,),
+                )
+            execution.answer(answers or None, answer)
         return execution
 
     return open
+
+
+def _place(checkpoint: CheckpointRecord) -> tuple[str, str]:
+    return checkpoint.session_id, checkpoint.namespace
 
 
 def _sync(store: CheckpointStore, open: Open, options: Options) -> RunResult:
@@ -207,6 +252,7 @@ async def _run(caller: Caller, open: Open, options: Options) -> RunResult:
     )
     execution = await open(caller)
     try:
-        return await Engine(execution, config).run()
+        engine = Engine(execution, config)
+        return await (engine.keep() if execution.has_answers_to_keep else engine.run())
     except Aborted as aborted:
         raise aborted.error from aborted.error.__cause__

@@ -44,16 +44,15 @@ PUBLISHING = Graph(
 )
 
 
-def go_on(checkpoint: CheckpointRecord, answer: Any) -> None:
-    where: Any = {"session_id": checkpoint.session_id, "namespace": checkpoint.namespace}
-    graph.resume(PUBLISHING, checkpoint_store=DjangoCheckpointStore(), answer=answer, **where)
+def go_on(checkpoint: CheckpointRecord, answers: dict[str, Any]) -> None:
+    graph.resume(PUBLISHING, checkpoint_store=DjangoCheckpointStore(), checkpoint=checkpoint, answers=answers)
 
 
-def resume(checkpoint: CheckpointRecord, answer: Any) -> None:
-    answers.append((checkpoint.id, answer))
+def resume(checkpoint: CheckpointRecord, given: dict[str, Any]) -> None:
+    answers.append((checkpoint.id, given))
 
 
-def conflict(checkpoint: CheckpointRecord, answer: Any) -> None:
+def conflict(checkpoint: CheckpointRecord, answers: dict[str, Any]) -> None:
     raise VersionConflictError(checkpoint.session_id, "", 2)
 
 
@@ -86,7 +85,7 @@ def test_a_question_is_answered_with_one_of_its_options(
     assert f'action="{address}"' in page
     for option in ("1", "0"):
         assert redirected(root.post(address, {"node": "approve", "option": option})) == links.session(session_id)
-    assert answers == [(checkpoint, {"label": "No!", "value": 0}), (checkpoint, "yes")]
+    assert answers == [(checkpoint, {"approve": 0}), (checkpoint, {"approve": "yes"})]
     for nonsense in ({"option": "7"}, {"option": "x"}, {}, {"answer": "text"}):
         page = root.post(address, nonsense, follow=True).content.decode()
         assert "Choose an option" in page
@@ -99,7 +98,7 @@ def test_a_question_without_options_takes_text(
     checkpoint = asks(store, session_id, TEXT)
     assert "<textarea" in root.see(links.session(session_id)).partition("obsku-edit")[0]
     root.post(links.checkpoint(checkpoint, "answer"), {"node": "name", "answer": " Ada "})
-    assert answers == [(checkpoint, "Ada")]
+    assert answers == [(checkpoint, {"name": "Ada"})]
 
 
 def test_an_interrupt_without_a_stored_question_can_be_answered(
@@ -108,7 +107,7 @@ def test_an_interrupt_without_a_stored_question_can_be_answered(
     checkpoint = asks(store, session_id, {})
     assert "The agent waits for an answer" in root.see(links.session(session_id))
     root.post(links.checkpoint(checkpoint, "answer"), {"answer": "go on"})
-    assert answers == [(checkpoint, "go on")]
+    assert answers == [(checkpoint, {"npm": "go on"})]
 
 
 def test_an_answered_question_is_not_answered_again(
@@ -140,7 +139,7 @@ def test_of_two_questions_the_first_is_answered_first(
     assert page.count("/answer/") == 1
     assert "after the question before it" in page
     root.post(links.checkpoint(checkpoint, "answer"), {"option": "0", "answer": "Ada"})
-    assert answers == [(checkpoint, "yes")]
+    assert answers == [(checkpoint, {"approve": "yes"})]
 
 
 def test_a_graph_whose_inner_graph_asks_goes_on_with_the_answer(
