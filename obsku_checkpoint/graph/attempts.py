@@ -7,6 +7,7 @@ import copy
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,8 +19,8 @@ from obsku_checkpoint.graph.questions import Answer, Answers, Interrupted, answe
 from obsku_checkpoint.graph.results import Outcome, Times, described, now
 
 logger = logging.getLogger("obsku_checkpoint.graph")
-#: how often the time between two attempts is doubled at most
-LONGEST = 30
+#: seconds; the longest pause between two attempts, but for a longer `Node.backoff`
+LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,51 +38,98 @@ class NestedFailedError(Exception):
         self.nested = nested
 
 
-async def attempt(name: str, node: Node, call: Callable[[], Awaitable[Any]]) -> Outcome:
-    """Call until it succeeds, asks a question, or has no retries left. Each failure is logged with its traceback."""
-    started = now()
-    error, nested = "", None
-    for number in range(node.retries + 1):
-        if number:
-            await asyncio.sleep(node.backoff * 2 ** min(number - 1, LONGEST))
-        failure: BaseException
-        try:
-            async with asyncio.timeout(node.timeout) as limit:
-                output = await call()
-            return Outcome(output=output, times=_until_now(started))
-        except Interrupted as interrupted:
-            return _asks(interrupted, started)
-        except NestedFailedError as raised:
-            error, nested = str(raised), raised.nested
-            continue  # its nodes are logged already
-        except Exception as raised:  # noqa: BLE001 - whatever a node raises is its result
-            failure = raised
-        except BaseExceptionGroup as raised:
-            # Of an `asyncio.TaskGroup` with tasks that ask.
-            asking, others = raised.split(Interrupted)
-            if asking and not others:
-                return _asks(_first(asking), started)
-            if not isinstance(others, ExceptionGroup):
-                raise
-            failure = others
-        except asyncio.CancelledError as raised:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            failure = raised  # the node's own
-        error = f"TimeoutError: not finished after {node.timeout:g} s" if limit.expired() else described(failure)
-        logger.warning("Node %s failed at attempt %d of %d", name, number + 1, node.retries + 1, exc_info=failure)
-    return Outcome(error=error, nested=nested, times=_until_now(started))
+async def attempt(
+    name: str,
+    node: Node,
+    call: Callable[[], Awaitable[Any]],
+    place: AbstractAsyncContextManager[Any],
+    begins: Callable[[], Awaitable[None]],
+) -> Outcome:
+    """Call until it succeeds, asks a question, or has no retries left.
+
+    Each attempt takes a ``place``, and gives it back before the pause that follows. ``begins`` is called in the first.
+    """
+    started, failures = 0, list[BaseException]()
+    while True:
+        if failures:
+            await asyncio.sleep(pause_after(node, len(failures)))
+        async with place:
+            if not failures:
+                await begins()
+                started = now()
+            outcome = await _attempted(node, call, started)
+        if isinstance(outcome, Outcome):
+            return outcome
+        failures.append(outcome.error)
+        if not isinstance(outcome.error, NestedFailedError):  # whose nodes are logged already
+            _log(name, len(failures), outcome.error)
+        if not _may_try_again(node, failures):
+            nested = outcome.error.nested if isinstance(outcome.error, NestedFailedError) else None
+            return Outcome(error=outcome.text, nested=nested, times=_until_now(started))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: BaseException
+    text: str
+
+
+async def _attempted(node: Node, call: Callable[[], Awaitable[Any]], started: int) -> Outcome | _Failed:
+    try:
+        async with asyncio.timeout(node.timeout) as limit:
+            output = await call()
+        return Outcome(output=output, times=_until_now(started))
+    except Interrupted as interrupted:
+        return _asks(interrupted, started)
+    except NestedFailedError as error:
+        return _Failed(error, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a node raises is its result
+        text = f"TimeoutError: not finished after {node.timeout:g} s" if limit.expired() else described(error)
+        return _Failed(error, text)
+    except BaseExceptionGroup as error:
+        # Of an `asyncio.TaskGroup` with tasks that ask.
+        asking, others = error.split(Interrupted)
+        if asking and not others:
+            return _asks(_first(asking), started)
+        if not isinstance(others, ExceptionGroup):
+            raise
+        return _Failed(others, described(others))
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        return _Failed(error, described(error))  # the node's own
+
+
+def _may_try_again(node: Node, failures: Sequence[BaseException]) -> bool:
+    if isinstance(node.retries, int):
+        return len(failures) <= node.retries
+    for kind, most in node.retries.items():
+        if isinstance(failures[-1], kind):
+            return sum(isinstance(failure, kind) for failure in failures) <= most
+    return False
+
+
+def pause_after(node: Node, failures: int) -> float:
+    """Seconds after so many failures."""
+    longest = max(LONGEST_PAUSE, node.backoff)
+    return min(node.backoff * 2.0 ** min(failures - 1, 1000), longest)
+
+
+def _log(name: str, number: int, error: BaseException) -> None:
+    # What a node raises may hold what it works on, which is the caller's private data.
+    logger.warning("Node %s failed at attempt %d: %s", name, number, type(error).__name__)
+    logger.debug("Node %s failed at attempt %d", name, number, exc_info=error)
 
 
 async def call_node(
     function: Callable[[Context], Any], context: Context, given: Sequence[Answer], caller: Caller, *, alone: bool
 ) -> Any:
-    """Call a node with a copy of its context; ``given`` are the answers to its questions, ``alone`` as in `Caller`."""
+    """Call a node with a copy of its context; ``given`` are its answers so far, ``alone`` as in `Caller.work`."""
     token = answers.set(Answers(given))
     try:
         mine = copy.deepcopy(context)
-        if _is_async(function):
+        if is_async(function):
             return await function(mine)
         output = await caller.work(partial(_caught, function, mine), alone=alone)
         if isinstance(output, _Raised):
@@ -106,7 +154,7 @@ def _until_now(started: int) -> Times:
     return {"startedAt": started, "completedAt": now()}
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 

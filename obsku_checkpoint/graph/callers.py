@@ -2,7 +2,7 @@
 
 The engine is async. For `run` and `resume` its event loop runs in the caller's thread, and stops whenever there is a
 call to make, as no loop may be running where Django's ORM is called: so the store works within the caller's
-transaction, and no thread waits for another.
+transaction, and no thread waits for another. Inside a transaction sync nodes are called there as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.protocols import CheckpointStore
@@ -24,40 +24,58 @@ R = TypeVar("R")
 MAX_THREADS = 10_000
 
 
-class Caller(Protocol):
+@runtime_checkable
+class Host(Protocol):
+    """What a store knows of this process besides, where its database is Django's."""
+
+    def in_transaction(self) -> bool: ...
+
+    async def ain_transaction(self) -> bool: ...
+
+    async def call_in_transaction(self, call: Callable[[], R], /) -> R: ...
+
+    async def call_beside(self, call: Callable[[], R], executor: ThreadPoolExecutor, /) -> R: ...
+
+
+class Caller:
+    def __init__(self, store: CheckpointStore) -> None:
+        self._store = store
+        self._host = store if isinstance(store, Host) else None
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="obsku-graph")
+        #: the caller's thread is in a transaction: a node in another would wait for its locks for ever
+        self.in_transaction = False
+
+    async def begin(self) -> None:
+        """Learn where the caller is."""
+        raise NotImplementedError
+
     async def ask(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the store."""
-        ...
+        raise NotImplementedError
 
     async def tell(self, callback: Callable[[Any], Any], value: Any) -> None:
         """Call a callback."""
-        ...
+        raise NotImplementedError
 
     async def work(self, node: Callable[[], R], *, alone: bool) -> R:
         """Call a sync node, in this task's context; ``alone`` says that nothing else is called meanwhile."""
-        ...
+        raise NotImplementedError
 
-    def close(self) -> None: ...
-
-
-class _Threads:
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="obsku-graph")
-
-    async def in_thread(self, call: Callable[[], R]) -> R:
+    async def _beside(self, node: Callable[[], R]) -> R:
+        if self._host:
+            return await self._host.call_beside(node, self._threads)
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, call)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, node)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class AsyncCaller(_Threads):
+class AsyncCaller(Caller):
     """For `arun`: the store's async twins; callbacks on the event loop, sync or async; sync nodes in threads."""
 
-    def __init__(self, store: CheckpointStore) -> None:
-        super().__init__()
-        self._store = store
+    async def begin(self) -> None:
+        self.in_transaction = self._host is not None and await self._host.ain_transaction()
 
     async def ask(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         call = asyncio.ensure_future(getattr(self._store, f"a{method}")(*args, **kwargs))
@@ -73,17 +91,22 @@ class AsyncCaller(_Threads):
             await answer
 
     async def work(self, node: Callable[[], R], *, alone: bool) -> R:
-        return await self.in_thread(node)
+        if self._host and self.in_transaction:
+            return await self._host.call_in_transaction(node)
+        return await self._beside(node)
 
 
-class SyncCaller(_Threads):
+class SyncCaller(Caller):
     """For `run`: everything in the caller's thread, but for sync nodes that run beside others."""
 
     def __init__(self, store: CheckpointStore) -> None:
-        super().__init__()
-        self._store = store
+        super().__init__(store)
         self._calls: deque[Callable[[], None]] = deque()
         self._ending = False
+
+    async def begin(self) -> None:
+        if self._host:
+            self.in_transaction = await self._between(self._host.in_transaction)
 
     async def ask(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         return await self._between(partial(getattr(self._store, method), *args, **kwargs))
@@ -92,9 +115,9 @@ class SyncCaller(_Threads):
         await self._between(partial(callback, value))
 
     async def work(self, node: Callable[[], R], *, alone: bool) -> R:
-        if alone:
+        if alone or self.in_transaction:
             return await self._between(partial(contextvars.copy_context().run, node))
-        return await self.in_thread(node)
+        return await self._beside(node)
 
     def run(self, main: Callable[[], Coroutine[Any, Any, R]]) -> R:
         """Run ``main`` to its end, and make its calls while the event loop stands still."""

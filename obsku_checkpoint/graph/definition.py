@@ -30,9 +30,10 @@ class Node:
     #: seconds for each attempt. A sync node that is out of time cannot be stopped: what it still does is ignored, but
     #: the process does not exit before its thread has ended.
     timeout: float | None = None
-    #: further attempts after a failure
-    retries: int = 0
-    #: seconds before the second attempt; twice as long before each further one
+    #: further attempts after a failure; or by kinds of exceptions, ``{ConnectionError: 3, TimeoutError: 1}``, of which
+    #: the first that fits counts: other failures are final
+    retries: int | Mapping[type[Exception], int] = 0
+    #: seconds before the second attempt; twice as long before each further one, up to a minute
     backoff: float = 1.0
 
     def __post_init__(self) -> None:
@@ -40,7 +41,10 @@ class Node:
             raise GraphError(f"a node must be a callable or a Graph, not {type(self.run).__name__}")
         if self.timeout is not None and not self.timeout > 0:
             raise GraphError("timeout must be more than 0 seconds")
-        if type(self.retries) is not int or self.retries < 0:
+        kinds = self.retries if isinstance(self.retries, Mapping) else {Exception: self.retries}
+        if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+            raise GraphError("retries must be a number, or name exceptions")
+        if any(type(most) is not int or most < 0 for most in kinds.values()):
             raise GraphError("retries must be 0 or more")
         if not self.backoff >= 0:
             raise GraphError("backoff must be 0 seconds or more")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from obsku_checkpoint.errors import GraphError, VersionConflictError
+from obsku_checkpoint.errors import GraphError, StoreUnavailableError, VersionConflictError
 from obsku_checkpoint.graph.attempts import NestedFailedError, attempt, call_node
 from obsku_checkpoint.graph.callers import Caller
 from obsku_checkpoint.graph.context import Context
@@ -18,8 +20,13 @@ from obsku_checkpoint.graph.definition import Graph
 from obsku_checkpoint.graph.execution import Execution, belongs_to
 from obsku_checkpoint.graph.questions import Interrupted
 from obsku_checkpoint.graph.results import Event, EventType, Outcome, RunResult
+from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.records import CheckpointRecord, Source
 from obsku_checkpoint.run_state import nested_namespace
+
+logger = logging.getLogger("obsku_checkpoint.graph")
+#: seconds for which a checkpoint is saved again while the database is away
+PATIENCE = 15.0
 
 OnCheckpoint = Callable[[CheckpointRecord], Any]
 OnEvent = Callable[[Event], Any]
@@ -114,15 +121,14 @@ class Engine:
     async def _outcome(self, context: Context) -> Outcome:
         name, config = context.node, self._config
         node = self._execution.graph.nodes[name]
+        begins = partial(self._tell, "node_started", node=name, iteration=context.iteration)
         if isinstance(run := node.run, Graph):
             # It takes no slot: its nodes do.
-            await self._tell("node_started", node=name, iteration=context.iteration)
-            return await attempt(name, node, partial(self._nested, run, context))
+            return await attempt(name, node, partial(self._nested, run, context), nullcontext(), begins)
         given = self._execution.run.results.answers(name)
-        async with config.slots:
-            await self._tell("node_started", node=name, iteration=context.iteration)
-            alone = config.max_concurrency == 1 and node.timeout is None
-            return await attempt(name, node, partial(call_node, run, context, given, config.caller, alone=alone))
+        alone = config.max_concurrency == 1 and node.timeout is None
+        call = partial(call_node, run, context, given, config.caller, alone=alone)
+        return await attempt(name, node, call, config.slots, begins)
 
     async def _nested(self, graph: Graph, context: Context) -> Any:
         answers, is_new = self._execution.hand_down(context.node)
@@ -144,7 +150,7 @@ class Engine:
     async def _nested_state(self, context: Context) -> tuple[CheckpointRecord | None, CheckpointRecord | None]:
         """The newest checkpoint of the nested graph's namespace, and the one that its run goes on from, if any.
 
-        In a fork, that is where it stood in the session that was forked.
+        In a fork, that is where it stood in the session that was forked, or, where it was forked itself, its copy.
         """
         namespace = nested_namespace(context.namespace, context.node)
         last = await self._ask("get_latest_checkpoint", context.session_id, namespace=namespace)
@@ -152,7 +158,7 @@ class Engine:
             return last, last
         if stood := self._execution.run.results.nested(context.node):
             stored = await self._ask("get_checkpoint", stood)
-            if stored and stored.session_id != context.session_id:
+            if stored and (stored.session_id != context.session_id or (last and stored.id == last.id)):
                 return last, stored
         return last, None
 
@@ -211,14 +217,32 @@ class Engine:
         while True:
             working = execution.working(self._config.max_concurrency)
             try:
-                record: CheckpointRecord = await self._ask(
-                    "save_checkpoint", **execution.checkpoint(node, source, working)
-                )
+                record = await self._save_once(execution.checkpoint(node, source, working))
             except Aborted as aborted:
                 if not isinstance(aborted.error, VersionConflictError) or not await self._take_kept_answers():
                     raise
             else:
                 execution.saved(record, working)
+                return record
+
+    async def _save_once(self, arguments: dict[str, Any]) -> CheckpointRecord:
+        """Save it, also through a restart or failover of the database: what a node came to is not to be lost.
+
+        It has an id, so a save whose answer was lost is not written twice.
+        """
+        arguments = {**arguments, "id": new_id()}
+        began, pause = time.monotonic(), 0.1
+        while True:
+            try:
+                record: CheckpointRecord = await self._ask("save_checkpoint", **arguments)
+            except Aborted as aborted:
+                patient = time.monotonic() - began < PATIENCE and not self._config.caller.in_transaction
+                if not isinstance(aborted.error, StoreUnavailableError) or not patient:
+                    raise
+                logger.warning("A checkpoint could not be saved, and is saved again in %.1f s", pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 2.0)
+            else:
                 return record
 
     async def _take_kept_answers(self) -> bool:

@@ -81,16 +81,24 @@ class Execution:
         namespace: str,
         stored: CheckpointRecord,
         last: CheckpointRecord | None,
-        run: str,
+        run: str | None,
     ) -> Execution:
-        """Go on, as the run of this name, from a checkpoint of the session that this one was forked from."""
-        self = cls(graph, session_id, namespace, last, StoredRun.read(graph, stored))
+        """Go on, as the run of this name (or as the same), from a checkpoint of the session that was forked."""
+        self = cls(graph, session_id, namespace, last, StoredRun.read(graph, stored, elsewhere=True))
         self._take_up()
-        self.run.run = run
+        self.run.run = run or self.run.run
         self._parent_id = stored.id
         self.first_source = "fork"
         self.changed = True
         return self
+
+    def goes_on_inside(self, name: str, nested: CheckpointRecord) -> None:
+        """The graph that the node is goes on from this checkpoint."""
+        self.run.results.stands_at(name, nested.id)
+        self.run.pending = self.graph.in_order({*self.run.pending, name})
+        if within := run_state.read(nested).questions:
+            self.run.results.ask(name, next(iter(within.values())), {}, within, nested.id)
+            self.run.asks(name)
 
     def edit(self, name: str, output: Any, time: int) -> None:
         """Count the node as completed with this output, and run what follows from it again."""

@@ -77,6 +77,11 @@ class NodeResults:
             self.all[name] = cast("NodeResult", {key: it for key, it in self._of(name).items() if key != "answers"})
         return given
 
+    def stands_at(self, name: str, nested: str) -> None:
+        """The graph that the node is goes on from this checkpoint, whatever it came to."""
+        self.all.pop(name, None)
+        self.all[name] = {"status": "pending", "nested": nested}
+
     def forget_unfinished(self, names: Collection[str]) -> None:
         """The failures, questions and answers of these nodes: they came of an output that has been edited."""
         for name in names:

@@ -46,8 +46,11 @@ class StoredRun:
     # -- from a checkpoint
 
     @classmethod
-    def read(cls, graph: Graph, stored: CheckpointRecord) -> StoredRun:
-        """Raises `GraphError` where this graph cannot go on with it, `CheckpointCorruptionError`."""
+    def read(cls, graph: Graph, stored: CheckpointRecord, *, elsewhere: bool = False) -> StoredRun:
+        """``elsewhere``: the checkpoint is in another session than the run goes on in.
+
+        Raises `GraphError` where this graph cannot go on with it, `CheckpointCorruptionError`.
+        """
         state = run_state.read(stored)
         _refuse(graph, stored, state)
         self = cls(graph, stored.id if state.run is None else state.run, state.input)
@@ -75,7 +78,8 @@ class StoredRun:
                 self._asked[name] = None
             elif name in self.pending and not self._asked:
                 self._asked_elsewhere = name
-        if stored.source != "fork" and state.graph and state.graph.digest == graph.description.digest:
+        elsewhere |= stored.source == "fork"
+        if not elsewhere and state.graph and state.graph.digest == graph.description.digest:
             self._graph_is_in = state.graph.checkpoint_id if isinstance(state.graph, GraphReference) else stored.id
         return self
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, TypeVar
 
+from asgiref.sync import sync_to_async
 from django.db import connections
 from django.db.models import Model, QuerySet
 from django.dispatch import Signal
@@ -16,6 +18,7 @@ from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.extras import require
 from obsku_checkpoint.store.calls import AfterCommit, Calls, Parameters
+from obsku_checkpoint.store.django_thread import a_sync_thread_waits
 from obsku_checkpoint.store.sql import Sql, select
 
 R = TypeVar("R")
@@ -68,6 +71,34 @@ class DatabaseStore:
         """Close the connections of the running event loop, and that of Django's thread."""
         await self._calls.close_async()
         await self._in_thread(self.close)
+
+    # -- where functions are called beside the store (`obsku_checkpoint.graph.callers.Host`)
+
+    def in_transaction(self) -> bool:
+        """Whether the caller is in a transaction of the store's database."""
+        return bool(connections[self.using].in_atomic_block)
+
+    async def ain_transaction(self) -> bool:
+        """Whether the sync thread that waits for this event loop is in one."""
+        return a_sync_thread_waits() and await self._in_thread(self.in_transaction)
+
+    async def call_in_transaction(self, call: Callable[[], R], /) -> R:
+        """Call it in that thread."""
+        return await self._in_thread(call)
+
+    async def call_beside(self, call: Callable[[], R], executor: ThreadPoolExecutor, /) -> R:
+        """Call it in a thread of the executor, with the caller's context, language and time zone.
+
+        The connections that it opens are given back: the thread may never be used again.
+        """
+
+        def work() -> R:
+            try:
+                return call()
+            finally:
+                connections.close_all()
+
+        return await sync_to_async(work, thread_sensitive=False, executor=executor)()
 
     # -- steps that several subjects take
 

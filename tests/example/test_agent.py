@@ -13,6 +13,7 @@ from example_project.scan import agent, report, transcript
 from obsku_checkpoint.errors import VersionConflictError
 from obsku_checkpoint.graph import Event
 from obsku_checkpoint.records import CheckpointRecord, MessageRecord, SessionRecord
+from obsku_checkpoint.run_state import read
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 pytestmark = pytest.mark.django_db
@@ -115,7 +116,7 @@ def test_a_run_writes_a_transcript_and_a_chain_of_checkpoints(store: DjangoCheck
     assert all(later.parent_id == earlier.id for earlier, later in pairwise(checkpoints))
     assert checkpoints[0].pending_nodes == ["list", "search", "parse", "rank", "report"]
     assert checkpoints[-1].pending_nodes == []
-    for result in checkpoints[-1].node_results.values():
+    for result in read(checkpoints[-1]).results.values():
         assert result["status"] == "completed"
         assert result["startedAt"] <= result["completedAt"]
 
@@ -123,7 +124,7 @@ def test_a_run_writes_a_transcript_and_a_chain_of_checkpoints(store: DjangoCheck
 def test_checkpoints_do_not_grow_with_the_findings(store: DjangoCheckpointStore, directory: Path) -> None:
     session = start(store, directory)
     run(store, session)
-    assert all(len(str(checkpoint.node_results)) < 1000 for checkpoint in store.list_checkpoints(session.id))
+    assert all(len(str(read(checkpoint).results)) < 1000 for checkpoint in store.list_checkpoints(session.id))
 
 
 @pytest.mark.parametrize("lives", range(WRITES))

@@ -262,3 +262,63 @@ def test_a_session_goes_on_with_its_outermost_graph(runner: Runner, store: Djang
         assert newest.namespace == (f"{namespace}/n" if namespace else "n")
         result = runner.run(graph(lambda _: "fine"), checkpoint_store=store, from_checkpoint=session)
         assert (result.checkpoint.namespace, result.outputs) == (namespace, {"n": {"x": "fine"}})
+
+
+def finished(ran: list[str], inner: Any) -> Graph:
+    def logged(context: Context) -> str:
+        ran.append(context.node)
+        return context.node
+
+    nodes: dict[str, Any] = {"a": logged, "review": inner, "c": logged}
+    sub = Graph(entry="a", nodes=nodes, edges=[Edge("a", "review"), Edge("review", "c")])
+    outer = Graph(entry="sub", nodes={"sub": sub, "y": logged}, edges=[Edge("sub", "y")])
+    return Graph(entry="p", nodes={"p": logged, "out": outer, "z": given}, edges=[Edge("p", "out"), Edge("out", "z")])
+
+
+def test_a_fork_inside_a_nested_graph_goes_on_there(runner: Runner, store: DjangoCheckpointStore) -> None:
+    ran: list[str] = []
+    graph = finished(ran, lambda _: interrupt("sure?"))
+    result = runner.run(graph, checkpoint_store=store)
+    result = runner.resume(graph, result, checkpoint_store=store, answer="yes")
+    unbroken = result.outputs
+    inner = store.list_checkpoints(result.session_id, namespace="out/sub")[::-1]
+    for after, left in ((inner[1], ["c", "y"]), (inner[-1], ["y"])):
+        ran.clear()
+        fork = store.fork(after.id)
+        result = runner.run(graph, checkpoint_store=store, from_checkpoint=fork)
+        if result.question:
+            result = runner.resume(graph, checkpoint_store=store, session_id=fork.id, answer="yes")
+        assert (result.outputs, ran) == (unbroken, left)
+        assert {each.namespace for each in store.list_checkpoints(fork.id)} == {"", "out", "out/sub"}
+    asked = next(each for each in inner if each.source == "interrupt")
+    ran.clear()
+    fork = store.fork(asked.id)
+    newest = store.get_latest_checkpoint(fork.id)
+    assert newest is not None
+    result = runner.run(graph, checkpoint_store=store, from_checkpoint=newest)
+    assert result.questions == {"out/sub/review": {"reason": "sure?"}}
+    result = runner.resume(graph, checkpoint_store=store, session_id=fork.id, answers={"out/sub/review": "no"})
+    assert (result.outputs["z"]["out"], ran) == ({"y": "y"}, ["c", "y"])
+    fork = store.fork(asked.id)
+    result = runner.resume(graph, checkpoint_store=store, session_id=fork.id, answer="yes")
+    assert result.outputs == unbroken
+
+
+def test_a_fork_inside_a_nested_graph_whose_run_is_gone_is_refused(
+    runner: Runner, store: DjangoCheckpointStore
+) -> None:
+    graph = finished([], given)
+    result = runner.run(graph, checkpoint_store=store)
+    fork = store.fork(store.list_checkpoints(result.session_id, namespace="out")[1].id)
+    store.delete_session(result.session_id)
+    with pytest.raises(GraphError, match="inside a nested graph, and the run around it is gone: 'out'"):
+        runner.run(graph, checkpoint_store=store, from_checkpoint=fork)
+
+
+def test_a_graph_without_a_node_of_the_run_is_refused(runner: Runner, store: DjangoCheckpointStore) -> None:
+    result = runner.run(Graph(entry="a", nodes={"a": given}), checkpoint_store=store)
+    other = Graph(entry="b", nodes={"b": given})
+    with pytest.raises(GraphError, match="no node of the run"):
+        runner.resume(other, result, checkpoint_store=store)
+    with pytest.raises(GraphError, match="no node of the run"):
+        runner.run(other, checkpoint_store=store, from_checkpoint=store.fork(result.checkpoint.id))

@@ -309,3 +309,21 @@ def test_callbacks_of_a_sync_run_are_sync(store: DjangoCheckpointStore) -> None:
 
     with pytest.raises(GraphError, match="on_event must be sync here"):
         run(DIAMOND, checkpoint_store=store, on_event=told)
+
+
+def test_a_session_that_is_made_has_a_title(runner: Runner, store: DjangoCheckpointStore) -> None:
+    graph = Graph(entry="a", nodes={"a": outputs})
+
+    def made(**arguments: Any) -> tuple[str | None, str | None]:
+        session = store.get_session(runner.run(graph, checkpoint_store=store, **arguments).session_id)
+        assert session is not None
+        return session.title, session.workspace_id
+
+    assert made(title="Scan", workspace_id="w1", input="text") == ("Scan", "w1")
+    assert made(input="  Look at\n these\x00 files,\ud800 please ") == ("Look at these files, please", None)
+    assert made(input="word " * 100)[0] == f"{('word ' * 100)[:79].rstrip()}…"
+    assert [made(input=input)[0] for input in (None, "", " \n", 3, ["text"])] == [None] * 5
+    session = store.create_session("/").id
+    for name in ("title", "workspace_id"):
+        with pytest.raises(GraphError, match="for a session that is made"):
+            made(session_id=session, **{name: "x"})
