@@ -42,7 +42,7 @@ def import_from(
     schema: str | None = None,
     threads: Sequence[str] | None = None,
     workspace_id: str | None = None,
-    directory: str | None = None,
+    directory: str = "langgraph",
     dry_run: bool = False,
     progress: Progress = lambda done, what: None,
 ) -> dict[str, int]:
@@ -52,7 +52,7 @@ def import_from(
     again changes nothing. Types that are not allowed are a `CheckpointCorruptionError`, and nothing of their checkpoint
     is written. Returns how many threads and checkpoints came, or would come, and how many were here.
     """
-    saver = DjangoSaver(using, workspace_id=workspace_id, **({} if directory is None else {"directory": directory}))
+    saver = DjangoSaver(using, workspace_id=workspace_id, directory=directory)
     figures = {"threads": 0, "checkpoints": 0, "here_already": 0}
     with _opened(source, schema) as opened:
         thread: str | None = None
