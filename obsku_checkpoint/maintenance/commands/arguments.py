@@ -26,3 +26,10 @@ def age(text: str) -> timedelta:
     if not (match := _AGE.fullmatch(text)):
         raise ArgumentTypeError(f"{text!r} is not an age, such as 30d, 12h or 90m")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)

@@ -1,4 +1,4 @@
-"""Read sessions from a file that `export` has written."""
+"""Read sessions from a file that `export` has written, or from the store of a framework."""
 
 from __future__ import annotations
 
@@ -8,18 +8,36 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.module_loading import import_string
+
 from obsku_checkpoint.maintenance import files
 from obsku_checkpoint.maintenance.commands.output import Output
 from obsku_checkpoint.maintenance.importing import ImportResult, import_lines
+
+#: framework -> what reads its store; by name, since its packages may be missing
+FRAMEWORKS = {"langgraph": "obsku_checkpoint.contrib.langgraph.importing.import_from"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="compressed if it ends in .gz or .zst; - is standard input")
     parser.add_argument("--rejects", metavar="FILE", help="where sessions go that cannot be read, instead of an error")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    others = parser.add_argument_group("from the store of a framework, whose database FILE names")
+    others.add_argument(
+        "--from", choices=sorted(FRAMEWORKS), help="FILE is a PostgreSQL connection string, or SQLite's"
+    )
+    others.add_argument("--schema", metavar="S", help="of its tables in PostgreSQL")
+    others.add_argument("--thread", metavar="ID", action="append", help="only this one; may be given several times")
+    others.add_argument("--workspace", metavar="W", help="of the sessions that are made")
+    others.add_argument(
+        "--directory", metavar="D", help="of the sessions that are made; the framework's name by default"
+    )
 
 
 def run(using: str, options: Mapping[str, Any], output: Output) -> None:
+    if options["from"] is not None:
+        _run_from_framework(using, options, output)
+        return
     rejects = options["rejects"]
     with files.reading(options["file"]) as lines, files.writing(rejects) if rejects else nullcontext() as rejected:
         result = import_lines(
@@ -30,6 +48,24 @@ def run(using: str, options: Mapping[str, Any], output: Output) -> None:
             progress=lambda count: output.progress(count, "lines"),
         )
     output.result(asdict(result), _sentence(result, rejects, dry_run=options["dry_run"]))
+
+
+def _run_from_framework(using: str, options: Mapping[str, Any], output: Output) -> None:
+    figures = import_string(FRAMEWORKS[options["from"]])(
+        options["file"],
+        using,
+        schema=options["schema"],
+        threads=options["thread"],
+        workspace_id=options["workspace"],
+        directory=options["directory"] or options["from"],
+        dry_run=options["dry_run"],
+        progress=output.progress,
+    )
+    output.result(
+        figures,
+        f"{'Would be written' if options['dry_run'] else 'Written'}: {figures['checkpoints']:,} checkpoints of"
+        f" {figures['threads']:,} threads. There already: {figures['here_already']:,}.",
+    )
 
 
 def _sentence(result: ImportResult, rejects: str | None, *, dry_run: bool) -> str:
