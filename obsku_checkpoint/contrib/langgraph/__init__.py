@@ -1,4 +1,4 @@
-"""LangGraph on Django's database: `DjangoSaver`, a checkpointer whose threads are sessions.
+"""LangGraph on Django's database: `DjangoSaver`, whose threads are sessions, and `DjangoStore`, the memory.
 
 The classes are imported when they are asked for: Django imports this package before there are models, and the app may
 be installed where LangGraph is not. In a program without Django settings it is set up as `obsku_checkpoint.postgres`
@@ -16,11 +16,12 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 from obsku_checkpoint.extras import require
 
 if TYPE_CHECKING:
+    from obsku_checkpoint.contrib.langgraph.memory import DjangoStore
     from obsku_checkpoint.contrib.langgraph.saver import DjangoSaver
 
-__all__ = ["DjangoSaver"]
+__all__ = ["DjangoSaver", "DjangoStore"]
 
-MODULES = {"DjangoSaver": "saver"}
+MODULES = {"DjangoSaver": "saver", "DjangoStore": "memory"}
 
 
 def __getattr__(name: str) -> Any:

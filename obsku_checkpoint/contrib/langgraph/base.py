@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from django.apps import apps
-from django.db import connections
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from obsku_checkpoint import validation
-from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.contrib.langgraph.drivers import OverStore
 from obsku_checkpoint.contrib.langgraph.encoding import Encoding
 from obsku_checkpoint.contrib.langgraph.known import KnownThreads
 from obsku_checkpoint.contrib.langgraph.serializer import strict
-from obsku_checkpoint.contrib.langgraph.sql import sql_of
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 R = TypeVar("R")
 
-APP = "obsku_checkpoint.contrib.langgraph"
 #: in ``configurable``: the number of the lease that a write belongs to. LangGraph keeps such names out of the metadata.
 WRITER = "__obsku_writer"
 
@@ -40,7 +34,7 @@ class Place(NamedTuple):
     writer: int | None
 
 
-class Saver(BaseCheckpointSaver[str]):
+class Saver(OverStore, BaseCheckpointSaver[str]):
     def __init__(
         self,
         using: str | DjangoCheckpointStore | None = None,
@@ -65,10 +59,8 @@ class Saver(BaseCheckpointSaver[str]):
 
         Raises `ConfigurationError` for what cannot be used, and `InvalidRecordError`.
         """
-        if not apps.is_installed(APP):
-            raise ConfigurationError(f"add {APP!r} to INSTALLED_APPS")
-        super().__init__(serde=strict(serde))
-        self.store = using if isinstance(using, DjangoCheckpointStore) else DjangoCheckpointStore(using)
+        OverStore.__init__(self, using)
+        BaseCheckpointSaver.__init__(self, serde=strict(serde))
         self.workspace_id = validation.optional_key("workspace_id", workspace_id)
         self.directory = validation.text("directory", directory)
         self.messages_channel = messages_channel
@@ -76,28 +68,12 @@ class Saver(BaseCheckpointSaver[str]):
         if projection not in (None, "full", "session"):
             raise ConfigurationError(f"projection must be 'full' or 'session', not {projection!r}")
         self.projection = projection or ("session" if self._encoding.encrypts else "full")
-        self._sql = sql_of(self.store.using)
         self._known = KnownThreads()
 
     @property
     def _encoding(self) -> Encoding:
         """Of the present serializer: LangGraph replaces it in a copy of the saver (`with_allowlist`)."""
         return Encoding(self.serde, self.max_value_bytes)
-
-    # -- the drivers of `obsku_checkpoint.async_twins`: the store's
-
-    def _run(self, begin: Callable[[], Steps[R]]) -> R:
-        """LangGraph makes calls from threads of its own, which end with a run: nobody else closes what they opened."""
-        connection = connections[self.store.using]
-        passing = connection.connection is None and threading.current_thread() is not threading.main_thread()
-        try:
-            return self.store._run(begin)
-        finally:
-            if passing:
-                connection.close()
-
-    async def _run_async(self, begin: Callable[[], Steps[R]]) -> R:
-        return await self.store._run_async(begin)
 
     # -- configs
 

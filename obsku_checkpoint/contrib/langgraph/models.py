@@ -142,3 +142,35 @@ class Thread(OfThread):
 
     class Meta:
         db_table = "langgraph_threads"
+
+
+class Memory(models.Model):
+    """An item of LangGraph's long-term memory, which belongs to no thread."""
+
+    id = models.BigAutoField(primary_key=True)
+    #: "" for none
+    workspace_id = models.TextField()
+    #: the namespace, a JSON array of labels
+    prefix = BytewiseField()
+    key = BytewiseField()
+    #: JSON-plus
+    value = models.TextField()
+    created_at = MillisecondsField()
+    updated_at = MillisecondsField()
+    #: milliseconds, from each time on that the item is read or written
+    ttl = models.BigIntegerField(null=True)
+    expires_at = MillisecondsField(null=True)
+
+    class Meta:
+        db_table = "langgraph_store"
+        constraints = [
+            models.UniqueConstraint(fields=["workspace_id", "prefix", "key"], name="langgraph_store_place_key")
+        ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"], name="idx_langgraph_expires", condition=models.Q(expires_at__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix} {self.key}"

@@ -13,8 +13,8 @@ from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph import pruning
 from obsku_checkpoint.contrib.langgraph.pruning import Entry, Key
 from obsku_checkpoint.contrib.langgraph.saver import DjangoSaver
-from obsku_checkpoint.contrib.langgraph.sql_clearing import ASKING, BYTES, FORKED, THREADS
-from obsku_checkpoint.store.calls import atomic
+from obsku_checkpoint.contrib.langgraph.sql_clearing import ASKING, BYTES, DELETE_EXPIRED, EXPIRED, FORKED, THREADS
+from obsku_checkpoint.store.calls import Write, atomic
 
 Progress = Callable[[int, str], None]
 
@@ -37,10 +37,11 @@ def prune(
     so long, each thread in a transaction.
 
     What delta channels are built of stays, and so do questions that nobody has answered, and what forks come from.
-    Returns how many threads were looked at, and how many checkpoints and bytes of values went, or would go.
+    Items of the memory whose time is over go, too. Returns how many threads were looked at, and how many checkpoints,
+    bytes of values and items of the memory went, or would go.
     """
     saver = DjangoSaver(using, workspace_id=workspace_id)
-    figures = {"threads": 0, "checkpoints": 0, "bytes": 0}
+    figures = {"threads": 0, "checkpoints": 0, "bytes": 0, "expired_items": _forgotten(saver, dry_run=dry_run)}
     for threads in _batches(saver, older_than, batch):
         parameters = {"threads": json.dumps(threads)}
         forked = {id for (id,) in saver._run(partial(_read, saver._sql.said(FORKED), parameters))}
@@ -55,6 +56,19 @@ def prune(
 
 def _read(sql: str, parameters: dict[str, Any]) -> Steps[list[Any]]:
     rows: list[Any] = yield sql, parameters
+    return rows
+
+
+def _forgotten(saver: DjangoSaver, *, dry_run: bool) -> int:
+    parameters = {"workspace_id": saver.workspace_id, "now": time.time_ns() // 1_000_000}
+    if dry_run:
+        ((count,),) = saver._run(partial(_read, EXPIRED, parameters))
+        return int(count)
+    return len(saver._run(partial(_write, DELETE_EXPIRED, parameters)))
+
+
+def _write(sql: str, parameters: dict[str, Any]) -> Steps[list[Any]]:
+    rows: list[Any] = yield Write(sql, parameters)
     return rows
 
 

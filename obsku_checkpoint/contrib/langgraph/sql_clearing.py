@@ -103,6 +103,11 @@ SELECT
     + (SELECT coalesce(sum(length(payload)), 0) FROM langgraph_checkpoints WHERE session_id = %(session_id)s)
 """
 
+_EXPIRED = """FROM langgraph_store WHERE expires_at <= %(now)s
+AND (CAST(%(workspace_id)s AS text) IS NULL OR workspace_id = %(workspace_id)s)"""
+EXPIRED = f"SELECT count(*) {_EXPIRED}"
+DELETE_EXPIRED = f"DELETE {_EXPIRED} RETURNING id"
+
 # -- copies: ``keys`` and ``points`` as ``gone``, ``records`` is a JSON array of [old id, new id]
 
 _KEYS = "(SELECT e.value ->> 0, e.value ->> 1 FROM {elements}(%(keys)s) e)"

@@ -40,5 +40,5 @@ def run(using: str, options: Mapping[str, Any], output: Output) -> None:
     output.result(
         figures,
         f"{done}: {figures['checkpoints']:,} checkpoints of {figures['threads']:,} threads,"
-        f" {figures['bytes']:,} bytes of values.",
+        f" {figures['bytes']:,} bytes of values; {figures['expired_items']:,} items of the memory.",
     )
