@@ -328,9 +328,13 @@ def _option(option: Any) -> Option:
     if isinstance(option, dict) and "value" in option:
         value = option["value"]
         return Option(
-            label=str(option.get("label", value)), value=value, description=str(option.get("description") or "")
+            label=_words(option.get("label", value)), value=value, description=_words(option.get("description") or "")
         )
-    return Option(label=option if isinstance(option, str) else codec.dumps(option), value=option)
+    return Option(label=_words(option), value=option)
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else codec.dumps(value)
 
 
 # -- the graph

@@ -9,12 +9,13 @@ from django.db.models import Case, F, Func, IntegerField, TextField, Value, When
 from django.db.models.functions import Cast, Left
 
 from obsku_checkpoint.codec import loads_or_corrupt
-from obsku_checkpoint.records import CorruptValue
 
 #: bytes of JSON that are decoded and shown as a tree
 JSON_BYTES = 2_000_000
 #: characters that are shown of a longer one, and of a text
 HEAD = 20_000
+#: an escape sequence may be cut, and a pair of surrogates has two
+_ESCAPE_CHARACTERS = 12
 
 
 class BytesIn(Func):
@@ -29,26 +30,48 @@ class BytesIn(Func):
 
 
 @dataclass(frozen=True, slots=True)
+class Large:
+    """What stands for a stored JSON value that is too large to be read whole."""
+
+    #: of its JSON text
+    bytes: int
+    #: the beginning of its JSON text
+    head: str
+
+    @property
+    def beginning(self) -> str:
+        """The beginning for a person: of a text its characters, of anything else its JSON."""
+        if not self.head.startswith('"'):
+            return self.head
+        for cut in range(_ESCAPE_CHARACTERS):
+            text = loads_or_corrupt(f'{self.head[: len(self.head) - cut]}"')
+            if isinstance(text, str):
+                return text
+        return self.head
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
-    """A column of a row. Where it is ``cut``, ``value`` is a `CorruptValue` or the beginning of a text."""
+    """A column of a row. Where it is ``cut``, ``value`` is `Large`, or the beginning of a text."""
 
     value: Any
     bytes: int
     cut: bool
 
 
-def text_columns(column: str) -> dict[str, Any]:
+def text_columns(column: str, head: int = HEAD) -> dict[str, Any]:
     """Annotations that read the beginning of a text column."""
-    return {f"{column}_head": Left(F(column), HEAD), f"{column}_bytes": BytesIn(F(column))}
+    return {f"{column}_head": Left(F(column), head), f"{column}_bytes": BytesIn(F(column))}
 
 
-def json_columns(column: str, limit: int = JSON_BYTES) -> dict[str, Any]:
+def json_columns(column: str, limit: int = JSON_BYTES, head: int = HEAD) -> dict[str, Any]:
     """Annotations that read a JSON column as text, whole up to ``limit`` bytes, else its beginning."""
     text = Cast(F(column), TextField())
-    head = Case(
-        When(**{f"{column}_bytes__lte": Value(limit)}, then=text), default=Left(text, HEAD), output_field=TextField()
-    )
-    return {f"{column}_bytes": BytesIn(F(column)), f"{column}_head": head}
+    whole = When(**{f"{column}_bytes__lte": Value(limit)}, then=text)
+    return {
+        f"{column}_bytes": BytesIn(F(column)),
+        f"{column}_head": Case(whole, default=Left(text, head), output_field=TextField()),
+    }
 
 
 def stored_text(row: Any, column: str) -> Stored | None:
@@ -63,7 +86,5 @@ def stored_json(row: Any, column: str) -> Stored | None:
     if head is None:
         return None
     if len(head.encode("utf-8", "replace")) < bytes:
-        return Stored(
-            CorruptValue(text=head, reason="it is too long to show as a tree; this is its beginning"), bytes, True
-        )
+        return Stored(Large(bytes, head), bytes, True)
     return Stored(loads_or_corrupt(head), bytes, False)

@@ -1,44 +1,24 @@
-"""What a decoded ``node_results`` says, as far as it has the shape, as rows and as a drawing; the raw view has all."""
+"""The nodes of a run: as rows, and as a drawing of the graph. The raw view has all that is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import format, values
-from obsku_checkpoint.admin.drawings.graph import Loop, Node, graph
-from obsku_checkpoint.admin.drawings.svg import status_class
-from obsku_checkpoint.admin.values import harmless, text_of
-from obsku_checkpoint.run_state import is_reserved
+from obsku_checkpoint.admin.drawings.graph import Edge, Node, graph
+from obsku_checkpoint.admin.drawings.svg import status_class, status_name
+from obsku_checkpoint.admin.values import harmless
+from obsku_checkpoint.printable import plain
+from obsku_checkpoint.run_state import SEPARATOR, RunGraph, RunState
 
-#: the key of a pending node's result that holds its question
-INTERRUPT = "interrupt"
-
-
-def each_result(results: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(node, result) of each node."""
-    if isinstance(results, dict):
-        for name, result in results.items():
-            if isinstance(name, str) and isinstance(result, dict) and not is_reserved(name):
-                yield name, result
-
-
-def failed_nodes(results: Any) -> list[str]:
-    """The names of the nodes that failed."""
-    return [name for name, result in each_result(results) if result.get("status") == "failed"]
-
-
-def shown_status(result: dict[str, Any], without: str = "") -> str:
-    """How one node stands: its status (``without``, where it has none), or that it waits for a person."""
-    return "waiting" if INTERRUPT in result else text_of(result.get("status", without), 40)
-
-
-#: nodes that are drawn
-DRAWN = 60
-_KNOWN = ("status", "output", "error", "startedAt", "completedAt")
+#: nodes that have a row of their own: those that failed or are not finished first
+ROWS = 300
+_KNOWN = ("status", "output", "error", "startedAt", "completedAt", "interrupt", "questions", "nested")
+_FINISHED = ("completed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +26,7 @@ class Row:
     """One node's result."""
 
     node: str
+    #: see `node_status`
     status: str
     started: SafeString
     lasted: str
@@ -53,6 +34,10 @@ class Row:
     output: SafeString
     #: keys that are not ours to know
     more: SafeString
+
+    @property
+    def status_name(self) -> str:
+        return plain(status_name(self.status), 40)
 
     @property
     def status_class(self) -> str:
@@ -67,29 +52,40 @@ class Row:
         return harmless(self.node)
 
 
-def rows(results: Any) -> list[Row]:
-    return [_row(node, result) for node, result in each_result(results)]
+def node_status(name: str, state: RunState) -> str:
+    """How a node stands: ``waiting`` for a person, ``running``, or the status of its result."""
+    if name in state.working:
+        return "running"
+    result = state.results.get(name)
+    if any(path.partition(SEPARATOR)[0] == name or path == name for path in state.questions):
+        return "waiting"
+    if result is None or (name in state.pending and result["status"] in _FINISHED):  # a cycle has led back to it
+        return "pending"
+    return result["status"]
 
 
-def drawn(results: Any, pending: Any, cycle: Any, address: str) -> SafeString:
-    """The graph; each node leads to its row on the page at ``address``."""
-    found = dict(each_result(results))
-    names = pending_names(pending)
-    nodes = []
-    for name in [*found, *(name for name in names if name not in found)][:DRAWN]:
-        result = found.get(name, {})
-        status = shown_status(result, without="pending")
-        if name in names and status in ("completed", "skipped"):  # a cycle has led back to it
-            status = "pending"
-        start, end = format.milliseconds(result.get("startedAt")), format.milliseconds(result.get("completedAt"))
-        nodes.append(
-            Node(name, status, None if name in names and start is None else start, end, f"{address}#{anchor(name)}")
-        )
-    return graph(nodes, _loop(cycle))
+def rows(state: RunState, rest: str = "") -> list[Row]:
+    """At most `ROWS`. ``rest`` is the address of all results, for what is large."""
+    statuses = {name: node_status(name, state) for name in state.results}
+    order = sorted(statuses, key=lambda name: statuses[name] in _FINISHED)[:ROWS]
+    return [_row(name, statuses[name], dict(state.results[name]), rest) for name in order]
 
 
-def pending_names(pending: Any) -> list[str]:
-    return [name for name in pending if isinstance(name, str)] if isinstance(pending, list) else []
+def drawn(state: RunState, known: Mapping[str, RunGraph], address: str) -> SafeString:
+    """The graph; each node leads to its row on the page at ``address``. ``known``: see `runs.graphs`."""
+    return graph(*parts(state, known, address))
+
+
+def parts(state: RunState, known: Mapping[str, RunGraph], address: str) -> tuple[list[Node], list[Edge], bool]:
+    """What the drawing is made of, and whether the run says which edges there are: if not, it has back edges only."""
+    run_graph = known.get(state.graph.digest) if state.graph else None
+    names = [*(node.name for node in run_graph.nodes)] if run_graph else []
+    names = list(dict.fromkeys([*names, *state.results, *state.pending, *state.working]))
+    nodes = [_node(name, state, address) for name in names]
+    if run_graph:
+        return nodes, _edges(run_graph, state, {node.name: node.status for node in nodes}), True
+    ends = ((name.partition("->"), count) for name, count in state.iterations.items())
+    return nodes, [Edge(one.strip(), other.strip(), None, back=True, count=n) for (one, _, other), n in ends], False
 
 
 def anchor(node: str) -> str:
@@ -99,27 +95,47 @@ def anchor(node: str) -> str:
     )
 
 
-def _row(node: str, result: dict[str, Any]) -> Row:
+def _node(name: str, state: RunState, address: str) -> Node:
+    result: Any = state.results.get(name, {})
+    start, end = format.milliseconds(result.get("startedAt")), format.milliseconds(result.get("completedAt"))
+    return Node(name, node_status(name, state), start, end, f"{address}#{anchor(name)}")
+
+
+def _edges(run_graph: RunGraph, state: RunState, statuses: Mapping[str, str]) -> list[Edge]:
+    into: dict[str, int] = {}
+    for edge in run_graph.edges:
+        into[edge.target] = into.get(edge.target, 0) + (not edge.is_back and statuses[edge.source] == "completed")
+
+    def taken(source: str, target: str, has_condition: bool) -> bool | None:
+        if statuses[source] == "skipped" or (statuses[source] == "completed" and statuses[target] == "skipped"):
+            return False
+        if statuses[source] != "completed" or target not in state.results:
+            return None
+        # Of several conditions the run does not say which were true.
+        return None if has_condition and into[target] > 1 else True
+
+    return [
+        Edge(
+            edge.source,
+            edge.target,
+            None if edge.is_back else taken(edge.source, edge.target, edge.has_condition),
+            back=edge.is_back,
+            count=state.iterations.get(edge.name, 0),
+        )
+        for edge in run_graph.edges
+        if edge.source in statuses and edge.target in statuses
+    ]
+
+
+def _row(node: str, status: str, result: dict[str, Any], rest: str) -> Row:
     start, end = format.milliseconds(result.get("startedAt")), format.milliseconds(result.get("completedAt"))
     more = {key: value for key, value in result.items() if key not in _KNOWN}
     return Row(
         node=node,
-        status=text_of(result.get("status", ""), 40),
+        status=status,
         started=SafeString("") if start is None else format.timestamp(format.at(start)),
         lasted="" if start is None or end is None else format.lasted(end - start),
-        error=values.tree(result["error"]) if result.get("error") is not None else SafeString(""),
-        output=values.tree(result["output"]) if "output" in result else SafeString(""),
-        more=values.tree(more) if more else SafeString(""),
+        error=values.tree(result["error"], rest=rest) if result.get("error") is not None else SafeString(""),
+        output=values.tree(result["output"], rest=rest) if "output" in result else SafeString(""),
+        more=values.tree(more, rest=rest) if more else SafeString(""),
     )
-
-
-def _loop(cycle: Any) -> Loop | None:
-    """``{"backEdge": "a->b", "iteration": 2}``"""
-    if (
-        not isinstance(cycle, dict)
-        or not isinstance(cycle.get("backEdge"), str)
-        or type(cycle.get("iteration")) is not int
-    ):
-        return None
-    source, arrow, target = cycle["backEdge"].partition("->")
-    return Loop(source.strip(), target.strip(), cycle["iteration"]) if arrow else None

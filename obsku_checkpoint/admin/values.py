@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -23,6 +22,7 @@ from django.utils.translation import ngettext
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin.large_columns import Large
 from obsku_checkpoint.codec import Map
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.printable import acting, plain, symbol
@@ -40,27 +40,6 @@ OPEN_DEPTH = 2
 BYTES = 32
 #: an integer of more bits is said by its length: Python converts no longer ones
 BITS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Large:
-    """What stands for a stored value that is too large to be read whole."""
-
-    #: of its JSON text
-    bytes: int
-    #: the beginning of its JSON text
-    head: str
-
-    @property
-    def beginning(self) -> str:
-        """The beginning for a person: of a text its characters, of anything else its JSON."""
-        if not self.head.startswith('"'):
-            return self.head
-        for cut in range(13):  # an escape sequence may be cut, a pair of them has 12 characters
-            text = codec.loads_or_corrupt(f'{self.head[: len(self.head) - cut]}"')
-            if isinstance(text, str):
-                return text
-        return self.head
 
 
 # -- in one line

@@ -57,7 +57,7 @@ def test_a_row_tells_the_session_in_figures(
     store.add_message(session_id, "assistant", "hello", tokens_in=300, tokens_out=34)
     store.save_checkpoint(session_id, step=1, node_results={}, pending_nodes=["fix"])
     row = row_of(root.see(links.sessions(), workspace=workspace), session_id)
-    for part in ("Find the slow query", "unfinished", workspace, "/srv/shop", " 2 1 1,500 / 34"):
+    for part in ("Find the slow query", "working, last sign", workspace, "/srv/shop", " 2 1 1,500 / 34"):
         assert part in row
 
 
@@ -71,9 +71,9 @@ def test_badges_say_how_a_session_ended(root: Reader, store: DjangoCheckpointSto
     finished, checkpoint = session(node_results={"fix": {"status": "completed", "output": {"status": "failed"}}})
     fork = store.fork(checkpoint).id
     empty = store.create_session("/", workspace_id=workspace).id
-    answered, _ = session(source="interrupt")
+    answered, _ = session(source="interrupt", node_id="approve")
     store.save_checkpoint(answered, step=2, node_results={})
-    elsewhere, _ = session(source="interrupt", namespace="sub")
+    elsewhere, _ = session(source="interrupt", node_id="approve", namespace="sub")
     store.save_checkpoint(elsewhere, step=5, node_results={})
 
     page = root.see(links.sessions(), workspace=workspace)

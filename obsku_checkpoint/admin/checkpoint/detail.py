@@ -6,15 +6,13 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import Max, QuerySet
-from django.utils.safestring import SafeString
 
 from obsku_checkpoint.admin import format, node_results, values
-from obsku_checkpoint.admin.large_columns import json_columns, stored_json
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.questions import asking, questions
+from obsku_checkpoint.admin.questions import questions
+from obsku_checkpoint.admin.runs import graphs, runs
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.printable import plain
-from obsku_checkpoint.records import CorruptValue
 
 #: parents that are shown
 LINEAGE = 25
@@ -30,39 +28,35 @@ SELECT id FROM lineage WHERE depth > 0 ORDER BY depth
 """
 
 
-#: the columns of JSON
-_SHAPES: dict[str, type] = {"node_results": dict, "cycle_state": dict, "pending_nodes": list}
-
-
 def checkpoint_page(visible: QuerySet[Any], checkpoint: Checkpoint, links: Links) -> dict[str, Any]:
     """The context of the template. ``visible`` are the checkpoints that the request may see, without long columns."""
-    columns: dict[str, Any] = {}
-    for name in _SHAPES:
-        columns |= json_columns(name)
-    row = visible.annotate(**columns).get(pk=checkpoint.pk)
-    found = {name: stored_json(row, name) for name in _SHAPES}
-    value, cycle, pending = ((stored.value if stored else None) for stored in found.values())
-    unread = [
-        (name.replace("_", " "), values.tree(stored.value), f"{links.checkpoint(row.pk, 'raw')}?part={name}")
-        for name, stored in found.items()
-        if stored and (isinstance(stored.value, CorruptValue) or not isinstance(stored.value, _SHAPES[name]))
-    ]
-    newest = is_newest(visible.db, row)
+    run = runs(visible.db, [checkpoint.pk])[checkpoint.pk]
+    row, state = run.checkpoint, run.state
+    raw = links.checkpoint(row.pk, "raw")
+    results = f"{raw}?part=node_results"
+    shown = node_results.rows(state, results) if state else []
     return {
-        "rows": node_results.rows(value),
-        "drawing": node_results.drawn(value, pending, cycle, ""),
-        "pending": [plain(name, 80) for name in node_results.pending_names(pending)],
-        "cycle": values.tree(cycle) if isinstance(cycle, dict) else SafeString(""),
-        "unread": unread,
-        "raw": f"{links.checkpoint(row.pk, 'raw')}?part=node_results",
-        "size": format.size(found["node_results"].bytes) if found["node_results"] else "",
+        "rows": shown,
+        "left_out": run.left_out + (len(state.results) - len(shown) if state else 0),
+        "drawing": node_results.drawn(state, graphs(visible.db, [state]), "") if state else "",
+        "has_graph": state is not None and state.graph is not None,
+        "input": values.tree(state.input, rest=results) if state and state.input is not None else "",
+        "pending": [plain(name, 80) for name in state.pending] if state else [],
+        "cycle": values.tree(run.cycle_state) if isinstance(run.cycle_state, dict) else "",
+        "unread": [
+            (name.replace("_", " "), values.tree(value, rest=f"{raw}?part={name}"), f"{raw}?part={name}")
+            for name, value in run.unread
+        ],
+        "others": values.tree(run.others, rest=results) if run.others else "",
+        "raw": results,
+        "size": format.size(run.bytes),
         "moment": format.timestamp(row.created_at),
         "namespace": plain(row.namespace, 80) or "main",
         "node": plain(row.node_id or "", 80),
         "source": plain(row.source, 40),
         "lineage": lineage(visible, row, links),
-        "is_newest": newest,
-        "questions": questions(row, value) if newest and asking(row, value) else [],
+        "is_newest": is_newest(visible.db, row),
+        "questions": questions(state, results) if is_newest(visible.db, row) else [],
         **neighbours(visible, row, links),
     }
 

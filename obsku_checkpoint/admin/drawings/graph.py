@@ -1,22 +1,29 @@
-"""The nodes of a checkpoint in the order in which they ran, coloured by status, as far as its results tell it.
+"""The graph of a run: nodes behind those that lead to them, coloured by status, and which edges the run took.
 
-Results say when a node ran, not which edge led to it: nodes whose times overlap stand side by side, a line means "came
-after", and pending nodes come last. The only edge that is stored is a cycle's.
+Where no graph is stored, nodes stand in columns by time, and nothing is drawn between them. Nodes that failed, ask or
+are not finished are always drawn by themselves; beyond a number, finished ones stand in one box a column, and columns
+of nothing else in one box together.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, text_width
+from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, status_name, text_width
+from obsku_checkpoint.admin.format import number
 from obsku_checkpoint.printable import plain
 
-HEIGHT, GAP_X, GAP_Y, MARGIN, LOOP = 40, 44, 14, 10, 34
+HEIGHT, GAP_X, GAP_Y, MARGIN, LOOP = 40, 48, 14, 10, 30
 NAME = 22
+#: nodes that are drawn before finished ones are grouped; finished ones of a column, and columns, that then stay
+NODES, IN_COLUMN, COLUMNS = 60, 4, 40
+_FINISHED = ("completed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,112 +38,236 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
-    """A cycle's edge back from one node to another."""
-
+class Edge:
     source: str
     target: str
-    iteration: int
+    #: None where the run has not come to it
+    taken: bool | None
+    #: it leads back, and was taken so often
+    back: bool = False
+    count: int = 0
 
 
-def columns(nodes: Sequence[Node]) -> list[list[Node]]:
-    """Nodes that ran one after the other, those at the same time together; pending ones at the end."""
+@dataclass(slots=True)
+class _Box:
+    """A node, or several finished ones."""
+
+    nodes: list[Node]
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 0.0
+
+    @property
+    def title(self) -> str:
+        if len(self.nodes) == 1:
+            return plain(self.nodes[0].name, NAME)
+        return ngettext("%(count)s node", "%(count)s nodes", len(self.nodes)) % {"count": number(len(self.nodes))}
+
+    @property
+    def status(self) -> str:
+        statuses = {node.status for node in self.nodes}
+        return statuses.pop() if len(statuses) == 1 else "completed"
+
+
+def graph(nodes: Sequence[Node], edges: Sequence[Edge], has_edges: bool) -> SafeString:
+    """``has_edges`` says that all edges are known, not only back edges. Nothing where there are no nodes."""
+    if not nodes:
+        return SafeString("")
+    columns = _by_edges(nodes, edges) if has_edges else _by_time(nodes)
+    boxes = _grouped(columns)
+    _place(boxes)
+    place = {node.name: box for column in boxes for box in column for node in box.nodes}
+    loops = [edge for edge in edges if edge.back and edge.source in place and edge.target in place]
+    height = max(box.y + HEIGHT for column in boxes for box in column) + MARGIN + LOOP * min(len(loops), 4)
+
+    def parts() -> Iterator[SafeString]:
+        seen = set()
+        for edge in edges:
+            one, other = place.get(edge.source), place.get(edge.target)
+            if one is None or other is None or one is other or edge.back or (id(one), id(other)) in seen:
+                continue
+            seen.add((id(one), id(other)))
+            yield _line(one, other, edge.taken)
+        for level, edge in enumerate(loops):
+            yield from _back(edge, place[edge.source], place[edge.target], height, level % 4, min(len(loops), 4))
+        for column in boxes:
+            yield from map(_box, column)
+
+    right = max(box.x + box.width for column in boxes for box in column)
+    label = caption(nodes)
+    return drawing(parts(), width=right + MARGIN, height=height, label=label, kind="graph", focus=_focus(boxes))
+
+
+def caption(nodes: Sequence[Node]) -> str:
+    """``72 nodes: 70 completed, 1 failed, 1 pending``"""
+    counts = Counter(node.status for node in nodes)
+    each = ", ".join(f"{number(count)} {plain(status_name(status), 40)}" for status, count in counts.most_common(8))
+    total = ngettext("%(count)s node", "%(count)s nodes", len(nodes)) % {"count": number(len(nodes))}
+    return f"{total}: {each}"
+
+
+def is_grouped(nodes: Sequence[Node]) -> bool:
+    """Whether the drawing of the nodes groups finished ones."""
+    return len(nodes) > NODES
+
+
+# -- columns
+
+
+def _by_time(nodes: Sequence[Node]) -> list[list[Node]]:
+    """Nodes that ran one after the other, those at the same time together; those that have not run at the end."""
     ran = sorted((node for node in nodes if node.start is not None), key=lambda node: (node.start or 0.0, node.name))
-    found: list[list[Node]] = []
+    columns: list[list[Node]] = []
     until = float("-inf")
     for node in ran:
         start = node.start or 0.0
-        if found and start < until:
-            found[-1].append(node)
+        if columns and start < until:
+            columns[-1].append(node)
         else:
-            found.append([node])
+            columns.append([node])
         until = max(until, node.end if node.end is not None else start)
     rest = [node for node in nodes if node.start is None]
-    over, pending = (
-        [node for node in rest if node.status != "pending"],
-        [node for node in rest if node.status == "pending"],
-    )
-    return [*found, *filter(None, (over, pending))]
+    over = [node for node in rest if node.status != "pending"]
+    return [*columns, *filter(None, (over, [node for node in rest if node.status == "pending"]))]
 
 
-def graph(nodes: Sequence[Node], loop: Loop | None = None) -> SafeString:
-    if not nodes:
-        return SafeString("")
-    placed = columns(nodes)
-    tallest = max(len(column) for column in placed)
-    height = 2 * MARGIN + tallest * HEIGHT + (tallest - 1) * GAP_Y + (LOOP if loop else 0)
-    boxes: dict[str, tuple[float, float, float]] = {}
+def _by_edges(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[list[Node]]:
+    """Each node one column behind the last of those that lead to it."""
+    ahead: dict[str, list[str]] = {node.name: [] for node in nodes}
+    waits = dict.fromkeys(ahead, 0)
+    for edge in edges:
+        if not edge.back and edge.source in ahead and edge.target in ahead and edge.source != edge.target:
+            ahead[edge.source].append(edge.target)
+            waits[edge.target] += 1
+    depth = dict.fromkeys(ahead, 0)
+    ready = [name for name, count in waits.items() if not count]
+    for name in ready:
+        for target in ahead[name]:
+            depth[target] = max(depth[target], depth[name] + 1)
+            waits[target] -= 1
+            if not waits[target]:
+                ready.append(target)
+    columns: list[list[Node]] = [[] for _depth in range(max(depth.values()) + 1)]
+    for node in nodes:
+        columns[depth[node.name]].append(node)
+    _untangle(columns, ahead)
+    return [column for column in columns if column]
+
+
+def _untangle(columns: list[list[Node]], ahead: dict[str, list[str]]) -> None:
+    """Order each column by the middle of those that lead to its nodes."""
+    into: dict[str, list[str]] = {}
+    for source, targets in ahead.items():
+        for target in targets:
+            into.setdefault(target, []).append(source)
+    place: dict[str, float] = {}
+    for column in columns:
+        before = {
+            node.name: [place[name] for name in into.get(node.name, ()) if name in place] or [index]
+            for index, node in enumerate(column)
+        }
+        column.sort(key=lambda node: sum(before[node.name]) / len(before[node.name]))
+        middle = (len(column) - 1) / 2
+        place |= {node.name: index - middle for index, node in enumerate(column)}
+
+
+def _grouped(columns: list[list[Node]]) -> list[list[_Box]]:
+    total = sum(map(len, columns))
+    if total <= NODES:
+        return [[_Box([node]) for node in column] for column in columns]
+    boxes: list[list[_Box]] = []
+    for column in columns:
+        finished = [node for node in column if node.status in _FINISHED]
+        together = finished[IN_COLUMN:] if len(finished) > IN_COLUMN + 1 else []
+        apart = [node for node in column if node not in together] if together else column
+        boxes.append([_Box([node]) for node in apart] + ([_Box(together)] if together else []))
+    return boxes if len(boxes) <= COLUMNS else _folded(boxes)
+
+
+def _folded(columns: list[list[_Box]]) -> list[list[_Box]]:
+    """Columns of nothing but finished nodes, but for the first and the last ones, stand in one box together."""
+    folded: list[list[_Box]] = []
+    group: _Box | None = None
+    for place, column in enumerate(columns):
+        finished = all(node.status in _FINISHED for box in column for node in box.nodes)
+        if not finished or not 3 <= place < len(columns) - COLUMNS // 2:
+            folded.append(column)
+            group = None
+            continue
+        if group is None:
+            group = _Box([])
+            folded.append([group])
+        group.nodes += [node for box in column for node in box.nodes]
+    return folded
+
+
+def _place(columns: list[list[_Box]]) -> None:
+    tallest = max(len(column) for column in columns)
+    full = tallest * HEIGHT + (tallest - 1) * GAP_Y
     x = float(MARGIN)
-    for column in placed:
-        width = max(84.0, max(text_width(plain(node.name, NAME)) for node in column) + 28)
-        filled = len(column) * HEIGHT + (len(column) - 1) * GAP_Y
-        top = MARGIN + (height - 2 * MARGIN - (LOOP if loop else 0) - filled) / 2
-        for index, node in enumerate(column):
-            boxes[node.name] = (x, top + index * (HEIGHT + GAP_Y), width)
+    for column in columns:
+        width = max(84.0, max(text_width(box.title) for box in column) + 28)
+        top = MARGIN + (full - len(column) * HEIGHT - (len(column) - 1) * GAP_Y) / 2
+        for index, box in enumerate(column):
+            box.x, box.y, box.width = x, top + index * (HEIGHT + GAP_Y), width
         x += width + GAP_X
 
-    def parts() -> Iterator[SafeString]:
-        for left, right in pairwise(placed):
-            # What is pending follows somehow; a line from the last that ran says so without a web of them.
-            for one in left if right[0].start is not None else [max(left, key=lambda node: node.end or 0.0)]:
-                for other in right:
-                    yield _line(boxes[one.name], boxes[other.name], pending=other.start is None)
-        if loop and loop.source in boxes and loop.target in boxes:
-            yield from _back(loop, boxes, height)
-        for column in placed:
-            for node in column:
-                yield _box(node, *boxes[node.name])
 
-    label = f"{len(nodes)} nodes in the order in which they ran"
-    return drawing(parts(), width=x - GAP_X + MARGIN, height=height, label=label, kind="graph")
+def _focus(columns: list[list[_Box]]) -> float | None:
+    """Where the first node is that failed, asks, or is at work: what a reader looks for."""
+    for statuses in (("failed",), ("waiting",), ("running",), ("pending",)):
+        for column in columns:
+            for box in column:
+                if box.status in statuses:
+                    return box.x
+    return None
 
 
-def _box(node: Node, x: float, y: float, width: float) -> SafeString:
+# -- parts
+
+
+def _box(box: _Box) -> SafeString:
+    status = status_name(box.status)
+    names = ", ".join(plain(node.name, 80) for node in box.nodes[:20]) + (", …" if len(box.nodes) > 20 else "")
+    middle = {"x": box.x + box.width / 2, "text_anchor": "middle"}
+    rect = {"x": box.x, "y": box.y, "width": box.width, "height": HEIGHT, "rx": 6}
+    many = " obsku-many" if len(box.nodes) > 1 else ""
     return link(
-        node.address,
-        f"{plain(node.name, 80)}, {plain(node.status, 40)}",
-        element("rect", x=x, y=y, width=width, height=HEIGHT, rx=6, class_=f"obsku-node {status_class(node.status)}"),
-        element(
-            "text",
-            plain(node.name, NAME),
-            x=x + width / 2,
-            y=y + 17,
-            text_anchor="middle",
-            class_="obsku-label obsku-strong",
-        ),
-        element("text", plain(node.status, 14), x=x + width / 2, y=y + 32, text_anchor="middle", class_="obsku-axis"),
+        box.nodes[0].address,
+        f"{names}, {plain(status, 40)}",
+        element("rect", **rect, class_=f"obsku-node {status_class(box.status)}{many}"),
+        element("text", box.title, **middle, y=box.y + 17, class_="obsku-label obsku-strong"),
+        element("text", plain(status, 18), **middle, y=box.y + 32, class_="obsku-axis"),
     )
 
 
-def _line(one: tuple[float, float, float], other: tuple[float, float, float], *, pending: bool) -> SafeString:
-    x1, y1, x2, y2 = one[0] + one[2], one[1] + HEIGHT / 2, other[0], other[1] + HEIGHT / 2
+def _line(one: _Box, other: _Box, taken: bool | None) -> SafeString:
+    x1, y1, x2, y2 = one.x + one.width, one.y + HEIGHT / 2, other.x, other.y + HEIGHT / 2
     middle = (x1 + x2) / 2
     path = f"M{x1:.1f} {y1:.1f}C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2 - 5:.1f} {y2:.1f}"
     head = f"{x2:.1f},{y2:.1f} {x2 - 7:.1f},{y2 - 4:.1f} {x2 - 7:.1f},{y2 + 4:.1f}"
+    name = {True: "obsku-taken", False: "obsku-untaken", None: "obsku-ahead"}[taken]
+    title = {True: _("taken"), False: _("not taken"), None: _("not reached yet")}[taken]
     return element(
         "g",
-        element("path", d=path, class_=f"obsku-edge{' obsku-fork' if pending else ''}"),
-        element("polygon", points=head, class_="obsku-head"),
+        element("title", title),
+        element("path", d=path, class_=f"obsku-edge {name}"),
+        element("polygon", points=head, class_=f"obsku-head {name}"),
     )
 
 
-def _back(loop: Loop, boxes: dict[str, tuple[float, float, float]], height: float) -> Iterator[SafeString]:
-    (x1, y1, w1), (x2, y2, w2) = boxes[loop.source], boxes[loop.target]
-    apart = w1 / 4 if loop.source == loop.target else 0
-    start, end, low = x1 + w1 / 2 + apart, x2 + w2 / 2 - apart, height - MARGIN - 4
-    path = f"M{start:.1f} {y1 + HEIGHT:.1f}C{start:.1f} {low:.1f} {end:.1f} {low:.1f} {end:.1f} {y2 + HEIGHT + 6:.1f}"
-    yield element("path", d=path, class_="obsku-edge obsku-loop")
-    tip = y2 + HEIGHT
-    yield element(
-        "polygon",
-        points=f"{end:.1f},{tip:.1f} {end - 4:.1f},{tip + 7:.1f} {end + 4:.1f},{tip + 7:.1f}",
-        class_="obsku-head",
+def _back(edge: Edge, one: _Box, other: _Box, height: float, level: int, levels: int) -> Iterator[SafeString]:
+    apart = one.width / 4 if one is other else 0
+    start, end = one.x + one.width / 2 + apart, other.x + other.width / 2 - apart
+    low = height - MARGIN / 2 - (levels - 1 - level) * LOOP
+    tip = other.y + HEIGHT
+    path = f"M{start:.1f} {one.y + HEIGHT:.1f}C{start:.1f} {low:.1f} {end:.1f} {low:.1f} {end:.1f} {tip + 6:.1f}"
+    name = "obsku-taken" if edge.count else "obsku-ahead"
+    yield element("path", d=path, class_=f"obsku-edge obsku-loop {name}")
+    head = f"{end:.1f},{tip:.1f} {end - 4:.1f},{tip + 7:.1f} {end + 4:.1f},{tip + 7:.1f}"
+    yield element("polygon", points=head, class_=f"obsku-head obsku-loop {name}")
+    text = (
+        _("taken %(count)s \N{MULTIPLICATION SIGN}") % {"count": number(edge.count)} if edge.count else _("not taken")
     )
-    yield element(
-        "text",
-        f"iteration {loop.iteration}",
-        x=(start + end) / 2,
-        y=height - 4,
-        text_anchor="middle",
-        class_="obsku-axis",
-    )
+    middle = (start + end) / 2
+    yield element("text", text, x=middle, y=low - 8, text_anchor="middle", class_="obsku-axis obsku-count")

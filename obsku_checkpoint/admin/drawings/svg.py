@@ -6,9 +6,17 @@ from collections.abc import Iterable
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
-#: statuses that have a colour of their own; others share one
-STATUSES = ("pending", "running", "completed", "failed", "skipped", "waiting")
+#: how a node may stand -> what a person reads; each has a colour of its own, other statuses share one
+STATUSES = {
+    "completed": gettext_lazy("completed"),
+    "running": gettext_lazy("running"),
+    "failed": gettext_lazy("failed"),
+    "waiting": gettext_lazy("waiting for a person"),
+    "pending": gettext_lazy("pending"),
+    "skipped": gettext_lazy("skipped"),
+}
 
 
 def element(name: str, *content: SafeString | str, **attributes: object) -> SafeString:
@@ -20,12 +28,16 @@ def element(name: str, *content: SafeString | str, **attributes: object) -> Safe
     return format_html("<{}{}>{}</{}>", tag, written, format_html_join("", "{}", ((part,) for part in content)), tag)
 
 
-def drawing(parts: Iterable[SafeString], *, width: float, height: float, label: str, kind: str) -> SafeString:
-    """The whole drawing in its own units; it is scrolled where the page is narrower."""
+def drawing(
+    parts: Iterable[SafeString], *, width: float, height: float, label: str, kind: str, focus: float | None = None
+) -> SafeString:
+    """The whole drawing in its own units; it is scrolled where the page is narrower, at first to ``focus``."""
     content = list(parts)
     return format_html(
-        '<div class="obsku-drawing" tabindex="0" role="region" aria-label="{}">{}</div>',
+        '<div class="obsku-drawing obsku-drawing-{}" tabindex="0" role="region" aria-label="{}"{}>{}</div>',
+        kind,
         label,
+        SafeString("") if focus is None else format_html(' data-focus="{}"', round(focus)),
         element(
             "svg",
             *content,
@@ -46,6 +58,11 @@ def link(address: str, label: str, *content: SafeString) -> SafeString:
 
 def status_class(status: object) -> str:
     return f"obsku-status-{status}" if status in STATUSES else "obsku-status-other"
+
+
+def status_name(status: str) -> str:
+    """What a person reads."""
+    return str(STATUSES.get(status, status))
 
 
 def text_width(text: str) -> float:

@@ -1,25 +1,31 @@
-"""What ran when: a bar for each run of a node, from its start to its end, below each other in namespaces."""
+"""What ran when: a row for each node, with a bar for each of its runs, and a hatched one where it waited for a person.
+
+Times in which nothing happened, or only a person was waited for, are drawn short, with how long they were.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin import format
-from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, text_width
+from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, status_name, text_width
 from obsku_checkpoint.printable import plain
 
-WIDTH, LEFT, RIGHT, ROW, TOP = 960, 210, 90, 26, 30
+WIDTH, LEFT, RIGHT, ROW, AXIS = 1000, 220, 100, 28, 30
 TICKS = 5
-NAME = 26
+#: width of a gap, and the least that is drawn as one: milliseconds, and part of all that was worked
+GAP, GAP_LEAST, GAP_PART = 46.0, 1000.0, 0.25
+INDENT = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One run of a node."""
+    """One run of a node, or the time in which it waited for a person."""
 
     namespace: str
     step: int
@@ -36,6 +42,10 @@ class Bar:
         return "" if self.end is None else format.lasted(self.end - self.start)
 
     @property
+    def started(self) -> SafeString:
+        return format.exact(format.at(self.start))
+
+    @property
     def plain_node(self) -> str:
         return plain(self.node, 80)
 
@@ -45,67 +55,180 @@ class Bar:
 
     @property
     def plain_status(self) -> str:
-        return plain(self.status, 40)
+        return plain(status_name(self.status), 40)
 
     @property
     def status_class(self) -> str:
         return status_class(self.status)
 
 
-def waterfall(bars: Sequence[Bar]) -> SafeString:
-    """``bars`` in the order of the rows, those of a namespace together. Nothing where there are none."""
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One row: a node's runs, oldest first."""
+
+    node: str
+    namespace: str
+    #: graphs that the node is within, for a nested one
+    depth: int
+    bars: list[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A time on the axis: worked in, or a gap that is drawn short."""
+
+    start: float
+    end: float
+    left: float
+    right: float
+    is_gap: bool
+
+
+def union(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans that do not touch each other, of the same time in sum."""
+    joined: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, max(start, end)))
+    return joined
+
+
+def timeline(tracks: Sequence[Track]) -> SafeString:
+    """Nothing where there are no tracks."""
+    bars = [bar for track in tracks for bar in track.bars]
     if not bars:
         return SafeString("")
-    begin = min(bar.start for bar in bars)
-    end = max(max(bar.start, bar.end or bar.start) for bar in bars)
-    scale = (WIDTH - LEFT - RIGHT) / max(end - begin, 1.0)
-    namespaces = [(name, list(group)) for name, group in groupby(bars, key=lambda bar: bar.namespace)]
-    height = TOP + ROW * (len(bars) + len(namespaces)) + 8
+    axis = _axis(bars)
+    height = ROW * len(tracks) + 6
 
     def parts() -> Iterator[SafeString]:
-        for tick in range(TICKS):
-            x = LEFT + (WIDTH - LEFT - RIGHT) * tick / (TICKS - 1)
-            passed = format.lasted((end - begin) * tick / (TICKS - 1))
-            yield element("line", x1=x, y1=TOP - 8, x2=x, y2=height - 4, class_="obsku-grid")
-            yield element("text", passed if tick else "0", x=x, y=TOP - 14, text_anchor="middle", class_="obsku-axis")
-        y = float(TOP)
-        for name, group in namespaces:
-            yield element("text", plain(name, NAME) or "main", x=4, y=y + 17, class_="obsku-label obsku-strong")
-            y += ROW
-            for bar in group:
-                yield _row(bar, y, begin, end, scale)
-                y += ROW
+        yield from _grid(axis, height)
+        for number, track in enumerate(tracks):
+            yield from _track(track, number * ROW, axis)
 
-    label = f"Timeline: {len(bars)} runs of nodes in {format.lasted(end - begin)}"
-    return drawing(parts(), width=WIDTH, height=height, label=label, kind="waterfall")
+    label = _("Timeline: %(count)s runs of nodes") % {"count": format.number(len(bars))}
+    box = f"0 0 {WIDTH} {AXIS}"
+    head = element(
+        "svg", *_ticks(axis), viewBox=box, width=WIDTH, height=AXIS, class_="obsku-svg obsku-timeline",
+        aria_hidden="true",
+    )  # fmt: skip
+    body = drawing(parts(), width=WIDTH, height=height, label=label, kind="timeline")
+    return format_html('<div class="obsku-times"><div class="obsku-axis-bar">{}</div>{}</div>', head, body)
 
 
-def _row(bar: Bar, y: float, begin: float, end: float, scale: float) -> SafeString:
-    x = LEFT + (bar.start - begin) * scale
-    stop = end if bar.end is None and bar.status in ("running", "pending") else bar.end
-    width = max(3.0, ((stop or bar.start) - bar.start) * scale)
-    node = plain(bar.node, NAME)
-    told = bar.lasted or bar.status
-    inside = x + width + 8 + text_width(told) > WIDTH
-    label = element(
-        "text",
-        plain(told, 24),
-        x=x + width - 6 if inside else x + width + 6,
-        y=y + 17,
-        text_anchor="end" if inside else "start",
-        class_="obsku-label obsku-inside" if inside and width > text_width(told) + 12 else "obsku-label",
+# -- the axis
+
+
+def _axis(bars: Sequence[Bar]) -> list[_Stretch]:
+    last = max(max(bar.start, bar.end or bar.start) for bar in bars)
+    worked = union(
+        (bar.start, bar.end if bar.end is not None else (last if bar.status == "running" else bar.start))
+        for bar in bars
+        if bar.status != "waiting"
     )
-    if inside and width <= text_width(told) + 12:
-        label = element("text", plain(told, 24), x=x - 6, y=y + 17, text_anchor="end", class_="obsku-label")
-    name = f"{plain(bar.node, 80)}, step {bar.step}, {plain(bar.status, 40)}" + (
-        f", {bar.lasted}" if bar.lasted else ""
-    )
-    return link(
-        bar.address,
-        name,
-        element("rect", x=0, y=y, width=WIDTH, height=ROW, class_="obsku-row"),
-        element("text", node, x=16, y=y + 17, class_="obsku-label"),
-        element("text", f"{bar.step}", x=LEFT - 14, y=y + 17, text_anchor="end", class_="obsku-axis"),
-        element("rect", x=x, y=y + 5, width=width, height=ROW - 10, rx=3, class_=f"obsku-bar {bar.status_class}"),
-        label,
-    )
+    waited = [(bar.start, bar.end or bar.start) for bar in bars if bar.status == "waiting"]
+    total = sum(end - start for start, end in worked)
+    least = max(GAP_LEAST, total * GAP_PART)
+    # Short pauses belong to the work around them.
+    busy: list[tuple[float, float]] = []
+    for start, end in worked or union(waited)[:1]:
+        if busy and start - busy[-1][1] < least:
+            busy[-1] = (busy[-1][0], end)
+        else:
+            busy.append((start, end))
+    edges = [*busy, *([(last, last)] if last - busy[-1][1] >= least else [])]
+    if first := min((start for start, _end in waited if busy[0][0] - start >= least), default=None):
+        edges.insert(0, (first, first))
+    length = sum(end - start for start, end in edges) or 1.0
+    scale = (WIDTH - LEFT - RIGHT - GAP * (len(edges) - 1)) / length
+    scale = max(scale, 0.0)
+    stretches: list[_Stretch] = []
+    x = float(LEFT)
+    for place, (start, end) in enumerate(edges):
+        if place:
+            stretches.append(_Stretch(edges[place - 1][1], start, x, x + GAP, is_gap=True))
+            x += GAP
+        stretches.append(_Stretch(start, end, x, x + (end - start) * scale, is_gap=False))
+        x = stretches[-1].right
+    return stretches
+
+
+def _x(moment: float, axis: Sequence[_Stretch]) -> float:
+    for stretch in axis:
+        if moment <= stretch.end:
+            part = (moment - stretch.start) / ((stretch.end - stretch.start) or 1.0)
+            return stretch.left + max(0.0, part) * (stretch.right - stretch.left)
+    return axis[-1].right
+
+
+def _ticks(axis: Sequence[_Stretch]) -> Iterator[SafeString]:
+    worked = [stretch for stretch in axis if not stretch.is_gap]
+    y, taken = AXIS - 10, float("-inf")
+    for stretch in axis:
+        if stretch.is_gap:
+            middle = (stretch.left + stretch.right) / 2
+            lasted = format.lasted(stretch.end - stretch.start)
+            if middle - text_width(lasted) / 2 > taken:
+                yield element("text", lasted, x=middle, y=y, text_anchor="middle", class_="obsku-axis obsku-gap-text")
+                taken = middle + text_width(lasted) / 2 + 8
+            continue
+        count = max(1, round(TICKS * (stretch.right - stretch.left) / (WIDTH - LEFT - RIGHT))) if worked else 1
+        for tick in range(count + 1):
+            moment = stretch.start + (stretch.end - stretch.start) * tick / count
+            x = _x(moment, axis)
+            text = format.lasted(moment - axis[0].start) if moment > axis[0].start else "0"
+            if x - text_width(text) / 2 > taken:
+                yield element("text", text, x=x, y=y, text_anchor="middle", class_="obsku-axis")
+                taken = x + text_width(text) / 2 + 8
+
+
+def _grid(axis: Sequence[_Stretch], height: float) -> Iterator[SafeString]:
+    for stretch in axis:
+        if stretch.is_gap:
+            width = stretch.right - stretch.left
+            yield element("rect", x=stretch.left, y=0, width=width, height=height, class_="obsku-gap-band")
+        else:
+            for x in (stretch.left, stretch.right):
+                yield element("line", x1=x, y1=0, x2=x, y2=height, class_="obsku-grid")
+
+
+# -- the rows
+
+
+def _track(track: Track, y: float, axis: Sequence[_Stretch]) -> Iterator[SafeString]:
+    indent = min(track.depth, 6) * INDENT
+    runs = [bar for bar in track.bars if bar.status != "waiting"]
+    times = f" \N{MULTIPLICATION SIGN} {format.number(len(runs))}" if len(runs) > 1 else ""
+    name = plain(track.node, int((LEFT - 24 - indent) / 6.6) - len(times)) + times
+    if track.namespace and not track.depth:
+        name = plain(f"{track.namespace}/{track.node}", int((LEFT - 24) / 6.6) - len(times)) + times
+    yield element("rect", x=0, y=y, width=WIDTH, height=ROW, class_="obsku-row")
+    yield element("text", name, x=6 + indent, y=y + 18, class_=f"obsku-label{' obsku-inner' if indent else ''}")
+    right = float(LEFT)
+    for bar in track.bars:
+        x = _x(bar.start, axis)
+        stop = axis[-1].end if bar.end is None and bar.status == "running" else bar.end
+        width = max(3.0, _x(stop, axis) - x if stop is not None else 0.0)
+        right = max(right, x + width)
+        named = f"{bar.plain_node}, " + _("step %(step)s") % {"step": bar.step} + f", {bar.plain_status}"
+        yield link(
+            bar.address,
+            named + (f", {bar.lasted}" if bar.lasted else ""),
+            element("rect", x=x, y=y + 3, width=max(width, 24.0), height=ROW - 4, class_="obsku-hit"),
+            element("rect", x=x, y=y + 6, width=width, height=ROW - 12, rx=3, class_=f"obsku-bar {bar.status_class}"),
+        )
+    yield _lasted(track, right, y)
+
+
+def _lasted(track: Track, right: float, y: float) -> SafeString:
+    """Behind the last bar how long all of them took, or how long a person was waited for."""
+    spans = [(bar.start, bar.end) for bar in track.bars if bar.end is not None and bar.status != "waiting"]
+    waits = [bar for bar in track.bars if bar.status == "waiting"]
+    last = track.bars[-1]
+    text = format.lasted(sum(end - start for start, end in spans)) if spans else last.plain_status
+    if waits:
+        text = _("waited %(time)s") % {"time": waits[-1].lasted}
+    x = min(right + 6, WIDTH - text_width(text) - 2)
+    return element("text", plain(text, 24), x=x, y=y + 18, class_="obsku-label obsku-lasted")

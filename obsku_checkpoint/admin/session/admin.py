@@ -13,10 +13,12 @@ from django.shortcuts import redirect
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin import deletion, format
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.raw import RawMessage, RawSession
+from obsku_checkpoint.admin.results_json import ENTRIES
 from obsku_checkpoint.admin.session.change_list import SessionList
 from obsku_checkpoint.admin.session.checkpoints import CheckpointList
 from obsku_checkpoint.admin.session.export import Export, export
@@ -25,7 +27,7 @@ from obsku_checkpoint.admin.session.forks import Forks
 from obsku_checkpoint.admin.session.form import SessionForm
 from obsku_checkpoint.admin.session.live import Live, mark
 from obsku_checkpoint.admin.session.overview import overview
-from obsku_checkpoint.admin.session.status import State, states
+from obsku_checkpoint.admin.session.status import Status, statuses
 from obsku_checkpoint.admin.session.timeline import Timeline
 from obsku_checkpoint.admin.session.transcript import Transcript
 from obsku_checkpoint.admin.session.waiting import waiting
@@ -36,14 +38,6 @@ from obsku_checkpoint.printable import plain
 
 PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
 TABS = (("change", "Overview"), *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)))
-BADGES = {
-    "waiting": "waiting for a person",
-    "failed": "failed",
-    "pending": "unfinished",
-    "finished": "finished",
-    "new": "no checkpoint",
-    "fork": "fork",
-}
 
 
 @admin.register(Session)
@@ -97,23 +91,23 @@ class SessionAdmin(BaseAdmin):
         session = self.get_object(request, object_id) if object_id is not None else None
         context = dict(extra_context or {})
         if session is not None and self.has_view_permission(request, session):
-            state = states(self.database, [session.pk])[session.pk]
-            frame = self.frame(request, session, "change", state)
-            context |= frame | overview(self.database, session, state, self.links) | {"subtitle": "Overview"}
+            status = statuses(self.database, [session], entries=ENTRIES)[session.pk]
+            frame = self.frame(request, session, "change", status)
+            context |= frame | overview(self.database, session, status, self.links) | {"subtitle": _("Overview")}
         return super().changeform_view(request, object_id, form_url, context)
 
-    def frame(self, request: HttpRequest, session: Session, page: str, state: State | None = None) -> dict[str, Any]:
+    def frame(self, request: HttpRequest, session: Session, page: str, status: Status | None = None) -> dict[str, Any]:
         """What stands around each page of a session."""
-        state = state or states(self.database, [session.pk])[session.pk]
-        newest = state.newest[0] if state.newest else None
+        status = status or statuses(self.database, [session])[session.pk]
+        newest = status.newest[0] if status.newest else None
         return {
             "session": session,
             "title": plain(session.title or session.pk, 160),
             "sessions_address": self.links.sessions(),
             "waiting_address": self.links.waiting(),
-            "state": state,
-            "badges": _badges(state),
-            "forked_from": self._origin(request, state),
+            "status": status,
+            "badges": status.badges,
+            "forked_from": self._origin(request, status),
             "tabs": [(self.links.session(session.pk, name), title, name == page) for name, title in TABS],
             "transcript_address": self.links.session(session.pk, "transcript"),
             "export_address": self.links.session(session.pk, "export"),
@@ -121,20 +115,20 @@ class SessionAdmin(BaseAdmin):
             "delete_address": self.links.session(session.pk, "delete")
             if self.has_delete_permission(request, session)
             else "",
-            "fork_address": self.links.checkpoint(newest.pk, "fork") if newest and self.can_fork(request) else "",
+            "fork_address": self.links.checkpoint(newest.id, "fork") if newest and self.can_fork(request) else "",
             "can_answer": self.can_answer(request),
             "live_address": self.links.session(session.pk, "live"),
             "mark": mark(self.database, session),
             "events_address": _events(request, session.pk),
         }
 
-    def _origin(self, request: HttpRequest, state: State) -> str:
+    def _origin(self, request: HttpRequest, status: Status) -> str:
         """The address of the checkpoint that a fork began at; empty where it is gone, or not to be seen."""
-        if state.forked_from is None:
+        if status.forked_from is None:
             return ""
-        there = Checkpoint.objects.using(self.database).filter(pk=state.forked_from)
+        there = Checkpoint.objects.using(self.database).filter(pk=status.forked_from)
         seen = self.visible(request, there, CHECKPOINT_WORKSPACE).exists()
-        return self.links.checkpoint(state.forked_from) if seen else ""
+        return self.links.checkpoint(status.forked_from) if seen else ""
 
     # -- columns of the list
 
@@ -144,7 +138,7 @@ class SessionAdmin(BaseAdmin):
 
     @admin.display(description="State")
     def badges(self, session: Any) -> SafeString:
-        return format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', _badges(session.state))
+        return format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', session.status.badges)
 
     @admin.display(description="Workspace, directory")
     def place(self, session: Any) -> SafeString:
@@ -233,12 +227,6 @@ class SessionAdmin(BaseAdmin):
         """The database, or somebody who was faster, refuses what the page before has offered."""
         self.message_user(request, plain(str(error), 500), messages.ERROR)
         return redirect(request.get_full_path())
-
-
-def _badges(state: State) -> list[tuple[str, str]]:
-    """(class, text)"""
-    words = [*state.words, "fork"] if state.is_fork else state.words
-    return [(word, BADGES[word]) for word in words]
 
 
 def _number(number: int) -> SafeString:

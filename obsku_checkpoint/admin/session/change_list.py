@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from obsku_checkpoint.admin.base import BaseAdmin
 from obsku_checkpoint.admin.session.counts import figures
 from obsku_checkpoint.admin.session.filters import WorkspaceFilter, narrowed
-from obsku_checkpoint.admin.session.status import states
+from obsku_checkpoint.admin.session.status import statuses
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
 from obsku_checkpoint.records import CorruptValue
 
@@ -21,7 +21,7 @@ BEFORE = "before"
 
 
 class SessionList(ChangeList):
-    """Its rows have the attributes ``figures`` and ``state``."""
+    """Its rows have the attributes ``figures`` and ``status``."""
 
     model_admin: BaseAdmin
 
@@ -58,10 +58,10 @@ class SessionList(ChangeList):
         return next(spec.names for spec in self.filter_specs if isinstance(spec, WorkspaceFilter))
 
     def _add_figures(self, rows: list[Any]) -> None:
-        ids, database = [row.pk for row in rows], self.model_admin.database
-        found, stand = figures(database, ids), states(database, ids)
+        database = self.model_admin.database
+        found, standing = figures(database, [row.pk for row in rows]), statuses(database, rows)
         for row in rows:
-            row.figures, row.state = found[row.pk], stand[row.pk]
+            row.figures, row.status = found[row.pk], standing[row.pk]
 
 
 def _place(text: str) -> tuple[datetime, str] | None:

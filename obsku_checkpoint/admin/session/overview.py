@@ -1,50 +1,197 @@
-"""The first page of a session: its figures, how each of its namespaces stands, and what it asks."""
+"""The first page of a session: what was asked and what came out, the error or the question, then the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin import format, node_results, values
+from obsku_checkpoint.admin.drawings import graph
 from obsku_checkpoint.admin.drawings.sparkline import sparkline
 from obsku_checkpoint.admin.large_columns import json_columns, stored_json
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.node_results import failed_nodes
-from obsku_checkpoint.admin.questions import Question, asking, questions
+from obsku_checkpoint.admin.questions import Question, questions
+from obsku_checkpoint.admin.runs import Run, graphs
 from obsku_checkpoint.admin.session.counts import figures
-from obsku_checkpoint.admin.session.status import State
+from obsku_checkpoint.admin.session.status import Status, around
+from obsku_checkpoint.admin.session.timeline import work_of
 from obsku_checkpoint.admin.session.transcript import entries, messages_of
-from obsku_checkpoint.models import Checkpoint, Message, Session
+from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.printable import plain
-from obsku_checkpoint.records import CorruptValue
-from obsku_checkpoint.run_state import nested_namespace
+from obsku_checkpoint.run_state import RunGraph, RunState
 
 #: messages of the sparkline
 SPARK = 150
 #: messages that are shown in short
 LAST = 4
+#: namespaces that are shown, and failures of each
+NAMESPACES, FAILURES = 20, 20
+#: entries of an input or an output that are shown
+TREE = 60
 
 
-def overview(database: str, session: Session, state: State, links: Links) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """How one of the session's graphs stands."""
+
+    run: Run
+    name: str
+    #: graphs that it is nested in
+    depth: int
+    address: str
+    answer_address: str
+    #: (title, value)
+    said: list[tuple[str, SafeString]]
+    pending: list[str]
+    pending_left_out: int
+    #: (node, error, address)
+    failed: list[tuple[str, str, str]]
+    failed_left_out: int
+    drawing: SafeString
+    #: what the drawing shows, in words
+    caption: str
+    questions: list[Question]
+    #: columns that cannot be read as what they should be
+    unread: list[tuple[str, SafeString]]
+
+    @property
+    def checkpoint(self) -> Any:
+        return self.run.checkpoint
+
+    @property
+    def source(self) -> str:
+        return plain(self.checkpoint.source, 40)
+
+    @property
+    def saved(self) -> SafeString:
+        return format.timestamp(self.checkpoint.created_at)
+
+    @property
+    def size(self) -> str:
+        return format.size(self.run.bytes)
+
+
+def overview(database: str, session: Session, status: Status, links: Links) -> dict[str, Any]:
     """The context of the template."""
     found = figures(database, [session.pk])[session.pk]
     last = list(messages_of(database, session.pk).newest_first()[:LAST])[::-1]
-    lasted = format.span(session.created_at, session.updated_at)
+    work = work_of(database, session.pk, links)
+    least = "" if work.is_whole else "≥ "
     return {
-        "told": {name: f"{number:,}" for name, number in asdict(found).items()},
-        "lasted": format.duration(lasted) if lasted is not None else "",
+        "counts": [
+            (_("Messages"), format.number(found.messages)),
+            (_("Checkpoints"), format.number(found.checkpoints)),
+            (_("Tokens in"), format.number(found.tokens_in)),
+            (_("Tokens out"), format.number(found.tokens_out)),
+            (_("Working time"), least + format.lasted(work.worked) if work.bars else "-"),
+            (_("Waiting time"), least + format.lasted(work.waited) if work.waited else "-"),
+            (_("Last activity"), format.ago(session.updated_at)),
+        ],
         "created": format.timestamp(session.created_at),
         "updated": format.timestamp(session.updated_at),
-        "namespaces": namespaces(database, state.newest, links),
-        "more_namespaces": max(0, len(state.newest) - NAMESPACES),
+        "namespaces": namespaces(database, status, links),
+        "more_namespaces": max(0, len(status.newest) - NAMESPACES),
         "sparkline": _tokens(database, session.pk),
         "last": [(entry, links.message(session.pk, entry.id)) for entry in entries(last)],
-        "about": {"workspace": plain(session.workspace_id or "none", 200), "directory": plain(session.directory, 500)},
-        "metadata": _metadata(database, session),
+        "about": {"workspace": plain(session.workspace_id or "-", 200), "directory": plain(session.directory, 500)},
+        "metadata": _metadata(database, session, links),
     }
+
+
+def namespaces(database: str, status: Status, links: Links) -> list[Namespace]:
+    """Each graph of the session, a nested one behind the one around it."""
+    chosen = status.newest[:NAMESPACES]
+    known = graphs(database, [run.state for run in chosen if run.state])
+    outer = {run.id for run in status.outermost}
+    return [_namespace(run, depth, run.id in outer, known, links) for run, depth in _in_order(chosen, outer)]
+
+
+def _in_order(chosen: Sequence[Run], outermost: set[str]) -> list[tuple[Run, int]]:
+    within: dict[str, list[Run]] = {}
+    for run in chosen:
+        if run.id not in outermost:
+            within.setdefault(around(run.namespace)[0], []).append(run)
+    listed: list[tuple[Run, int]] = []
+
+    def add(run: Run, depth: int) -> None:
+        listed.append((run, depth))
+        for inner in sorted(within.pop(run.namespace, []), key=lambda each: each.namespace):
+            add(inner, depth + 1)
+
+    for run in chosen:
+        if run.id in outermost:
+            add(run, 0)
+    return listed + [(run, 1) for runs in within.values() for run in runs]
+
+
+def _namespace(run: Run, depth: int, is_outermost: bool, known: dict[str, RunGraph], links: Links) -> Namespace:
+    state = run.state
+    address = links.checkpoint(run.id)
+    rest = f"{links.checkpoint(run.id, 'raw')}?part=node_results"
+    nodes, edges, has_edges = node_results.parts(state, known, address) if state else ([], [], True)
+    return Namespace(
+        run=run,
+        name=plain(run.namespace, 80) or "main",
+        depth=min(depth, 4),
+        address=address,
+        answer_address=links.checkpoint(run.id, "answer"),
+        said=_said(state, known, rest) if state and is_outermost else [],
+        pending=[plain(name, 60) for name in state.pending[:40]] if state else [],
+        pending_left_out=max(0, len(state.pending) - 40) if state else 0,
+        failed=[
+            (plain(node, 60), plain(error, 2000), f"{address}#{node_results.anchor(node)}")
+            for node, error in list(state.failures.items())[:FAILURES]
+        ]
+        if state
+        else [],
+        failed_left_out=max(0, len(state.failures) - FAILURES) if state else 0,
+        drawing=graph.graph(nodes, edges, has_edges),
+        caption=_caption(nodes, run, has_edges=has_edges) if nodes else "",
+        questions=questions(state, rest) if is_outermost else [],
+        unread=[
+            (name.replace("_", " "), values.tree(value, rest=f"{links.checkpoint(run.id, 'raw')}?part={name}"))
+            for name, value in run.unread
+        ],
+    )
+
+
+def _caption(nodes: Sequence[graph.Node], run: Run, *, has_edges: bool) -> str:
+    sentences = [f"{graph.caption(nodes)}."]
+    if not has_edges:
+        sentences.append(_("In the order in which they ran: the run does not say which edges its graph has."))
+    if graph.is_grouped(nodes):
+        sentences.append(_("Finished nodes are drawn in groups."))
+    if run.left_out:
+        left_out = {"count": format.number(run.left_out)}
+        sentences.append(_("%(count)s further nodes are not shown; those that failed or are open are.") % left_out)
+    return " ".join(sentences)
+
+
+def _said(state: RunState, known: dict[str, RunGraph], rest: str) -> list[tuple[str, SafeString]]:
+    """What the run was given, and the outputs of its ends where it is complete."""
+    said = []
+    if state.input is not None:
+        said.append((_("Input"), values.tree(state.input, entries=TREE, rest=rest)))
+    if state.status == "complete":
+        for node in _ends(state, known)[:3]:
+            result: Any = state.results[node]
+            title = _("Output of %(node)s") % {"node": plain(node, 60)}
+            said.append((title, values.tree(result["output"], entries=TREE, rest=rest)))
+    return said
+
+
+def _ends(state: RunState, known: dict[str, RunGraph]) -> list[str]:
+    """The completed nodes that no edge leads on from; the last one where the edges are not known."""
+    done = [name for name, result in state.results.items() if result["status"] == "completed" and "output" in result]
+    run_graph = known.get(state.graph.digest) if state.graph else None
+    if run_graph is None:
+        return done[-1:]
+    leading_on = {edge.source for edge in run_graph.edges if not edge.is_back}
+    return [name for name in done if name not in leading_on]
 
 
 def _tokens(database: str, session_id: str) -> SafeString:
@@ -53,68 +200,9 @@ def _tokens(database: str, session_id: str) -> SafeString:
     return sparkline([pair for pair in reversed(counted) if any(pair)])
 
 
-def _metadata(database: str, session: Session) -> SafeString:
-    row = (
-        Session.objects.using(database)
-        .filter(pk=session.pk)
-        .defer("metadata")
-        .annotate(**json_columns("metadata"))
-        .first()
-    )
+def _metadata(database: str, session: Session, links: Links) -> SafeString:
+    own = Session.objects.using(database).filter(pk=session.pk)
+    row = own.defer("metadata").annotate(**json_columns("metadata")).first()
     stored = stored_json(row, "metadata") if row else None
-    return values.tree(stored.value) if stored else SafeString("")
-
-
-#: namespaces that are shown
-NAMESPACES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Namespace:
-    """How one of the session's graphs stands."""
-
-    checkpoint: Any
-    name: str
-    address: str
-    answer_address: str
-    pending: list[str]
-    failed: list[tuple[str, SafeString]]
-    drawing: SafeString
-    corrupt: SafeString
-    questions: list[Question]
-
-    @property
-    def source(self) -> str:
-        return plain(self.checkpoint.source, 40)
-
-    @property
-    def moment(self) -> SafeString:
-        return format.timestamp(self.checkpoint.created_at)
-
-
-def namespaces(database: str, newest: Sequence[Checkpoint], links: Links) -> list[Namespace]:
-    """Of the checkpoints that `states` found; their results are read here, up to a bound."""
-    ids = [checkpoint.pk for checkpoint in newest[:NAMESPACES]]
-    rows = Checkpoint.objects.using(database).filter(pk__in=ids).defer("node_results")
-    found = {row.pk: row for row in rows.annotate(**json_columns("node_results"))}
-    spaces = [_namespace(found[id], links) for id in ids if id in found]
-    inner = {nested_namespace(space.checkpoint.namespace, each.node) for space in spaces for each in space.questions}
-    return [replace(space, questions=[]) if space.checkpoint.namespace in inner else space for space in spaces]
-
-
-def _namespace(checkpoint: Any, links: Links) -> Namespace:
-    stored = stored_json(checkpoint, "node_results")
-    value: Any = stored.value if stored else None
-    address = links.checkpoint(checkpoint.pk)
-    failed = failed_nodes(value)
-    return Namespace(
-        checkpoint=checkpoint,
-        name=plain(checkpoint.namespace, 80) or "main",
-        address=address,
-        answer_address=links.checkpoint(checkpoint.pk, "answer"),
-        pending=[plain(name, 60) for name in node_results.pending_names(checkpoint.pending_nodes)],
-        failed=[(plain(node, 60), values.tree(value[node].get("error"), entries=50)) for node in failed],
-        drawing=node_results.drawn(value, checkpoint.pending_nodes, checkpoint.cycle_state, address),
-        corrupt=values.corrupt(value) if isinstance(value, CorruptValue) else SafeString(""),
-        questions=questions(checkpoint, value) if asking(checkpoint, value) else [],
-    )
+    rest = f"{links.session(session.pk, 'raw')}?part=metadata"
+    return values.tree(stored.value, rest=rest) if stored else SafeString("")

@@ -1,96 +1,171 @@
-"""How sessions stand: what the newest checkpoint of each of their namespaces says."""
+"""How sessions stand: what the newest checkpoint of each of their runs says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from obsku_checkpoint.admin.node_results import failed_nodes
-from obsku_checkpoint.admin.questions import asking
-from obsku_checkpoint.codec import loads_or_corrupt
-from obsku_checkpoint.models import Checkpoint, Session, Source
+from django.db import connections
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.models import Checkpoint, Session
+from obsku_checkpoint.records import CorruptValue
+from obsku_checkpoint.run_state import SEPARATOR, RunGraph, RunState
+
+#: namespaces of a session that are looked at
+NAMESPACES = 60
+#: nodes of a large checkpoint that are looked at: those that failed or are not finished come first
+ENTRIES = 40
+#: what is unfinished counts as being worked on for so long after its last sign
+PATIENCE = timedelta(minutes=1)
+
+#: how a session may stand -> what a person reads
+STATUSES = {
+    "waiting": gettext_lazy("waiting for a person"),
+    "failed": gettext_lazy("failed"),
+    "working": gettext_lazy("working"),
+    "silent": gettext_lazy("unfinished"),
+    "finished": gettext_lazy("finished"),
+    "new": gettext_lazy("no checkpoint"),
+    "unknown": gettext_lazy("state not known"),
+}
 
 _CHECKPOINTS, _SESSIONS = Checkpoint._meta.db_table, Session._meta.db_table
 
 # Walks the unique index from one namespace to the next, so that a session of 100,000 checkpoints costs no more than
 # one of ten. The oldest of a namespace is read as well: where it is a fork's, the session is one.
 _ENDS = f"""
-WITH RECURSIVE namespaces (session_id, namespace) AS (
-    SELECT s.id, (SELECT MIN(c.namespace) FROM {_CHECKPOINTS} c WHERE c.session_id = s.id)
+WITH RECURSIVE namespaces (session_id, namespace, number) AS (
+    SELECT s.id, (SELECT MIN(c.namespace) FROM {_CHECKPOINTS} c WHERE c.session_id = s.id), 1
     FROM {_SESSIONS} s WHERE s.id IN (%s)
     UNION ALL
     SELECT n.session_id, (SELECT MIN(c.namespace) FROM {_CHECKPOINTS} c
-                          WHERE c.session_id = n.session_id AND c.namespace > n.namespace)
-    FROM namespaces n WHERE n.namespace IS NOT NULL
+                          WHERE c.session_id = n.session_id AND c.namespace > n.namespace), n.number + 1
+    FROM namespaces n WHERE n.namespace IS NOT NULL AND n.number < {NAMESPACES}
 ), ends (session_id, namespace, oldest, newest) AS (
     SELECT n.session_id, n.namespace,
            (SELECT MIN(version) FROM {_CHECKPOINTS} c WHERE c.session_id = n.session_id AND c.namespace = n.namespace),
            (SELECT MAX(version) FROM {_CHECKPOINTS} c WHERE c.session_id = n.session_id AND c.namespace = n.namespace)
     FROM namespaces n WHERE n.namespace IS NOT NULL
 )
-SELECT c.id, c.session_id, c.namespace, c.parent_id, c.version, c.step, c.node_id, c.pending_nodes, c.source,
-       c.created_at, e.newest,
-       CASE WHEN c.version = e.newest
-                 AND (c.node_results LIKE %s OR (c.source = 'fork' AND c.node_results LIKE %s))
-            THEN c.node_results END AS results
+SELECT c.id, c.session_id, c.parent_id, c.source, c.version = e.newest
 FROM ends e JOIN {_CHECKPOINTS} c
     ON c.session_id = e.session_id AND c.namespace = e.namespace AND c.version IN (e.oldest, e.newest)
 ORDER BY c.created_at DESC, c.id DESC
 """
-#: only results in which a failure is possible are read; whether it is one, is then seen in the decoded value
-_FAILURE, _QUESTION = '%"failed"%', '%"interrupt"%'
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """One session."""
+class Status:
+    """How one session stands."""
 
-    #: the newest `Checkpoint` of each namespace, the newest first; without ``node_results``
-    newest: list[Any]
-    #: namespace -> nodes that failed
-    failed: dict[str, list[str]]
-    #: the session began at another one's checkpoint
+    #: the newest checkpoint of each namespace, the newest first
+    newest: list[Run]
+    #: those of runs that are not within another
+    outermost: list[Run]
+    #: the session's last activity
+    updated: datetime | CorruptValue
+    #: the session began at another one's checkpoint, this one
     forked_from: str | None
     is_fork: bool
 
     @property
-    def waiting(self) -> list[Checkpoint]:
-        """Those that wait for a person's answer: interrupts that nothing follows."""
-        return [checkpoint for checkpoint in self.newest if asking(checkpoint, checkpoint.decoded)]
+    def words(self) -> Sequence[str]:
+        """Of `STATUSES`: those of ``waiting`` and ``failed`` that are so, else one of the others."""
+        found = {_word(run.state, self.updated) for run in self.outermost}
+        for words in (("waiting", "failed"), ("working",), ("silent",), ("unknown",), ("finished",)):
+            if said := [word for word in words if word in found]:
+                return said
+        return ["new"]
 
     @property
-    def finished(self) -> bool:
-        """Every namespace has come to its end."""
-        return bool(self.newest) and not any(checkpoint.pending_nodes for checkpoint in self.newest)
+    def badges(self) -> list[tuple[str, str]]:
+        """(class, text) of each word."""
+        badges = [(word, self._text(word)) for word in self.words]
+        return [*badges, ("fork", _("fork"))] if self.is_fork else badges
+
+    def _text(self, word: str) -> str:
+        if isinstance(self.updated, CorruptValue) or word not in ("working", "silent"):
+            return str(STATUSES[word])
+        ago = {"time": format.since(self.updated)}
+        return _("working, last sign %(time)s ago") % ago if word == "working" else _("silent for %(time)s") % ago
 
     @property
-    def words(self) -> list[str]:
-        """``waiting`` and ``failed``, else ``pending``, ``finished``, or ``new`` where there is no checkpoint."""
-        ended = ["waiting"] * bool(self.waiting) + ["failed"] * bool(self.failed)
-        if ended:
-            return ended
-        if not self.newest:
-            return ["new"]
-        return ["finished" if self.finished else "pending"]
+    def first_line(self) -> str:
+        """The error or the question that stands in the way; empty where nothing does."""
+        for state in self._states():
+            for node, error in state.failures.items():
+                return f"{node}: {error}"
+        for state in self._states():
+            for path, question in state.questions.items():
+                return str(question.get("reason") or path)
+        return ""
+
+    def _states(self) -> Iterable[RunState]:
+        return (state for run in self.outermost if (state := run.state))
 
 
-def states(database: str, session_ids: Sequence[str]) -> dict[str, State]:
-    """Session id -> its state, by one statement."""
-    if not session_ids:
+def statuses(database: str, sessions: Sequence[Any], *, entries: int = ENTRIES) -> dict[str, Status]:
+    """Session id -> its status, by a fixed number of statements. ``sessions`` have ``updated_at``."""
+    if not sessions:
         return {}
-    sql = _ENDS.replace("(%s)", f"({', '.join(['%s'] * len(session_ids))})")
-    rows = Checkpoint.objects.using(database).raw(sql, [*session_ids, _FAILURE, _QUESTION])
-    found: dict[str, list[Any]] = {id: [] for id in session_ids}
-    for row in rows:
-        found[row.session_id].append(row)
-    return {id: _state(ends) for id, ends in found.items()}
+    sql = _ENDS.replace("(%s)", f"({', '.join(['%s'] * len(sessions))})")
+    with connections[database].cursor() as cursor:
+        cursor.execute(sql, [session.pk for session in sessions])
+        ends = cursor.fetchall()
+    found = runs(database, [id for id, *_, newest in ends if newest], entries=entries)
+    newest: dict[str, list[Run]] = {session.pk: [] for session in sessions}
+    forks: dict[str, str | None] = {}
+    for id, session_id, parent_id, source, is_newest in ends:
+        if is_newest and id in found:
+            newest[session_id].append(found[id])
+        if source == "fork":
+            forks.setdefault(session_id, parent_id)
+    return {
+        session.pk: Status(
+            newest=newest[session.pk],
+            outermost=[run for run in newest[session.pk] if not _is_nested(run, newest[session.pk])],
+            updated=session.updated_at,
+            forked_from=forks.get(session.pk),
+            is_fork=session.pk in forks,
+        )
+        for session in sessions
+    }
 
 
-def _state(ends: list[Any]) -> State:
-    newest: list[Any] = [end for end in ends if end.version == end.newest]
-    for end in newest:
-        end.decoded = loads_or_corrupt(end.results) if end.results else None
-    fork = next((end for end in ends if end.source == Source.FORK), None)
-    failed = {end.namespace: nodes for end in newest if (nodes := failed_nodes(end.decoded))}
-    return State(newest, failed, fork.parent_id if fork else None, fork is not None)
+def around(namespace: str) -> tuple[str, str]:
+    """The namespace around a nested one, and the name of the node there that it is."""
+    outer, _separator, node = namespace.rpartition(SEPARATOR)
+    return outer, node
+
+
+def _is_nested(run: Run, others: Sequence[Run]) -> bool:
+    outer, node = around(run.namespace)
+    return bool(run.namespace) and any(other.namespace == outer and _has(other.state, node) for other in others)
+
+
+def _has(state: RunState | None, node: str) -> bool:
+    """Whether a run has a node of this name; what cannot be read might."""
+    if state is None or node in state.results or node in state.pending or node in state.working:
+        return True
+    return isinstance(state.graph, RunGraph) and any(node == each.name for each in state.graph.nodes)
+
+
+def _word(state: RunState | None, updated: datetime | CorruptValue) -> str:
+    match state and state.status:
+        case "interrupted":
+            return "waiting"
+        case "failed":
+            return "failed"
+        case "complete":
+            return "finished"
+        case None:
+            return "unknown"
+    recent = isinstance(updated, datetime) and timezone.now() - updated < PATIENCE
+    return "working" if recent else "silent"

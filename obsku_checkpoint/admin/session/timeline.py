@@ -1,4 +1,4 @@
-"""A session's timeline: the runs of nodes that its checkpoints tell of.
+"""A session's timeline: the runs of nodes that its checkpoints tell of, and the times in which it waited for a person.
 
 Each checkpoint repeats the results of those before it, so a run is known by its node and start, and the newest
 checkpoint that has it says how it ended. What is read is bounded in checkpoints and in bytes, the newest first.
@@ -6,19 +6,56 @@ checkpoint that has it says how it ended. What is read is bounded in checkpoints
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.drawings.timeline import Bar, waterfall
-from obsku_checkpoint.admin.large_columns import BytesIn
+from obsku_checkpoint.admin.drawings.timeline import Bar, Track, timeline, union
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.node_results import each_result, shown_status
+from obsku_checkpoint.admin.node_results import node_status
+from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.admin.session.status import around
+from obsku_checkpoint.fields import now, to_milliseconds
 from obsku_checkpoint.models import Checkpoint, Session
+from obsku_checkpoint.run_state import SEPARATOR, RunState, nested_namespace
 
-CHECKPOINTS, BYTES, BARS = 300, 4_000_000, 300
+#: checkpoints that are read, and runs of nodes that are drawn
+CHECKPOINTS, BARS = 300, 1000
+#: nodes of a large checkpoint that are read
+ENTRIES = 100
+#: rows of the table
+ROWS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a session's nodes did, and when."""
+
+    bars: list[Bar]
+    #: the checkpoint before which there are earlier ones
+    earlier: str | None
+    #: checkpoints that were not read, as they are too large together, and their bytes
+    unread: int
+    unread_bytes: int
+
+    @property
+    def worked(self) -> float:
+        """Milliseconds in which a node was at work."""
+        return _sum(bar for bar in self.bars if bar.status != "waiting")
+
+    @property
+    def waited(self) -> float:
+        """Milliseconds in which the session waited for a person, and no node was at work."""
+        return _sum(self.bars) - self.worked
+
+    @property
+    def is_whole(self) -> bool:
+        return self.earlier is None and not self.unread
 
 
 class Timeline(Page):
@@ -27,44 +64,105 @@ class Timeline(Page):
     template = "admin/obsku_checkpoint/session/timeline.html"
 
     def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
-        bars, earlier = runs(self.database, subject.pk, self.links, request.GET.get("before", "").replace("\x00", ""))
-        return {"drawing": waterfall(bars), "bars": bars, "earlier": earlier}
+        work = work_of(self.database, subject.pk, self.links, request.GET.get("before", "").replace("\x00", ""))
+        rows = sorted(work.bars, key=lambda bar: bar.start)
+        return {
+            "drawing": timeline(tracks(work.bars)),
+            "bars": rows[-ROWS:],
+            "bars_left_out": max(0, len(rows) - ROWS),
+            "earlier": work.earlier,
+            "statuses": sorted({(bar.status_class, bar.plain_status) for bar in work.bars}),
+            "worked": format.lasted(work.worked),
+            "waited": format.lasted(work.waited) if work.waited else "",
+            "unread": work.unread,
+            "unread_size": format.size(work.unread_bytes),
+        }
 
 
-def runs(database: str, session_id: str, links: Links, before: str | None = None) -> tuple[list[Bar], str | None]:
-    """The runs in the order of their namespaces and starts, and the checkpoint before which there are earlier ones.
-
-    ``before`` is a checkpoint's id: those that follow it are left out, as is it.
-    """
+def work_of(database: str, session_id: str, links: Links, before: str | None = None) -> Work:
+    """``before`` is a checkpoint's id: those that follow it are left out, as is it."""
     own = Checkpoint.objects.using(database).in_session(session_id)
     ids = list((own.below(before) if before else own.newest_first()).values_list("id", flat=True)[: CHECKPOINTS + 1])
-    sizes = dict(own.filter(pk__in=ids).values_list("id", BytesIn("node_results")))
-    chosen: list[str] = []
-    total, rest = 0, None
-    for id in ids:
-        size = sizes.get(id, 0)
-        if len(chosen) == CHECKPOINTS or (chosen and total + size > BYTES):
-            rest = chosen[-1]
-            break
-        total += size
-        if size <= BYTES:
-            chosen.append(id)
-    rows = Checkpoint.objects.using(database).only("id", "namespace", "step", "node_results").in_bulk(chosen)
-    found: dict[tuple[str, str, float], Bar] = {}
-    for row in (rows[id] for id in reversed(chosen) if id in rows):
-        for node, result in each_result(row.node_results):
-            _add(found, row, node, result, links)
-    bars = sorted(found.values(), key=lambda bar: (bar.namespace, bar.start))
-    return bars[-BARS:], rest
+    chosen = ids[:CHECKPOINTS]
+    found = runs(database, chosen, entries=ENTRIES)
+    oldest_first = [found[id] for id in reversed(chosen) if id in found]
+    bars: dict[tuple[str, str, float], Bar] = {}
+    asked: dict[tuple[str, str], Bar] = {}
+    for run in oldest_first:
+        if state := run.state:
+            for node in state.results:
+                _add(bars, run, node, state, links)
+        _wait(bars, asked, run, links)
+    unread = [run for run in oldest_first if not run.was_read]
+    return Work(
+        bars=sorted(bars.values(), key=lambda bar: bar.start)[-BARS:],
+        earlier=chosen[-1] if len(ids) > CHECKPOINTS else None,
+        unread=len(unread),
+        unread_bytes=sum(run.bytes for run in unread),
+    )
 
 
-def _add(found: dict[tuple[str, str, float], Bar], row: Any, node: str, result: dict[str, Any], links: Links) -> None:
+def tracks(bars: Iterable[Bar]) -> list[Track]:
+    """A row for each node, those of a nested graph under the node that it is, else in the order of their starts."""
+    nodes: dict[str, dict[str, list[Bar]]] = {}
+    for bar in bars:
+        nodes.setdefault(bar.namespace, {}).setdefault(bar.node, []).append(bar)
+    listed: list[Track] = []
+
+    def add(namespace: str, depth: int) -> None:
+        for node, own in nodes.pop(namespace, {}).items():
+            listed.append(Track(node, namespace, depth, own))
+            add(nested_namespace(namespace, node), depth + 1)
+
+    for namespace in list(nodes):
+        outer, node = around(namespace)
+        if namespace in nodes and not (namespace and node in nodes.get(outer, {})):
+            add(namespace, 0)
+    for namespace in list(nodes):
+        add(namespace, 0)
+    return listed
+
+
+def _add(bars: dict[tuple[str, str, float], Bar], run: Run, node: str, state: RunState, links: Links) -> None:
+    result: Any = state.results[node]
     start = format.milliseconds(result.get("startedAt"))
     if start is None:
         return
-    status = shown_status(result)
+    status = node_status(node, state)
+    status = result["status"] if status == "waiting" else status
     end = format.milliseconds(result.get("completedAt"))
-    known = found.get((row.namespace, node, start))
+    known = bars.get((run.namespace, node, start))
     if known is None or (known.status, known.end) != (status, end):
-        bar = Bar(row.namespace, row.step, node, status, start, end, links.checkpoint(row.pk))
-        found[row.namespace, node, start] = bar
+        step = run.checkpoint.step
+        bars[run.namespace, node, start] = Bar(run.namespace, step, node, status, start, end, links.checkpoint(run.id))
+
+
+def _wait(bars: dict[tuple[str, str, float], Bar], asked: dict[tuple[str, str], Bar], run: Run, links: Links) -> None:
+    """A question is open from the checkpoint that asks it to the one of its namespace that does not any more."""
+    saved = run.checkpoint.created_at
+    if not isinstance(saved, datetime):
+        return
+    moment = float(to_milliseconds(saved, "created_at"))
+    state = run.state
+    paths = state.questions if state and state.settled else {}
+    open = {path for path in paths if SEPARATOR not in path or path in (state.results if state else {})}
+    for namespace, node in [key for key in asked if key[0] == run.namespace]:
+        bar = asked[namespace, node]
+        end = moment if node not in open else float(to_milliseconds(now(), "now"))
+        bars[namespace, node, bar.start] = asked[namespace, node] = _until(bar, end)
+        if node not in open:
+            del asked[namespace, node]
+    for node in open:
+        if (run.namespace, node) not in asked:
+            end = float(to_milliseconds(now(), "now"))
+            bar = Bar(run.namespace, run.checkpoint.step, node, "waiting", moment, end, links.checkpoint(run.id))
+            asked[run.namespace, node] = bars[run.namespace, node, moment] = bar
+
+
+def _until(bar: Bar, end: float) -> Bar:
+    return Bar(bar.namespace, bar.step, bar.node, bar.status, bar.start, max(end, bar.start), bar.address)
+
+
+def _sum(bars: Iterable[Bar]) -> float:
+    spans: Sequence[tuple[float, float]] = [(bar.start, bar.end) for bar in bars if bar.end is not None]
+    return sum(end - start for start, end in union(spans))

@@ -41,9 +41,15 @@ class Result:
     value: SafeString
     message_id: int
 
+    first_line: str
+
     @property
     def name(self) -> str:
         return plain(self.use_id, 60)
+
+    @property
+    def failed(self) -> bool:
+        return self.status not in ("", "success")
 
 
 @dataclass(slots=True)
@@ -69,6 +75,7 @@ class Entry:
     results: list[Result] = field(default_factory=list)
     #: results that stand beside their calls: the ids of the calls' messages
     answers: list[int] = field(default_factory=list)
+    all_results: list[Result] = field(default_factory=list)
     #: columns that are corrupt or too long: (name, html)
     unread: list[tuple[str, SafeString]] = field(default_factory=list)
 
@@ -166,6 +173,7 @@ def entries(rows: Sequence[Any]) -> Iterator[Entry]:
             calls[call.use_id] = (row.pk, call)
         for item in _items(entry, "tool_results"):
             result = _result(item, row.pk)
+            entry.all_results.append(result)
             place, asked = calls.get(result.use_id, (None, None))
             if place is None or asked is None or asked.result:
                 entry.results.append(result)
@@ -209,6 +217,7 @@ def _result(item: dict[str, Any], message_id: int) -> Result:
         status=text_of(item.get("status", ""), 40),
         value=values.tree(shown, entries=TREE_ENTRIES),
         message_id=message_id,
+        first_line=text_of(item.get("content", ""), 120),
     )
 
 

@@ -11,6 +11,12 @@
   const folds = (region) => [...region.querySelectorAll("details")];
   const drawings = (region) => [...region.querySelectorAll(".obsku-drawing")];
 
+  // What failed, asks or is at work comes into view where a drawing is wider than the page.
+  const focus = (root) => {
+    for (const drawing of root.querySelectorAll("[data-focus]")) drawing.scrollLeft = Math.max(0, drawing.dataset.focus - drawing.clientWidth / 3);
+  };
+  focus(document);
+
   const shown = new Map(); // region -> its HTML as the server last sent it
 
   const replace = (region, fresh) => {
