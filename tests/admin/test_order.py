@@ -79,7 +79,9 @@ def test_the_timeline_says_what_the_latest_version_says(
     assert earlier is not None
     assert earlier[1] == newest_first[1]
     # The two that follow are earlier versions of the same namespace.
-    assert re.findall(table, root.see(address, before=earlier[1])) == [("inner", "0", "skipped")]  # running, but not pending: see run_state
+    assert re.findall(table, root.see(address, before=earlier[1])) == [
+        ("inner", "0", "skipped")
+    ]  # running, but not pending: see run_state
 
 
 def test_a_tree_shows_the_newest_versions_and_where_forks_began(
