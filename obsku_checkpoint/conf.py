@@ -39,9 +39,11 @@ class Settings:
     STREAM_INTERVAL_MS: int = 250
     """Milliseconds from one look for new events to the next, while somebody listens to a stream."""
     RESUME: str | None = None
-    """Dotted path of ``f(checkpoint, answers)``, which goes on with a graph: a `CheckpointRecord`, and what a person
-    answered (path of the node -> one of the question's options, or text), or nothing where a run that failed or stopped
-    is to go on. `obsku_checkpoint.graph.resume` takes the same. Without it the admin offers no form."""
+    """Dotted path of ``f(checkpoint, answers)``, which goes on with the run that a `CheckpointRecord` is of.
+
+    ``answers`` maps the path of a node (``approve``, nested ``write/approve``) to what a person answered: the value of
+    one of the question's options, or text. It is empty where somebody lets a failed or unfinished run go on.
+    `obsku_checkpoint.graph.resume` takes the same. Without this setting the admin offers neither."""
 
     LANGGRAPH_TYPES: Sequence[str] = ()
     """Dotted paths of the classes that LangGraph's states may hold besides its safe ones."""

@@ -178,8 +178,8 @@ def read(checkpoint: RunRow) -> RunState:
         input=entry.get("input") if entry else None,
         iterations=_iterations(entry, checkpoint.cycle_state),
         graph=_graph(entry.get("graph")) if entry else None,
-        run=str(entry.get("run", "")) if entry else None,
-        by=str(entry["by"]) if entry and "by" in entry else None,
+        run=_text(entry.get("run", "")) if entry else None,
+        by=_text(entry["by"]) if entry and "by" in entry else None,
     )
 
 
@@ -272,13 +272,19 @@ def _status(working: list[str], failures: Mapping[str, str], asked: Mapping[str,
 
 def _error(result: NodeResult) -> str:
     error = result.get("error")
-    return error if isinstance(error, str) else "" if error is None else codec.dumps(error)
+    return "" if error is None else _text(error)
+
+
+def _text(value: Any) -> str:
+    """A text itself, the JSON of any other value."""
+    return value if isinstance(value, str) else codec.dumps(value)
 
 
 def _iterations(entry: Mapping[str, Any] | None, cycle_state: Any) -> dict[str, int]:
     counts = entry.get("iterations", {}) if entry else None
     if counts is None and isinstance(cycle_state, dict):
-        counts = {cycle_state.get("backEdge"): cycle_state.get("iteration")}
+        edge = cycle_state.get("backEdge")
+        counts = {edge: cycle_state.get("iteration")} if isinstance(edge, str) else None
     if not isinstance(counts, dict):
         return {}
     return {edge: count for edge, count in counts.items() if isinstance(edge, str) and type(count) is int}
@@ -295,7 +301,7 @@ def _asked_by(name: str, result: NodeResult | None) -> dict[str, Question]:
     if result is None or not _asks(result):
         return {name: {}}
     if isinstance(within := result.get("questions"), dict) and within:
-        return {f"{name}{SEPARATOR}{path}": _question(question) for path, question in within.items()}
+        return {f"{name}{SEPARATOR}{_text(path)}": _question(question) for path, question in within.items()}
     return {name: _question(result["interrupt"])}
 
 
@@ -327,14 +333,13 @@ def _unless_skipped(name: str, result: NodeResult, pending: Iterable[str]) -> No
 def _option(option: Any) -> Option:
     if isinstance(option, dict) and "value" in option:
         value = option["value"]
+        description = option.get("description")
         return Option(
-            label=_words(option.get("label", value)), value=value, description=_words(option.get("description") or "")
+            label=_text(option.get("label", value)),
+            value=value,
+            description="" if description is None else _text(description),
         )
-    return Option(label=_words(option), value=option)
-
-
-def _words(value: Any) -> str:
-    return value if isinstance(value, str) else codec.dumps(value)
+    return Option(label=_text(option), value=option)
 
 
 # -- the graph

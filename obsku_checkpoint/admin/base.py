@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.admin.links import Links, from_path
@@ -90,12 +91,19 @@ class BaseAdmin(ModelAdmin):
         """What stands around each page of a session, or of a checkpoint: the context of its templates."""
         raise NotImplementedError
 
-    def can_fork(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("obsku_checkpoint.add_session"))
+    def may_not_fork(self, request: HttpRequest) -> str:
+        """In words, why this person may not fork; empty where he or she may."""
+        if request.user.has_perm("obsku_checkpoint.add_session"):
+            return ""
+        return _("To fork, you need the permission to add sessions.")
 
-    def can_answer(self, request: HttpRequest) -> bool:
-        """With the right to change sessions, and a hook that takes the answer."""
-        return conf.current().RESUME is not None and bool(request.user.has_perm("obsku_checkpoint.change_session"))
+    def may_not_resume(self, request: HttpRequest) -> str:
+        """The same of answering and of letting a run go on."""
+        if not request.user.has_perm("obsku_checkpoint.change_session"):
+            return _("To answer, or to let a run go on, you need the permission to change sessions.")
+        if conf.current().RESUME is None:
+            return _("Nobody can answer here, or let a run go on: the project has not set OBSKU_CHECKPOINT['RESUME'].")
+        return ""
 
 
 class Page:
@@ -139,7 +147,9 @@ class Page:
     def context(self, request: HttpRequest, subject: Any) -> dict[str, Any]:
         raise NotImplementedError
 
-    def render(self, request: HttpRequest, subject: Any, context: dict[str, Any]) -> HttpResponse:
+    def render(
+        self, request: HttpRequest, subject: Any, context: dict[str, Any], template: str | None = None
+    ) -> HttpResponse:
         request.current_app = self.admin.admin_site.name
         shared = {
             **self.admin.admin_site.each_context(request),
@@ -148,4 +158,4 @@ class Page:
             "opts": self.admin.opts,
             "original": subject,  # for a theme's breadcrumbs
         }
-        return TemplateResponse(request, self.template, {**shared, **context})
+        return TemplateResponse(request, template or self.template, {**shared, **context})

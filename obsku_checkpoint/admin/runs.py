@@ -81,7 +81,11 @@ class Run:
         if self.state is None or not isinstance(self.node_results, dict):
             return {}
         known = self.state.results
-        return {name: entry for name, entry in self.node_results.items() if name not in known and not is_reserved(name)}
+        return {
+            name: entry
+            for name, entry in self.node_results.items()
+            if name not in known and not (isinstance(name, str) and is_reserved(name))
+        }
 
     @property
     def unread(self) -> list[tuple[str, Any]]:

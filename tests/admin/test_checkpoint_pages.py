@@ -41,12 +41,12 @@ def test_a_checkpoint_shows_its_nodes_and_parents(root: Reader, store: DjangoChe
     page = root.see(links.checkpoint(second.id))
     told = text(page)
     for part in ("plan completed", "2.5 s", "2026-01-02 00:00:00.000 UTC", "1.50 (decimal)", "no index", "attempts",
-                 "200 ms", "verify", "taken 2 ", "v1, step 0"):  # fmt: skip
+                 "200 ms", "verify", "fix->plan \u00d7 2", "v1, step 0"):  # fmt: skip
         assert part in told, part
     assert links.checkpoint(first.id) in page
     assert "obsku-loop" in page
     assert re.findall(r'class="obsku-node obsku-status-(\w+)"', page) == ["completed", "completed", "failed", "pending"]
-    assert "It has none." in root.read(links.checkpoint(first.id))
+    assert "It has no parent." in root.read(links.checkpoint(first.id))
     orphan = store.save_checkpoint(session_id, step=2, node_results={}, parent_id="gone")
     assert "Its parent is gone." in root.read(links.checkpoint(orphan.id))
     ring = store.save_checkpoint(

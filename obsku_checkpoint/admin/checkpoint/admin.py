@@ -8,17 +8,20 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint.answer import Answer
 from obsku_checkpoint.admin.checkpoint.compare import Compare
 from obsku_checkpoint.admin.checkpoint.detail import checkpoint_page
+from obsku_checkpoint.admin.checkpoint.edit import Edit
 from obsku_checkpoint.admin.checkpoint.fork import Fork
+from obsku_checkpoint.admin.checkpoint.go_on import GoOn
+from obsku_checkpoint.admin.checkpoint.name import checkpoint_name
 from obsku_checkpoint.admin.raw import RawCheckpoint
-from obsku_checkpoint.models import Checkpoint, Session
-from obsku_checkpoint.printable import plain
+from obsku_checkpoint.models import Checkpoint
 
-PAGES = (Compare, Fork, Answer, RawCheckpoint)
+PAGES = (Compare, Fork, Edit, GoOn, Answer, RawCheckpoint)
 
 
 @admin.register(Checkpoint)
@@ -51,19 +54,22 @@ class CheckpointAdmin(BaseAdmin):
 
     def frame(self, request: HttpRequest, checkpoint: Checkpoint, page: str) -> dict[str, Any]:
         """What stands around each page of a checkpoint."""
-        session = Session.objects.using(self.database).only("id", "title").get(pk=checkpoint.session_id)
+        titles = self.session_titles(request, [checkpoint.session_id])
+        may_not = [self.may_not_fork(request), self.may_not_resume(request)]
         return {
             "checkpoint": checkpoint,
-            "title": f"Checkpoint {plain(checkpoint.namespace, 60) or 'main'} v{checkpoint.version}",
-            "session_title": plain(session.title or session.pk, 160),
-            "session_address": self.links.session(session.pk),
-            "checkpoints_address": self.links.session(session.pk, "checkpoints"),
+            "title": _("Checkpoint %(name)s") % {"name": checkpoint_name(checkpoint)},
+            "checkpoint_name": checkpoint_name(checkpoint),
+            "session_title": titles.get(checkpoint.session_id, ""),
+            "session_address": self.links.session(checkpoint.session_id),
+            "checkpoints_address": self.links.session(checkpoint.session_id, "checkpoints"),
             "sessions_address": self.links.sessions(),
             "checkpoint_address": self.links.checkpoint(checkpoint.pk),
             "compare_address": self.links.checkpoint(checkpoint.pk, "compare"),
-            "fork_address": self.links.checkpoint(checkpoint.pk, "fork") if self.can_fork(request) else "",
-            "answer_address": self.links.checkpoint(checkpoint.pk, "answer"),
-            "can_answer": self.can_answer(request),
+            "fork_address": "" if may_not[0] else self.links.checkpoint(checkpoint.pk, "fork"),
+            "edit_address": "" if may_not[0] else self.links.checkpoint(checkpoint.pk, "edit"),
+            "go_on_address": "" if may_not[1] else self.links.checkpoint(checkpoint.pk, "go-on"),
+            "may_not": [sentence for sentence in may_not if sentence],
         }
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -1,72 +1,59 @@
-"""A person's answer to an interrupt, handed to the hook ``OBSKU_CHECKPOINT["RESUME"]``."""
+"""A person's answer to a question of a run."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import URLPattern
-from django.utils.module_loading import import_string
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from obsku_checkpoint import conf, run_state
-from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.checkpoint.detail import is_newest
-from obsku_checkpoint.errors import CheckpointStoreError
+from obsku_checkpoint import run_state
+from obsku_checkpoint.admin.checkpoint.run import RunPage
+from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint
 
 
-class Answer(Page):
-    """``POST`` with ``option`` (its number) or ``answer`` (text), for the first question of the checkpoint.
-
-    In the end one is on the session's page again.
+class Answer(RunPage):
+    """``POST`` with ``question`` (its path; the first where it is missing), and ``option`` (its number) or ``answer``
+    (text). The form is the confirmation. In the end one is on the session's page again.
     """
 
     name = "answer"
-
-    def url(self) -> URLPattern:
-        """In no transaction: nodes that the hook lets run beside each other would wait for its locks for ever."""
-        pattern = super().url()
-        pattern.callback = transaction.non_atomic_requests(pattern.callback)
-        return pattern
+    title = gettext_lazy("Answer")
 
     def respond(self, request: HttpRequest, subject: Checkpoint) -> HttpResponseBase:
-        hook = conf.current().RESUME
-        if hook is None:
-            raise Http404('OBSKU_CHECKPOINT["RESUME"] is not set.')
-        if not self.admin.can_answer(request):
-            raise PermissionDenied
+        if refusal := self.admin.may_not_resume(request):
+            return self.refuse(request, subject, refusal)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        self._resume(request, subject, hook)
+        self._answer(request, subject)
         return HttpResponseRedirect(self.links.session(subject.session_id))
 
-    def _resume(self, request: HttpRequest, subject: Checkpoint, hook: str) -> None:
-        record = self.admin.store.get_checkpoint(subject.pk, on_corrupt="keep")
-        state = run_state.read(record) if record and is_newest(self.database, record) else None
-        if state is None or not state.questions or not state.settled:
-            messages.warning(request, "The question has been answered already.")
+    def _answer(self, request: HttpRequest, subject: Checkpoint) -> None:
+        run = self.newest_run(subject)
+        asked = run.state.questions if run else {}
+        path = request.POST.get("question") or next(iter(asked), "")
+        if run is None or path not in asked:
+            messages.warning(request, _("The question has been answered already."))
             return
-        path, question = next(iter(state.questions.items()))
-        answer = _answer(question, request)
-        if answer is None:
-            messages.error(request, "Choose an option, or write an answer.")
+        if not run.state.settled:
+            messages.warning(request, _("Nodes are still at work. The question can be answered when they have ended."))
             return
-        try:
-            import_string(hook)(record, {path: answer})
-        except CheckpointStoreError as error:
-            messages.error(request, f"The answer was not taken: {error}")
-        else:
-            messages.success(request, "The answer was handed on.")
+        chosen = _chosen(asked[path], request)
+        if chosen is None:
+            messages.error(request, _("Choose an option, or write an answer."))
+            return
+        what = f"{text_of(asked[path].get('reason') or path, 200)} {text_of(chosen.label, 200)}"
+        self.note(request, subject, "answer", what, question=path)
+        self.resume(request, run.record, {path: chosen.value}, _("The answer was handed on."))
 
 
-def _answer(question: run_state.Question, request: HttpRequest) -> Any:
-    """The value of one of the options, or what was written; None where nothing was."""
+def _chosen(question: run_state.Question, request: HttpRequest) -> run_state.Option | None:
+    """One of the options, or what was written; None where nothing was."""
     options = run_state.options(question)
     if not options:
-        return request.POST.get("answer", "").strip() or None
+        text = request.POST.get("answer", "").strip()
+        return run_state.Option(label=text, value=text) if text else None
     number = request.POST.get("option", "")
     chosen = int(number) if number.isascii() and number.isdigit() and len(number) < 9 else -1
-    return options[chosen].value if 0 <= chosen < len(options) else None
+    return options[chosen] if 0 <= chosen < len(options) else None

@@ -124,8 +124,8 @@ def _comparable(row: Any) -> dict[str, Any]:
     if not isinstance(row.node_results, dict):
         return {"run": saved | of_run, "stored": stored}
     odd = {
-        name: result
-        for name, result in row.node_results.items()
+        name: entry
+        for name, entry in row.node_results.items()
         if name not in state.results and not (isinstance(name, str) and run_state.is_reserved(name))
     }
     return {"run": saved | of_run, "input": state.input, "nodes": state.results} | ({"stored": odd} if odd else {})

@@ -6,12 +6,15 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import Max, QuerySet
+from django.db.models.functions import Left
 
 from obsku_checkpoint.admin import format, node_results, values
+from obsku_checkpoint.admin.checkpoint.name import GOES_ON, STATUS_WORDS, checkpoint_name
 from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.questions import questions
-from obsku_checkpoint.admin.runs import graphs, runs
-from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.admin.runs import Run, graphs, runs
+from obsku_checkpoint.admin.values import text_of
+from obsku_checkpoint.models import Checkpoint, Message
 from obsku_checkpoint.printable import plain
 
 #: parents that are shown
@@ -28,21 +31,17 @@ SELECT id FROM lineage WHERE depth > 0 ORDER BY depth
 """
 
 
+#: messages that are shown
+MESSAGES = 5
+
+
 def checkpoint_page(visible: QuerySet[Any], checkpoint: Checkpoint, links: Links) -> dict[str, Any]:
     """The context of the template. ``visible`` are the checkpoints that the request may see, without long columns."""
     run = runs(visible.db, [checkpoint.pk])[checkpoint.pk]
-    row, state = run.checkpoint, run.state
+    row = run.checkpoint
     raw = links.checkpoint(row.pk, "raw")
     results = f"{raw}?part=node_results"
-    shown = node_results.rows(state, results) if state else []
     return {
-        "rows": shown,
-        "left_out": run.left_out + (len(state.results) - len(shown) if state else 0),
-        "drawing": node_results.drawn(state, graphs(visible.db, [state]), "") if state else "",
-        "has_graph": state is not None and state.graph is not None,
-        "input": values.tree(state.input, rest=results) if state and state.input is not None else "",
-        "pending": [plain(name, 80) for name in state.pending] if state else [],
-        "cycle": values.tree(run.cycle_state) if isinstance(run.cycle_state, dict) else "",
         "unread": [
             (name.replace("_", " "), values.tree(value, rest=f"{raw}?part={name}"), f"{raw}?part={name}")
             for name, value in run.unread
@@ -51,14 +50,46 @@ def checkpoint_page(visible: QuerySet[Any], checkpoint: Checkpoint, links: Links
         "raw": results,
         "size": format.size(run.bytes),
         "moment": format.timestamp(row.created_at),
-        "namespace": plain(row.namespace, 80) or "main",
-        "node": plain(row.node_id or "", 80),
         "source": plain(row.source, 40),
         "lineage": lineage(visible, row, links),
-        "is_newest": is_newest(visible.db, row),
-        "questions": questions(state, results) if is_newest(visible.db, row) else [],
+        "messages_of_step": _messages(visible, row, links),
+        **_run(visible.db, run, results, newest=is_newest(visible.db, row)),
         **neighbours(visible, row, links),
     }
+
+
+def _run(database: str, run: Run, results: str, *, newest: bool) -> dict[str, Any]:
+    """What the checkpoint says of its run; nothing where it cannot be read. ``results``: where all of them are."""
+    state = run.state
+    if state is None:
+        return {}
+    rows = node_results.rows(state, results)
+    return {
+        "status": state.status,
+        "status_word": STATUS_WORDS[state.status],
+        "rows": rows,
+        "left_out": run.left_out + len(state.results) - len(rows),
+        "drawing": node_results.drawn(state, graphs(database, [state]), ""),
+        "has_graph": state.graph is not None,
+        "input": "" if state.input is None else values.tree(state.input, rest=results),
+        "pending": [plain(name, 80) for name in state.pending],
+        "working": [plain(name, 80) for name in state.working],
+        "iterations": [(plain(edge, 120), text_of(count, 40)) for edge, count in state.iterations.items()],
+        "questions": questions(state, results) if newest else [],
+        "can_go_on": newest and state.status in GOES_ON,
+    }
+
+
+def _messages(visible: QuerySet[Any], row: Any, links: Links) -> dict[str, Any]:
+    """Those that were written since the version before."""
+    before = visible.filter(session_id=row.session_id, namespace=row.namespace, version__lt=row.version)
+    last = before.order_by("-version").values_list("created_at", flat=True).first()
+    own = Message.objects.using(visible.db).up_to(row)
+    if last is not None:
+        own = own.filter(created_at__gt=last)
+    first = own.oldest_first().annotate(head=Left("content", 200)).values_list("id", "role", "head")[: MESSAGES + 1]
+    shown = [(links.message(row.session_id, id), plain(role, 40), text_of(head, 160)) for id, role, head in first]
+    return {"shown": shown[:MESSAGES], "more": len(shown) > MESSAGES}
 
 
 def is_newest(database: str, checkpoint: Any) -> bool:
@@ -78,8 +109,7 @@ def lineage(visible: QuerySet[Any], checkpoint: Any, links: Links) -> list[dict[
         {
             "checkpoint": parent,
             "address": links.checkpoint(parent.pk),
-            "namespace": plain(parent.namespace, 40) or "main",
-            "node": plain(parent.node_id or "", 40),
+            "name": checkpoint_name(parent),
             "source": plain(parent.source, 40),
             "moment": format.timestamp(parent.created_at),
             "elsewhere": links.session(parent.session_id) if parent.session_id != checkpoint.session_id else "",

@@ -1,12 +1,25 @@
-"""What a checkpoint is called on every page."""
+"""What a checkpoint, and how its run stands, is called on every page."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.printable import plain
+from obsku_checkpoint.run_state import RunStatus
+
+#: the statuses of runs that have something to do which needs no answer first
+GOES_ON: tuple[RunStatus, ...] = ("failed", "pending", "working")
+#: of `RunState.status`
+STATUS_WORDS: dict[RunStatus, Any] = {
+    "working": gettext_lazy("at work"),
+    "failed": gettext_lazy("failed"),
+    "interrupted": gettext_lazy("waiting for a person"),
+    "pending": gettext_lazy("unfinished"),
+    "complete": gettext_lazy("finished"),
+}
 
 
 def namespace_name(namespace: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.handlers.asgi import ASGIRequest
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
@@ -14,13 +14,16 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from obsku_checkpoint.admin import deletion, format
+from obsku_checkpoint.admin import deletion, format, history
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
+from obsku_checkpoint.admin.checkpoint.name import GOES_ON
 from obsku_checkpoint.admin.raw import RawMessage, RawSession
 from obsku_checkpoint.admin.results_json import ENTRIES
 from obsku_checkpoint.admin.session.change_list import SessionList
 from obsku_checkpoint.admin.session.checkpoints import CheckpointList
+from obsku_checkpoint.admin.session.delete_selected import delete_selected
 from obsku_checkpoint.admin.session.export import Export, export
 from obsku_checkpoint.admin.session.filters import ActivityFilter, FailureFilter, SourceFilter, WorkspaceFilter
 from obsku_checkpoint.admin.session.forks import Forks
@@ -32,19 +35,21 @@ from obsku_checkpoint.admin.session.timeline import Timeline
 from obsku_checkpoint.admin.session.transcript import Transcript
 from obsku_checkpoint.admin.session.waiting import waiting
 from obsku_checkpoint.admin.values import harmless
-from obsku_checkpoint.errors import SessionInUseError
+from obsku_checkpoint.errors import CheckpointStoreError
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.printable import plain
 
 PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
 TABS = (("change", "Overview"), *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)))
+#: things that people did which the overview shows
+DEEDS = 5
 
 
 @admin.register(Session)
 class SessionAdmin(BaseAdmin):
     workspace = "workspace_id"
     form = SessionForm
-    fields = ("title", "metadata")
+    fields = ("title", "metadata", "seen")
     list_display = ("name", "badges", "active", "place", "messages_", "checkpoints_", "tokens")
     list_filter = (WorkspaceFilter, ActivityFilter, SourceFilter, FailureFilter)
     search_fields = ("title",)  # which columns are searched is said by `SessionQuerySet.matching`
@@ -53,7 +58,7 @@ class SessionAdmin(BaseAdmin):
     ordering = ("-updated_at", "-id")
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would count the table
-    actions = ("export_selected",)
+    actions = ("export_selected", "delete_selected")
     change_list_template = "admin/obsku_checkpoint/session/change_list.html"
     change_form_template = "admin/obsku_checkpoint/session/change_form.html"
     delete_confirmation_template = "admin/obsku_checkpoint/session/delete_confirmation.html"
@@ -74,10 +79,8 @@ class SessionAdmin(BaseAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         context = {"title": "Sessions", "waiting_address": self.links.waiting(), **(extra_context or {})}
-        try:
-            return super().changelist_view(request, context)
-        except SessionInUseError as error:
-            return self._in_use(request, error)
+        view = super().changelist_view
+        return self._or_refused(request, lambda: view(request, context))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("metadata")
@@ -93,13 +96,16 @@ class SessionAdmin(BaseAdmin):
         if session is not None and self.has_view_permission(request, session):
             status = statuses(self.database, [session], entries=ENTRIES)[session.pk]
             frame = self.frame(request, session, "change", status)
-            context |= frame | overview(self.database, session, status, self.links) | {"subtitle": _("Overview")}
-        return super().changeform_view(request, object_id, form_url, context)
+            context |= frame | overview(self.database, session, status, self.links)
+            context |= {"deeds": history.entries(session.pk, DEEDS), "subtitle": _("Overview")}
+        view = super().changeform_view
+        return self._or_refused(request, lambda: view(request, object_id, form_url, context))
 
     def frame(self, request: HttpRequest, session: Session, page: str, status: Status | None = None) -> dict[str, Any]:
         """What stands around each page of a session."""
         status = status or statuses(self.database, [session])[session.pk]
         newest = status.newest[0] if status.newest else None
+        may_not = [self.may_not_fork(request), self.may_not_resume(request)]
         return {
             "session": session,
             "title": plain(session.title or session.pk, 160),
@@ -115,12 +121,20 @@ class SessionAdmin(BaseAdmin):
             "delete_address": self.links.session(session.pk, "delete")
             if self.has_delete_permission(request, session)
             else "",
-            "fork_address": self.links.checkpoint(newest.id, "fork") if newest and self.can_fork(request) else "",
-            "can_answer": self.can_answer(request),
+            "fork_address": self.links.checkpoint(newest.id, "fork") if newest and not may_not[0] else "",
+            "go_on_address": "" if may_not[1] else self._go_on(status),
+            "can_answer": not may_not[1],
+            "may_not": [sentence for sentence in may_not if sentence],
             "live_address": self.links.session(session.pk, "live"),
             "mark": mark(self.database, session),
             "events_address": _events(request, session.pk),
         }
+
+    def _go_on(self, status: Status) -> str:
+        """Where a failed or unfinished run can be let go on; empty where there is none."""
+        unfinished = (run.id for run in status.outermost if run.state and run.state.status in GOES_ON)
+        id = next(unfinished, None)
+        return self.links.checkpoint(id, "go-on") if id else ""
 
     def _origin(self, request: HttpRequest, status: Status) -> str:
         """The address of the checkpoint that a fork began at; empty where it is gone, or not to be seen."""
@@ -175,32 +189,35 @@ class SessionAdmin(BaseAdmin):
         return self.fields if self.has_change_permission(request, obj) else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        changes = {name: form.cleaned_data[name] for name in form.changed_data}
-        if changes:
-            self.store.update_session(obj.pk, **changes)
+        if form.changes:
+            self.store.update_session(obj.pk, **form.changes)
 
     @admin.action(description="Export as JSON lines", permissions=["view"])
     def export_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:
         return export(request, self.database, list(queryset.values_list("pk", flat=True)))
+
+    @admin.action(description=gettext_lazy("Delete the selected sessions"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return delete_selected(self, request, queryset)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         """Our own rows in figures; those of the project's own models as Django's admin shows them."""
         sessions = list(objs)
         ids = [session.pk for session in sessions]
         trees, numbers, lacking, protected = deletion.of_the_project(self.database, ids, request, self.admin_site)
-        if not self.has_delete_permission(request):
-            lacking.add(str(self.opts.verbose_name))
         names = [plain(str(session), 100) for session in sessions]
         return names + trees, deletion.counts(self.database, ids) | numbers, lacking, protected
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        self.store.delete_session(obj.pk)
+        if self.store.delete_session(obj.pk):
+            self.log_deleted(request, [obj])
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """All of them or none."""
-        with transaction.atomic(using=self.database):
-            for id in list(queryset.values_list("pk", flat=True)):
-                self.store.delete_session(id)
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> list[Any]:
+        """Nothing: Django calls this before it deletes. `log_deleted` says what has happened."""
+        return []
+
+    def log_deleted(self, request: HttpRequest, sessions: Any) -> None:
+        super().log_deletions(request, sessions)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         return super().history_view(request, object_id, self._way_back(request, object_id) | (extra_context or {}))
@@ -218,15 +235,16 @@ class SessionAdmin(BaseAdmin):
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         context = self._way_back(request, object_id) | (extra_context or {})
-        try:
-            return super().delete_view(request, object_id, context)
-        except SessionInUseError as error:
-            return self._in_use(request, error)
+        view = super().delete_view
+        return self._or_refused(request, lambda: view(request, object_id, context))
 
-    def _in_use(self, request: HttpRequest, error: SessionInUseError) -> HttpResponse:
-        """The database, or somebody who was faster, refuses what the page before has offered."""
-        self.message_user(request, plain(str(error), 500), messages.ERROR)
-        return redirect(request.get_full_path())
+    def _or_refused(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        """The view's response; where the store refuses what it was asked to write, the page again, which says why."""
+        try:
+            return view()
+        except CheckpointStoreError as error:
+            self.message_user(request, plain(str(error), 500), messages.ERROR)
+            return redirect(request.get_full_path())
 
 
 def _number(number: int) -> SafeString:
