@@ -249,6 +249,8 @@ class EmbeddingField(BinaryField):
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> list[float] | CorruptValue | None:
         if value is None:
             return None
+        if not isinstance(value, bytes | bytearray | memoryview):  # SQLite's columns take values of any type
+            return _vector(str(value))
         return _vector(bytes(value).decode("utf-8", "backslashreplace"))
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:

@@ -270,7 +270,7 @@ def checkpoint(**given: Any) -> dict[str, Any]:
 
     ``version=None`` stays: the store takes the next one.
     """
-    return {name: column(name, given[name]) for name, column in _CHECKPOINT.items()}
+    return {name: column(name, given[name]) for name, column in CHECKPOINT.items()}
 
 
 _SESSION: dict[str, Callable[[str, Any], Any]] = {
@@ -280,7 +280,7 @@ _SESSION: dict[str, Callable[[str, Any], Any]] = {
     "directory": _directory,
     "metadata": lambda _, value: metadata(value),
 }
-_CHECKPOINT: dict[str, Callable[[str, Any], Any]] = {
+CHECKPOINT: dict[str, Callable[[str, Any], Any]] = {
     "id": _id,
     "namespace": key,
     "parent_id": optional_key,

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
-from obsku_checkpoint.maintenance.commands import export, importing, prune
+from obsku_checkpoint.maintenance.commands import check, export, importing, prune
 from obsku_checkpoint.maintenance.commands.output import Output
 
 
@@ -23,4 +23,5 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "export": cast("Subcommand", export),
     "import": cast("Subcommand", importing),
     "prune": cast("Subcommand", prune),
+    "check": cast("Subcommand", check),
 }

@@ -19,7 +19,7 @@ class Output:
     def __init__(self, stdout: OutputWrapper, stderr: OutputWrapper, *, as_json: bool) -> None:
         self._stdout = stdout
         self._stderr = stderr
-        self._as_json = as_json
+        self.as_json = as_json
         self._terminal = stderr.isatty()
         self._next = time.monotonic() + (ON_A_TERMINAL if self._terminal else IN_A_LOG)
         self._open_line = False
@@ -27,7 +27,7 @@ class Output:
     def result(self, figures: Mapping[str, Any], sentence: str) -> None:
         """The end: a JSON object, or a sentence of the same."""
         self._end_line()
-        self._stdout.write(orjson.dumps(figures).decode() if self._as_json else sentence)
+        self._stdout.write(orjson.dumps(figures).decode() if self.as_json else sentence)
 
     def remark(self, sentence: str) -> None:
         """Something on the way that a person should read."""
