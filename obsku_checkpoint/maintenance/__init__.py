@@ -1,8 +1,9 @@
 """What a team does with its sessions as a whole: the functions behind ``manage.py checkpoints``."""
 
 from obsku_checkpoint.maintenance.check import check
+from obsku_checkpoint.maintenance.erasing import erase
 from obsku_checkpoint.maintenance.export import export_lines
 from obsku_checkpoint.maintenance.findings import Finding
 from obsku_checkpoint.maintenance.importing import ImportResult, import_lines
 
-__all__ = ["Finding", "ImportResult", "check", "export_lines", "import_lines"]
+__all__ = ["Finding", "ImportResult", "check", "erase", "export_lines", "import_lines"]

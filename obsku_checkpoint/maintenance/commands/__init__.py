@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
-from obsku_checkpoint.maintenance.commands import check, export, importing, prune
+from obsku_checkpoint.maintenance.commands import check, erase, export, importing, prune
 from obsku_checkpoint.maintenance.commands.output import Output
 
 
@@ -24,4 +24,5 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "import": cast("Subcommand", importing),
     "prune": cast("Subcommand", prune),
     "check": cast("Subcommand", check),
+    "erase": cast("Subcommand", erase),
 }
