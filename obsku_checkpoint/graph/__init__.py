@@ -4,9 +4,11 @@
 * `context.py`: what a node is given; `questions.py`: how it asks a question, and which answer is given to it
 * `execution.py`: the state machine of a run: what follows from a node that has ended; does no work itself
 * `stored_run.py`: the part of its state that checkpoints hold; `node_results.py`: of that, the nodes' results
+* `cycles.py`: how often its cycles have gone back; `answering.py`: how answers reach the questions
 * `schedule.py`: the part that is this process's own: which nodes may start, and which are at work
 * `engine.py`: does the work: starts nodes, waits for them, saves; `attempts.py`: one node, with its retries
 * `callers.py`: in which thread the store and the callbacks are called
+* `enclosing.py`: how a fork inside a nested graph goes on
 * `runs.py`: `run`, `resume` and their async forms; `editing.py`: `edit`
 * `results.py`: what a node and a run come to, and what the caller is told meanwhile; `mermaid.py`: drawings
 """

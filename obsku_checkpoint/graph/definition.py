@@ -176,7 +176,7 @@ class Graph:
             )
             for edge in self.edges
         )
-        digest = hashlib.blake2b(repr((nodes, edges)).encode(errors="surrogatepass"), digest_size=6).hexdigest()
+        digest = hashlib.blake2b(repr((nodes, edges)).encode(errors="surrogatepass"), digest_size=4).hexdigest()
         return RunGraph(digest=digest, nodes=nodes, edges=edges)
 
     def to_mermaid(self) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from obsku_checkpoint import run_state
 from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph.callers import Caller
 from obsku_checkpoint.graph.definition import Graph
 from obsku_checkpoint.graph.execution import Execution
+from obsku_checkpoint.graph.stored_run import StoredRun
 from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.run_state import SEPARATOR
 
@@ -35,12 +37,21 @@ async def enclosing_run(caller: Caller, graph: Graph, fork: CheckpointRecord, *,
         execution = Execution.forked(
             _graph_at(graph, names[len(names) - depth : -level]), fork.session_id, namespace, around, None, None
         )
-        execution.goes_on_inside(node, copied)
+        _goes_on_inside(execution.run, node, copied)
         if level < depth:
             copied = await caller.ask("save_checkpoint", **execution.checkpoint(around.node_id, "fork"))
     if execution and input is not None:
         execution.run.input = input
     return execution
+
+
+def _goes_on_inside(run: StoredRun, name: str, nested: CheckpointRecord) -> None:
+    """The graph that the node is goes on from its checkpoint ``nested``, and asks what that asks."""
+    run.results.stands_at(name, nested.id)
+    run.pending = run.graph.in_order({*run.pending, name})
+    if within := run_state.read(nested).questions:
+        run.results.ask(name, next(iter(within.values())), {}, within, nested.id)
+        run.asks(name)
 
 
 def _is_nested(graph: Graph, names: list[str]) -> bool:

@@ -17,9 +17,10 @@ from obsku_checkpoint.graph.attempts import NestedFailedError, attempt, call_nod
 from obsku_checkpoint.graph.callers import Caller
 from obsku_checkpoint.graph.context import Context
 from obsku_checkpoint.graph.definition import Graph
-from obsku_checkpoint.graph.execution import Execution, belongs_to
+from obsku_checkpoint.graph.execution import Execution
 from obsku_checkpoint.graph.questions import Interrupted
 from obsku_checkpoint.graph.results import Event, EventType, Outcome, RunResult
+from obsku_checkpoint.graph.stored_run import belongs_to
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.records import CheckpointRecord, Source
 from obsku_checkpoint.run_state import nested_namespace

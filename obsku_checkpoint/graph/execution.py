@@ -6,23 +6,22 @@ Does no work and calls nothing but the graph's conditions. Its state is in two p
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
 from obsku_checkpoint import codec, run_state
 from obsku_checkpoint.errors import GraphError, SerializationError
+from obsku_checkpoint.graph import answering
 from obsku_checkpoint.graph.context import Context
-from obsku_checkpoint.graph.definition import Edge, Graph, Judge
-from obsku_checkpoint.graph.questions import Answer, as_stored, check_answer, stored_answer
+from obsku_checkpoint.graph.cycles import Cycles, judged
+from obsku_checkpoint.graph.definition import Edge, Graph
+from obsku_checkpoint.graph.questions import Answer, as_stored
 from obsku_checkpoint.graph.results import Event, EventType, Outcome, RunResult, Times, described
 from obsku_checkpoint.graph.schedule import Schedule
-from obsku_checkpoint.graph.stored_run import StoredRun
-from obsku_checkpoint.ids import new_id
-from obsku_checkpoint.records import CheckpointRecord, NodeResult, Source
+from obsku_checkpoint.graph.stored_run import StoredRun, new_identity
+from obsku_checkpoint.records import CheckpointRecord, Source
 
 
 class Execution:
@@ -34,6 +33,7 @@ class Execution:
         self.session_id = session_id
         self.namespace = namespace
         self.run = run
+        self.cycles = Cycles(run)
         self._schedule = Schedule(graph)
         #: the namespace's newest checkpoint, and the one that the next is the child of
         self.last = last
@@ -48,8 +48,6 @@ class Execution:
         self._answered: set[str] = set()
         #: nodes that are graphs which ask, and in which more than that is to do
         self._entered: set[str] = set()
-        #: the cycles in an iteration that this process has begun
-        self._begun_cycles: set[str] = set()
         #: the nodes that are at work by the last checkpoint
         self.saved_working: list[str] = []
         #: whether answers were given while those are at work
@@ -60,7 +58,7 @@ class Execution:
         cls, graph: Graph, session_id: str, namespace: str, last: CheckpointRecord | None, *, input: Any, run: str = ""
     ) -> Execution:
         """A new run, after whatever the namespace holds."""
-        return cls(graph, session_id, namespace, last, StoredRun(graph, run or new_id(), input))
+        return cls(graph, session_id, namespace, last, StoredRun(graph, run or new_identity(), input))
 
     @classmethod
     def restored(cls, graph: Graph, last: CheckpointRecord, *, input: Any = None) -> Execution:
@@ -92,56 +90,29 @@ class Execution:
         self.changed = True
         return self
 
-    def goes_on_inside(self, name: str, nested: CheckpointRecord) -> None:
-        """The graph that the node is goes on from this checkpoint."""
-        self.run.results.stands_at(name, nested.id)
-        self.run.pending = self.graph.in_order({*self.run.pending, name})
-        if within := run_state.read(nested).questions:
-            self.run.results.ask(name, next(iter(within.values())), {}, within, nested.id)
-            self.run.asks(name)
-
     def edit(self, name: str, output: Any, time: int) -> None:
         """Count the node as completed with this output, and run what follows from it again."""
         self.run.results.complete(name, output, {"startedAt": time, "completedAt": time})
         again = self.graph.descendants(name)
         self.run.results.forget_unfinished(again)
         self.run.pending = self.graph.in_order((self.run.pending.keys() | again) - {name})
-        self._forget_iterations(again)
-        if back := self._judged_back_edge(name, output, "edited output"):
-            self._go_back(back)
+        self.cycles.forget(again)
+        self.cycles.judge(name, output, "edited output")
 
     # -- questions and answers
 
     def answer(self, answers: Mapping[str, Any] | None, answer: Any = None) -> None:
-        """Give the answers, by the paths of their questions; or, where they are None, one to the first question.
-
-        That of a nested graph is handed down when it is entered. Raises `GraphError`, and then nothing was given.
-        """
-        questions = self.run.answerable()
-        if not questions:
-            raise GraphError("there is no open question to answer: resume without an answer")
-        given = {next(iter(questions)): answer} if answers is None else dict(answers)
-        if unknown := [path for path in given if path not in questions]:
-            raise GraphError("there is no open question to answer at", (*unknown,))
-        for path, one in given.items():
-            check_answer(path, questions[path], one)
-        for path, one in given.items():
-            self._give(path, stored_answer(questions[path], one))
+        """`answering.give` them; those of a nested graph are handed down when it is entered."""
+        for name in answering.give(self.run, answers, answer):
+            self._is_answered(name)
+            self._answered.add(name)
+            self.first_node = self.first_node or name
+        self.changed = True
         self.has_answers_to_keep = bool(self.saved_working)
 
-    def _give(self, path: str, answer: Answer) -> None:
-        name, within = self.graph.node_at(path)
-        if within:
-            nested = self.run.results.nested(name) or ""
-            self.run.results.answer(name, within, {**answer, "path": within, "checkpoint": nested})
-            self._answered.add(name)
-        else:
-            self.run.results.answer(name, "", answer)
-        self.changed = True
+    def _is_answered(self, name: str) -> None:
         if not self.run.results.questions(name):
-            self.run.asks_no_more(name)
             self._schedule.held.discard(name)
-        self.first_node = self.first_node or name
 
     def hand_down(self, name: str) -> tuple[list[Answer], bool]:
         """The answers for the graph that the node is, and whether they were given to this very run."""
@@ -161,23 +132,21 @@ class Execution:
         self.sort()
         started = self._schedule.start()
         for name in started:
-            for edge in self.graph.returning[name]:
-                if edge.name not in self._begun_cycles:
-                    self._begun_cycles.add(edge.name)
-                    self._tell_iteration("iteration_started", edge)
+            for edge in self.cycles.begin(name):
+                self._tell_iteration("iteration_started", edge)
         return [self._context(name, edges) for name, edges in started.items()]
 
     def _context(self, name: str, taken: list[Edge]) -> Context:
         run, graph = self.run, self.graph
-        edges = taken + [edge for edge in graph.returning[name] if run.iterations.get(edge.name)]
+        edges = taken + [edge for edge in graph.returning[name] if self.cycles.count(edge)]
         return Context(
             input=run.input,
             outputs={edge.source: run.results.output(edge.source) for edge in edges},
             session_id=self.session_id,
             namespace=self.namespace,
             node=name,
-            iteration=self._iteration(name),
-            idempotency_key=self._key(name, [run.iterations.get(edge.name, 0) for edge in graph.cycles[name]]),
+            iteration=self.cycles.iteration(name),
+            idempotency_key=self._key(name, [self.cycles.count(edge) for edge in graph.cycles[name]]),
         )
 
     # -- what has happened
@@ -193,7 +162,7 @@ class Execution:
     def _completed(self, name: str, output: Any, times: Times) -> None:
         try:
             output = as_stored(output)
-            back = self._back_edge(name, output)
+            back = self.cycles.back_edge(name, output)
         except Exception as error:  # noqa: BLE001 - conditions are the caller's code, and may raise anything
             self._failed(name, described(error), times)
             return
@@ -201,7 +170,7 @@ class Execution:
         self._finish(name)
         self._end_iterations(name, back)
         if back:
-            self._go_back(back)
+            self.cycles.go_back(back)
             self._sort()
         else:
             self._settle()
@@ -235,27 +204,23 @@ class Execution:
         self.changed = True
         result = self.run.results.all[name]
         if "interrupt" in result:
-            self._tell("interrupted", node=name, iteration=self._iteration(name), question=result["interrupt"])
+            self._tell("interrupted", node=name, iteration=self.cycles.iteration(name), question=result["interrupt"])
             return
         self._tell(
             "node_finished",
             node=name,
-            iteration=self._iteration(name),
+            iteration=self.cycles.iteration(name),
             status=result["status"],
             output=result.get("output") if result["status"] == "completed" else None,
             error=result.get("error"),
         )
 
     def _end_iterations(self, source: str, back: Edge | None) -> None:
-        """Those of the cycles that end with this node, but for the ones around the cycle that goes back."""
-        bodies = self.graph.bodies
-        for edge in self.graph.back_edges[source]:
-            if back is None or bodies[edge.name] <= bodies[back.name]:
-                self._begun_cycles.discard(edge.name)
-                self._tell_iteration("iteration_finished", edge)
+        for edge in self.cycles.end(source, back):
+            self._tell_iteration("iteration_finished", edge)
 
     def _tell_iteration(self, type: EventType, edge: Edge) -> None:
-        self._tell(type, edge=edge.name, iteration=self.run.iterations.get(edge.name, 0))
+        self._tell(type, edge=edge.name, iteration=self.cycles.count(edge))
 
     def _tell(self, type: EventType, **fields: Any) -> None:
         self._events.append(Event(type=type, session_id=self.session_id, namespace=self.namespace, **fields))
@@ -315,22 +280,18 @@ class Execution:
         self.run.saved(record)
 
     def take_kept_answers(self, newest: CheckpointRecord) -> bool:
-        """Go on from ``newest``, if all that it adds to the last checkpoint are answers.
-
-        Somebody answered a question while nodes of this run were at work, and left them to us.
-        """
-        kept = self.last and _kept_answers(self.last, newest)
-        if not kept:
-            return False
+        """Go on from ``newest``, if all that it adds to the last checkpoint are answers for this run."""
+        kept = answering.kept(self.last, newest) if self.last else {}
         for name, result in kept.items():
             self.run.results.all[name] = result
             if not self.run.results.questions(name):
                 self.run.asks_no_more(name)
-                self._schedule.held.discard(name)
-        self.last = newest
-        self._parent_id = newest.id
-        self._sort()
-        return True
+            self._is_answered(name)
+        if kept:
+            self.last = newest
+            self._parent_id = newest.id
+            self._sort()
+        return bool(kept)
 
     def result(self) -> RunResult:
         if self.last is None:
@@ -354,31 +315,7 @@ class Execution:
         # A nested graph is always entered: it knows itself whether its question has been answered.
         self._schedule.held = {name for name in self.run.asking if not isinstance(self.graph.nodes[name].run, Graph)}
         if self.run.is_foreign:
-            self._judge_finished()
-
-    def _judge_finished(self) -> None:
-        """The npm package saves a node before it judges the back edges that start there.
-
-        It also runs the nodes after a cycle before the cycle goes back; these are run again with what it comes to.
-        """
-        results = self.run.results
-        for name in self.graph.order:
-            if name in self.run.pending or results.status(name) != "completed":
-                continue
-            if back := self._judged_back_edge(name, results.output(name), "stored output"):
-                after = {each for inner in self.graph.bodies[back.name] for each in self.graph.descendants(inner)}
-                after -= self.graph.bodies[back.name]
-                self.run.pending = self.graph.in_order(self.run.pending.keys() | after)
-                self._forget_iterations(after)
-                self._go_back(back)
-
-    def _iteration(self, name: str) -> int:
-        cycles = self.graph.cycles[name]
-        return self.run.iterations.get(cycles[-1].name, 0) if cycles else 0
-
-    def _forget_iterations(self, names: AbstractSet[str]) -> None:
-        """Those of the cycles among nodes that are run anew."""
-        self.run.iterations |= {edge: 0 for edge, body in self.graph.bodies.items() if body <= names}
+            self.cycles.judge_finished()
 
     def _sort(self) -> None:
         self._schedule.sort(self.run.pending)
@@ -403,61 +340,9 @@ class Execution:
     def _is_taken(self, edge: Edge) -> bool:
         if self.run.results.status(edge.source) != "completed":
             return False
-        return edge.condition is None or _judged(edge.condition, self.run.results.output(edge.source))
-
-    def _back_edge(self, name: str, output: Any) -> Edge | None:
-        for edge in self.graph.back_edges[name]:
-            left = self.run.iterations.get(edge.name, 0) < (edge.max_iterations or 0)
-            if not left or (edge.until and _judged(edge.until, output)):
-                continue
-            if edge.condition is None or _judged(edge.condition, output):
-                return edge
-        return None
-
-    def _judged_back_edge(self, name: str, output: Any, kind: str) -> Edge | None:
-        """The same, before any node is run: there is none to fail."""
-        try:
-            return self._back_edge(name, output)
-        except Exception as error:
-            raise GraphError(f"a condition for the {kind} raised {described(error)}", (name,)) from error
-
-    def _go_back(self, taken: Edge) -> None:
-        run, body = self.run, self.graph.bodies[taken.name]
-        run.pending = self.graph.in_order(run.pending.keys() | body)
-        for name, its in self.graph.bodies.items():
-            if its <= body and name != taken.name:
-                run.iterations[name] = 0
-        run.iterations[taken.name] = run.iterations.get(taken.name, 0) + 1
-        run.last_taken = taken.name
+        return edge.condition is None or judged(edge.condition, self.run.results.output(edge.source))
 
     def _key(self, name: str, iterations: list[int]) -> str:
         # JSON tells apart what the names, which may hold any character, would mix up.
         parts = codec.dumps([self.session_id, self.namespace, self.run.run, name, iterations])
         return str(uuid.uuid5(uuid.NAMESPACE_OID, parts))
-
-
-def belongs_to(record: CheckpointRecord | None, run: str) -> bool:
-    """Whether the checkpoint is of the run with this identity."""
-    return record is not None and run_state.read(record).run == run
-
-
-def _kept_answers(last: CheckpointRecord, newest: CheckpointRecord) -> dict[str, NodeResult] | None:
-    """Node -> its result with answers, where ``newest`` adds nothing else to ``last``."""
-    before, after = run_state.read(last), run_state.read(newest)
-    if (before.run, before.pending, before.iterations) != (after.run, after.pending, after.iterations):
-        return None
-    if before.working != after.working or before.results.keys() != after.results.keys():
-        return None
-    changed = {name: result for name, result in after.results.items() if result != before.results[name]}
-    for name, result in changed.items():
-        old = before.results[name].get("answers", [])
-        if "interrupt" not in before.results[name] or result.get("answers", [])[: len(old)] != old:
-            return None
-        if len(result.get("answers", [])) <= len(old):
-            return None
-    return changed
-
-
-def _judged(judge: Judge, output: Any) -> bool:
-    # A copy: what a condition does with the output is its own affair.
-    return bool(judge(copy.deepcopy(output)))

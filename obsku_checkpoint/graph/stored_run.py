@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -146,6 +147,16 @@ class StoredRun:
 
     def _is_complete(self) -> bool:
         return not self.pending and all(result["status"] in FINISHED for result in self.results.all.values())
+
+
+def new_identity() -> str:
+    """Of a new run. Short, since it stands in each of its checkpoints."""
+    return secrets.token_urlsafe(9)
+
+
+def belongs_to(record: CheckpointRecord | None, run: str) -> bool:
+    """Whether the checkpoint is of the run with this identity."""
+    return record is not None and run_state.read(record).run == run
 
 
 def _refuse(graph: Graph, stored: CheckpointRecord, state: RunState) -> None:

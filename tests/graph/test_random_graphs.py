@@ -214,7 +214,7 @@ def check_typescript(world: World, graph: Graph) -> None:
                 assert (resumed.refusal, resumed.run) == (None, frozenset())
                 assert resumed.taken > graph.nodes.keys()
             else:
-                assert resumed.refusal == "Go on with this run in Python."
+                assert resumed.refusal == "Resume it in Python."
 
 
 DEPLOYS: list[Callable[[list[str]], list[str]]] = [

@@ -13,11 +13,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
-from obsku_checkpoint import codec
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.records import CheckpointRecord, CorruptValue, NodeResult
+from obsku_checkpoint.run_state import graphs
+from obsku_checkpoint.run_state.graphs import GraphEdge, GraphNode, GraphReference, RunGraph
+from obsku_checkpoint.run_state.questions import Option, Question, options, text_of
+
+__all__ = [
+    "NOT_A_FAILURE",
+    "SEPARATOR",
+    "GraphEdge",
+    "GraphNode",
+    "GraphReference",
+    "Option",
+    "Question",
+    "RunGraph",
+    "RunRow",
+    "RunState",
+    "RunStatus",
+    "graph_of",
+    "is_reserved",
+    "nested_namespace",
+    "options",
+    "read",
+    "write",
+]
 
 RunStatus = Literal["working", "failed", "interrupted", "pending", "complete"]
 
@@ -27,67 +49,8 @@ SEPARATOR = "/"
 _RUN = "#run"
 #: stands in the stored JSON of runs of which no node need have failed, for searches in SQL
 NOT_A_FAILURE = f'"{_RUN}":{{"status":"failed"'
-_REFUSAL = "Go on with this run in Python."
+_REFUSAL = "Resume it in Python."
 _UNFINISHED = ("pending", "running")
-
-
-#: what a node asks, as it is stored: ``reason`` (missing where the npm package saved the checkpoint, which keeps no
-#: question), perhaps ``options`` (which `options` reads) and ``inputType``, and keys of the node's own
-Question = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One of the answers that a question allows."""
-
-    #: what a person reads
-    label: str
-    #: the answer
-    value: Any
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphNode:
-    name: str
-    #: it is a graph itself, with checkpoints in `nested_namespace`
-    is_graph: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphEdge:
-    source: str
-    target: str
-    #: taken only where a condition holds
-    has_condition: bool = False
-    #: it leads back, and so makes a cycle
-    is_back: bool = False
-    #: how often a back edge is taken at most
-    max_iterations: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The key of `RunState.iterations`."""
-        return f"{self.source}->{self.target}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunGraph:
-    """The graph that ran, in its nodes' and edges' order."""
-
-    #: equal for graphs of equal nodes and edges
-    digest: str
-    nodes: tuple[GraphNode, ...]
-    edges: tuple[GraphEdge, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphReference:
-    """Where the graph is that ran: most checkpoints of a run only name the one that holds it."""
-
-    digest: str
-    #: the id of that checkpoint; it may be gone
-    checkpoint_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,9 +140,9 @@ def read(checkpoint: RunRow) -> RunState:
         working=working,
         input=entry.get("input") if entry else None,
         iterations=_iterations(entry, checkpoint.cycle_state),
-        graph=_graph(entry.get("graph")) if entry else None,
-        run=_text(entry.get("run", "")) if entry else None,
-        by=_text(entry["by"]) if entry and "by" in entry else None,
+        graph=graphs.read_graph(entry.get("graph")) if entry else None,
+        run=text_of(entry.get("run", "")) if entry else None,
+        by=text_of(entry["by"]) if entry and "by" in entry else None,
     )
 
 
@@ -212,7 +175,7 @@ def write(
     if working:
         output["working"] = list(working)
     if graph is not None:
-        output["graph"] = _stored_graph(graph)
+        output["graph"] = graphs.stored(graph)
     entry: NodeResult = {"status": "completed", "output": output}
     if not complete_everywhere:
         entry = {"status": "failed", "error": _REFUSAL, "output": output}
@@ -227,12 +190,6 @@ def graph_of(checkpoint: RunRow, get_checkpoint: Callable[[str], CheckpointRecor
     holder = get_checkpoint(graph.checkpoint_id)
     stored = read(holder).graph if holder else None
     return stored if isinstance(stored, RunGraph) and stored.digest == graph.digest else None
-
-
-def options(question: Mapping[str, Any]) -> list[Option]:
-    """What the question may be answered with; empty where anything may."""
-    given = question.get("options")
-    return [_option(option) for option in given] if isinstance(given, list) else []
 
 
 def nested_namespace(namespace: str, node: str) -> str:
@@ -272,12 +229,7 @@ def _status(working: list[str], failures: Mapping[str, str], asked: Mapping[str,
 
 def _error(result: NodeResult) -> str:
     error = result.get("error")
-    return "" if error is None else _text(error)
-
-
-def _text(value: Any) -> str:
-    """A text itself, the JSON of any other value."""
-    return value if isinstance(value, str) else codec.dumps(value)
+    return "" if error is None else text_of(error)
 
 
 def _iterations(entry: Mapping[str, Any] | None, cycle_state: Any) -> dict[str, int]:
@@ -301,7 +253,7 @@ def _asked_by(name: str, result: NodeResult | None) -> dict[str, Question]:
     if result is None or not _asks(result):
         return {name: {}}
     if isinstance(within := result.get("questions"), dict) and within:
-        return {f"{name}{SEPARATOR}{_text(path)}": _question(question) for path, question in within.items()}
+        return {f"{name}{SEPARATOR}{text_of(path)}": _question(question) for path, question in within.items()}
     return {name: _question(result["interrupt"])}
 
 
@@ -328,76 +280,3 @@ def _unless_skipped(name: str, result: NodeResult, pending: Iterable[str]) -> No
     if result["status"] in _UNFINISHED and name not in pending:
         return {**result, "status": "skipped"}
     return result
-
-
-def _option(option: Any) -> Option:
-    if isinstance(option, dict) and "value" in option:
-        value = option["value"]
-        description = option.get("description")
-        return Option(
-            label=_text(option.get("label", value)),
-            value=value,
-            description="" if description is None else _text(description),
-        )
-    return Option(label=_text(option), value=option)
-
-
-# -- the graph
-
-
-def _stored_graph(graph: RunGraph | GraphReference) -> dict[str, Any]:
-    if isinstance(graph, GraphReference):
-        return {"digest": graph.digest, "in": graph.checkpoint_id}
-    return {
-        "digest": graph.digest,
-        "nodes": [{"id": node.name} | ({"graph": True} if node.is_graph else {}) for node in graph.nodes],
-        "edges": [_stored_edge(edge) for edge in graph.edges],
-    }
-
-
-def _stored_edge(edge: GraphEdge) -> dict[str, Any]:
-    stored: dict[str, Any] = {"from": edge.source, "to": edge.target}
-    if edge.has_condition:
-        stored["condition"] = True
-    if edge.is_back:
-        stored["back"] = True
-    if edge.max_iterations is not None:
-        stored["maxIterations"] = edge.max_iterations
-    return stored
-
-
-def _graph(stored: Any) -> RunGraph | GraphReference | None:
-    match stored:
-        case {"digest": str(digest), "in": str(id)}:
-            return GraphReference(digest=digest, checkpoint_id=id)
-        case {"digest": str(digest), "nodes": [*nodes], "edges": [*edges]}:
-            read_nodes = tuple(_node(node) for node in nodes)
-            read_edges = tuple(_edge(edge) for edge in edges)
-            if None not in read_nodes and None not in read_edges:
-                return RunGraph(
-                    digest=digest,
-                    nodes=cast("tuple[GraphNode, ...]", read_nodes),
-                    edges=cast("tuple[GraphEdge, ...]", read_edges),
-                )
-    return None
-
-
-def _node(stored: Any) -> GraphNode | None:
-    match stored:
-        case {"id": str(name)}:
-            return GraphNode(name=name, is_graph=stored.get("graph") is True)
-    return None
-
-
-def _edge(stored: Any) -> GraphEdge | None:
-    match stored:
-        case {"from": str(source), "to": str(target)}:
-            most = stored.get("maxIterations")
-            return GraphEdge(
-                source=source,
-                target=target,
-                has_condition=stored.get("condition") is True,
-                is_back=stored.get("back") is True,
-                max_iterations=most if type(most) is int else None,
-            )
-    return None
