@@ -28,6 +28,7 @@ LAYERS = [
     {"contrib"},
     {"maintenance"},
     {"api", "admin", "management"},
+    {"templatetags"},
     {"testing"},
 ]
 WITHOUT_DJANGO: set[str] = set().union(*LAYERS[:5])

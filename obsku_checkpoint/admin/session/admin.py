@@ -14,7 +14,11 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+<<<<<<< HEAD
 from django.utils.translation import gettext_lazy
+=======
+from django.utils.translation import gettext_lazy, ngettext
+>>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
 
 from obsku_checkpoint.admin import deletion, format, history
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
@@ -25,7 +29,7 @@ from obsku_checkpoint.admin.session.change_list import SessionList
 from obsku_checkpoint.admin.session.checkpoints import CheckpointList
 from obsku_checkpoint.admin.session.delete_selected import delete_selected
 from obsku_checkpoint.admin.session.export import Export, export
-from obsku_checkpoint.admin.session.filters import ActivityFilter, FailureFilter, SourceFilter, WorkspaceFilter
+from obsku_checkpoint.admin.session.filters import ActivityFilter, StatusFilter, WorkspaceFilter
 from obsku_checkpoint.admin.session.forks import Forks
 from obsku_checkpoint.admin.session.form import SessionForm
 from obsku_checkpoint.admin.session.live import Live, mark
@@ -40,20 +44,33 @@ from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.printable import plain
 
 PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
+<<<<<<< HEAD
 TABS = (("change", "Overview"), *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)))
 #: things that people did which the overview shows
 DEEDS = 5
+=======
+TABS = (
+    ("change", gettext_lazy("Overview")),
+    *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)),
+)
+>>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
 
 
 @admin.register(Session)
 class SessionAdmin(BaseAdmin):
     workspace = "workspace_id"
     form = SessionForm
+<<<<<<< HEAD
     fields = ("title", "metadata", "seen")
     list_display = ("name", "badges", "active", "place", "messages_", "checkpoints_", "tokens")
     list_filter = (WorkspaceFilter, ActivityFilter, SourceFilter, FailureFilter)
+=======
+    fields = ("title", "metadata")
+    list_display = ("name", "badges", "active", "place", "counts")
+    list_filter = (StatusFilter, WorkspaceFilter, ActivityFilter)
+>>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
     search_fields = ("title",)  # which columns are searched is said by `SessionQuerySet.matching`
-    search_help_text = "Text in the title, the directory or the id"
+    search_help_text = gettext_lazy("Text in the title, the directory or the id")
     sortable_by = ()
     ordering = ("-updated_at", "-id")
     show_full_result_count = False
@@ -78,9 +95,21 @@ class SessionAdmin(BaseAdmin):
         return SessionList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+<<<<<<< HEAD
         context = {"title": "Sessions", "waiting_address": self.links.waiting(), **(extra_context or {})}
         view = super().changelist_view
         return self._or_refused(request, lambda: view(request, context))
+=======
+        context = {
+            "title": _("Sessions"),
+            "waiting_address": self.links.waiting(),
+            **(extra_context or {}),
+        }
+        try:
+            return super().changelist_view(request, context)
+        except SessionInUseError as error:
+            return self._in_use(request, error)
+>>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("metadata")
@@ -146,42 +175,39 @@ class SessionAdmin(BaseAdmin):
 
     # -- columns of the list
 
-    @admin.display(description="Session")
+    @admin.display(description=gettext_lazy("Session"))
     def name(self, session: Any) -> SafeString:
-        return harmless(plain(session.title or session.pk, 90))
+        line = plain(session.status.first_line, 110)
+        title = format_html('<bdi dir="auto">{}</bdi>', harmless(plain(session.title or session.pk, 90)))
+        return format_html('{}<span class="obsku-line" dir="auto">{}</span>', title, line) if line else title
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def badges(self, session: Any) -> SafeString:
         return format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', session.status.badges)
 
-    @admin.display(description="Workspace, directory")
+    @admin.display(description=gettext_lazy("Workspace, directory"))
     def place(self, session: Any) -> SafeString:
         workspace, directory = plain(session.workspace_id or "-", 60), plain(session.directory, 200)
         path = '<span class="obsku-path">{0}</span><br><span class="obsku-path obsku-quiet" title="{1}">{1}</span>'
         return format_html(path, workspace, directory)
 
-    @admin.display(description="Messages")
-    def messages_(self, session: Any) -> SafeString:
-        return _number(session.figures.messages)
-
-    @admin.display(description="Checkpoints")
-    def checkpoints_(self, session: Any) -> SafeString:
-        return _number(session.figures.checkpoints)
-
-    @admin.display(description="Tokens in, out")
-    def tokens(self, session: Any) -> SafeString:
+    @admin.display(description=gettext_lazy("Size"))
+    def counts(self, session: Any) -> SafeString:
         figures = session.figures
-        if not figures.tokens_in and not figures.tokens_out:
-            return SafeString('<span class="obsku-number">-</span>')
-        return format_html(
-            '<span class="obsku-number">{} / {}</span>', f"{figures.tokens_in:,}", f"{figures.tokens_out:,}"
-        )
+        lines = [
+            ngettext("%(count)s message", "%(count)s messages", figures.messages)
+            % {"count": format.number(figures.messages)},
+            ngettext("%(count)s checkpoint", "%(count)s checkpoints", figures.checkpoints)
+            % {"count": format.number(figures.checkpoints)},
+        ]
+        if figures.tokens_in or figures.tokens_out:
+            tokens = {"count": f"{format.number(figures.tokens_in)} / {format.number(figures.tokens_out)}"}
+            lines.append(_("%(count)s tokens") % tokens)
+        return format_html_join("", '<span class="obsku-count-line">{}</span>', ((line,) for line in lines))
 
-    @admin.display(description="Last activity, duration")
+    @admin.display(description=gettext_lazy("Last activity"))
     def active(self, session: Any) -> SafeString:
-        time = format.span(session.created_at, session.updated_at)
-        lasted = "" if time is None else format.duration(time)
-        return format_html('{}<br><span class="obsku-quiet">{}</span>', format.timestamp(session.updated_at), lasted)
+        return format.ago(session.updated_at)
 
     # -- what may be done, and by whom
 
@@ -192,7 +218,7 @@ class SessionAdmin(BaseAdmin):
         if form.changes:
             self.store.update_session(obj.pk, **form.changes)
 
-    @admin.action(description="Export as JSON lines", permissions=["view"])
+    @admin.action(description=gettext_lazy("Export as JSON lines"), permissions=["view"])
     def export_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:
         return export(request, self.database, list(queryset.values_list("pk", flat=True)))
 
@@ -245,10 +271,6 @@ class SessionAdmin(BaseAdmin):
         except CheckpointStoreError as error:
             self.message_user(request, plain(str(error), 500), messages.ERROR)
             return redirect(request.get_full_path())
-
-
-def _number(number: int) -> SafeString:
-    return format_html('<span class="obsku-number">{}</span>', f"{number:,}")
 
 
 def _events(request: HttpRequest, session_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,8 @@ from django.http import HttpRequest
 
 from obsku_checkpoint.admin.base import BaseAdmin
 from obsku_checkpoint.admin.session.counts import figures
-from obsku_checkpoint.admin.session.filters import WorkspaceFilter, narrowed
-from obsku_checkpoint.admin.session.status import statuses
+from obsku_checkpoint.admin.session.filters import StatusFilter, WorkspaceFilter, narrowed, workspaces
+from obsku_checkpoint.admin.session.status import ENTRIES, statuses
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
 from obsku_checkpoint.records import CorruptValue
 
@@ -44,6 +45,9 @@ class SessionList(ChangeList):
         self.older = _query(self, rows[size - 1]) if len(rows) > size else ""
         self.newest = self.get_query_string(remove=[BEFORE]) if below else ""
         self._add_figures(self.result_list)
+        wanted = StatusFilter.words.get(request.GET.get(StatusFilter.parameter_name, ""))
+        if wanted:
+            self.result_list = [row for row in self.result_list if set(row.status.words) & set(wanted)]
         # What the admin's templates ask for.
         self.result_count = len(self.result_list)
         self.full_result_count = self.result_count  # no count is shown, as nothing was counted
@@ -76,3 +80,17 @@ def _query(changes: ChangeList, last: Any) -> str:
     moment = last.updated_at
     milliseconds = moment.text if isinstance(moment, CorruptValue) else to_milliseconds(moment, "updated_at")
     return changes.get_query_string({BEFORE: f"{milliseconds},{last.pk}"}, remove=[BEFORE])
+
+
+#: sessions, the last ones, of which the pages of the index say how many wait and failed
+LAST = 200
+
+
+def standing(admin: BaseAdmin, request: HttpRequest) -> dict[str, int]:
+    """How many of the last sessions stand how: a word of `STATUSES` -> a number."""
+    sessions: Any = admin.get_queryset(request)
+    rows = sessions.newest_first()
+    if not sessions.query.where:
+        rows = narrowed(rows, workspaces(admin.database), LAST, None)
+    found = statuses(admin.database, list(rows.only("id", "updated_at")[:LAST]), entries=ENTRIES)
+    return dict(Counter(word for status in found.values() for word in status.words))

@@ -12,8 +12,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Replace
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint import conf
+from obsku_checkpoint.admin.session.status import STATUSES
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
 from obsku_checkpoint.models import Checkpoint, Session, Source
 from obsku_checkpoint.printable import plain
@@ -26,7 +29,7 @@ NO_WORKSPACE = "\x1fnone"
 
 
 class WorkspaceFilter(SimpleListFilter):
-    title = "workspace"
+    title = gettext_lazy("workspace")
     parameter_name = "workspace"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
@@ -35,7 +38,7 @@ class WorkspaceFilter(SimpleListFilter):
         shown = self.names[:WORKSPACES]
         if (chosen := self.value()) not in (None, NO_WORKSPACE) and chosen not in shown:
             shown = [str(chosen), *shown]
-        return [(NO_WORKSPACE, "none"), *((name, plain(name, 40) or "“”") for name in shown)]
+        return [(NO_WORKSPACE, _("none")), *((name, plain(name, 40) or "“”") for name in shown)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -45,50 +48,71 @@ class WorkspaceFilter(SimpleListFilter):
 
 
 class ActivityFilter(SimpleListFilter):
-    title = "last activity"
+    title = gettext_lazy("last activity")
     parameter_name = "active"
     periods = {
-        "hour": timedelta(hours=1),
-        "day": timedelta(days=1),
-        "week": timedelta(days=7),
-        "month": timedelta(days=30),
+        "hour": (gettext_lazy("within an hour"), timedelta(hours=1)),
+        "day": (gettext_lazy("within a day"), timedelta(days=1)),
+        "week": (gettext_lazy("within a week"), timedelta(days=7)),
+        "month": (gettext_lazy("within a month"), timedelta(days=30)),
     }
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return [(name, f"within {'an' if name == 'hour' else 'a'} {name}") for name in self.periods]
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [(name, text) for name, (text, _period) in self.periods.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        period = self.periods.get(self.value() or "")
-        return queryset.filter(updated_at__gte=timezone.now() - period) if period else queryset
+        if (value := self.value()) not in self.periods:
+            return queryset
+        return queryset.filter(updated_at__gte=timezone.now() - self.periods[str(value)][1])
 
 
-class SourceFilter(SimpleListFilter):
-    title = "source of a checkpoint"
-    parameter_name = "source"
+class StatusFilter(SimpleListFilter):
+    """By how sessions stand. The database finds those that may stand so; `SessionList` leaves the others out."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+    #: value -> the words of `Status` that it stands for
+    words: dict[str, tuple[str, ...]] = {
+        "waiting": ("waiting",),
+        "failed": ("failed",),
+        "unfinished": ("working", "silent"),
+        "finished": ("finished",),
+        "new": ("new",),
+    }
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
-        return [(value, value) for value in Source.values]
+        return [(name, STATUSES[words[-1]]) for name, words in self.words.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in Source.values:
+        value = self.value()
+        own = Checkpoint.objects.filter(session_id=OuterRef("pk"))
+        if value == "new":
+            return queryset.filter(~Exists(own))
+        if value not in self.words:
             return queryset
-        return queryset.filter(Exists(Checkpoint.objects.filter(session_id=OuterRef("pk"), source=self.value())))
+        return queryset.filter(Exists(own if value == "finished" else may_stand(value, own)))
 
 
-class FailureFilter(SimpleListFilter):
-    title = "failures"
-    parameter_name = "failures"
+def may_stand(value: str, checkpoints: Any) -> Any:
+    """Those that nothing follows in their namespace, and that may be waiting, failed or unfinished.
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return [("yes", "a node has failed")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        # Both writers' JSON has no spaces. A node's output that holds the same words counts too: to tell, the
-        # database would have to parse every result.
-        text = Replace(Cast("node_results", TextField()), Value(NOT_A_FAILURE, TextField()), Value("", TextField()))
-        results = Checkpoint.objects.annotate(_text=text)
-        failed = Exists(results.filter(session_id=OuterRef("pk"), _text__contains='"status":"failed"'))
-        return queryset.filter(failed) if self.value() == "yes" else queryset
+    Both writers' JSON has no spaces. An output that holds the same words counts too: to tell, the database would have
+    to parse every result.
+    """
+    later = Checkpoint.objects.filter(
+        session_id=OuterRef("session_id"), namespace=OuterRef("namespace"), version__gt=OuterRef("version")
+    )
+    text = Cast("node_results", TextField())
+    newest = checkpoints.filter(~Exists(later))
+    if value == "failed":
+        failures = Replace(text, Value(NOT_A_FAILURE, TextField()), Value("", TextField()))
+        return newest.annotate(_text=failures).filter(_text__contains='"status":"failed"')
+    asks = Q(source=Source.INTERRUPT) | Q(source=Source.FORK) & Q(_text__contains='"interrupt":')
+    asks |= Q(source=Source.FORK, node_id__isnull=False) & ~Q(_pending="[]")  # a fork of the npm package's
+    newest = newest.annotate(_text=text, _pending=Cast("pending_nodes", TextField()))
+    if value == "waiting":
+        return newest.filter(asks)
+    return newest.filter(~Q(_pending="[]") | Q(_text__contains='"working":['))
 
 
 # The newest sessions across workspaces, by the index on (workspace_id, updated_at); no index is on ``updated_at``

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.records import CorruptValue
 from obsku_checkpoint.run_state import SEPARATOR, RunGraph, RunState
@@ -104,7 +105,7 @@ class Status:
                 return f"{node}: {error}"
         for state in self._states():
             for path, question in state.questions.items():
-                return str(question.get("reason") or path)
+                return text_of(question.get("reason") or path)
         return ""
 
     def _states(self) -> Iterable[RunState]:

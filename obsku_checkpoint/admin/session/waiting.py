@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.questions import questions
+from obsku_checkpoint.admin.session.filters import may_stand
 from obsku_checkpoint.admin.session.status import statuses
-from obsku_checkpoint.models import Checkpoint, Source
+from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.printable import plain
 
 if TYPE_CHECKING:
@@ -47,14 +47,7 @@ def waiting(admin: BaseAdmin, request: HttpRequest) -> HttpResponse:
 
 def asking(database: str, sessions: QuerySet[Any]) -> list[str]:
     """The ids of sessions that ask, or may; one more than are shown. Reads the table once: no index leads there."""
-    checkpoints = Checkpoint.objects.using(database).annotate(_text=Cast("node_results", TextField()))
-    # In this order, as the text is the dear part: PostgreSQL asks for the conditions as they stand.
-    asked = Q(source=Source.INTERRUPT) | (Q(source=Source.FORK) & Q(_text__contains='"interrupt":'))
-    asked |= Q(source=Source.FORK, node_id__isnull=False) & ~Q(pending_nodes=[])  # a fork of the npm package's
-    later = Checkpoint.objects.filter(
-        session_id=OuterRef("session_id"), namespace=OuterRef("namespace"), version__gt=OuterRef("version")
-    )
-    rows = checkpoints.filter(asked, ~Exists(later))
+    rows = may_stand("waiting", Checkpoint.objects.using(database))
     if sessions.query.where:
         rows = rows.filter(session__in=sessions)
     found = rows.order_by("created_at", "id").values_list("session_id", flat=True)[: 2 * SHOWN + 1]
