@@ -63,9 +63,10 @@ def test_results_stand_beside_their_calls(root: Reader, store: DjangoCheckpointS
     assert call
     for part in ("explain", "page: /orders", "success", "Seq Scan on orders"):
         assert part in text(call[0])
-    assert page.count("Seq Scan on orders") == 1
-    assert f'answers <a href="#message-{asked.id}">' in page
-    assert f'href="#message-{answered.id}"' in page
+    # Its first line, and the whole; the message has no card of its own.
+    assert page.count("Seq Scan on orders") == 2
+    assert re.search(f'<article class="[^"]*obsku-beside" id="message-{answered.id}"', page)
+    assert not re.search(f'<article class="[^"]*obsku-beside" id="message-{asked.id}"', page)
     assert "800 in, 64 out" in page
     assert "Result of lost error" in text(page)
 
@@ -160,3 +161,64 @@ def test_time_between_messages_is_told(
     corrupt("messages", "created_at", first.id, 1_000_000)
     corrupt("messages", "created_at", second.id, 1_185_000)
     assert "3 min 5 s later" in root.see(links.session(session_id, "transcript"))
+
+
+def test_a_call_without_a_result_is_marked(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    for id in ("early", "late"):
+        call: Any = {"name": f"tool-{id}", "toolUseId": id, "input": {}}
+        store.add_message(session_id, "assistant", tool_calls=[call])
+    store.add_messages(session_id, [{"role": "user", "content": "x"}] * 60)
+    store.add_message(session_id, "tool", tool_results=[{"toolUseId": "late", "content": "ok", "status": "success"}])
+    page = root.see(links.session(session_id, "transcript"), number="1")
+    early, late = re.findall(r"<details class=\"obsku-call.*?</details>", page, re.DOTALL)
+    assert "no result" in text(early)
+    assert "no result" not in text(late)
+
+
+def test_one_gets_to_a_number_a_failure_and_to_words(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    address = links.session(session_id, "transcript")
+    ids = [each.id for each in store.add_messages(session_id, [{"role": "user", "content": "x"}] * 200)]
+    failed = store.add_message(
+        session_id, "tool", tool_results=[{"toolUseId": "t", "content": "no such table", "status": "error"}]
+    ).id
+    store.add_message(session_id, "user", "Look for <b>Needle</b> here")
+    page = root.see(address)
+    assert "Messages 153 to 202 of 202" in text(page)
+    assert f'data-message="{ids[9]}"' not in page
+    page = root.see(address, number="10")
+    assert re.search(f'obsku-chosen" id="message-{ids[9]}"', page)
+    assert "#10" in text(page)
+    assert f"failure={ids[9]}" in page
+    assert re.search(f'obsku-chosen" id="message-{failed}"', root.see(address, failure=str(ids[9])))
+    page = root.see(address, q="needle")
+    assert "Look for &lt;b&gt;Needle" in page.partition('id="obsku-transcript"')[0]
+    assert "no such table" in root.see(address, q="such table")
+    assert "No message holds these words." in root.read(address, q="nothing of it")
+    for odd in ("0", "-1", "x", "9" * 18, "9" * 30):
+        root.see(address, number=odd)
+        root.see(address, failure=odd)
+
+
+def test_what_happened_stands_between_the_messages(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    asks: Any = {"pay": {"status": "pending", "interrupt": {"reason": "Pay 9 EUR?"}}}
+    done: Any = {"pay": {"status": "failed", "error": "card refused", "answers": [{"question": {}, "answer": "yes"}]}}
+    store.add_message(session_id, "user", "buy it")
+    for step in range(3):
+        store.save_checkpoint(session_id, step=step, node_results={}, pending_nodes=["pay"])
+    store.save_checkpoint(session_id, step=3, node_results=asks, pending_nodes=["pay"], source="interrupt")
+    store.add_message(session_id, "assistant", "I asked")
+    store.save_checkpoint(session_id, step=4, node_results=done)
+    store.add_message(session_id, "assistant", "it failed")
+    store.save_checkpoint(session_id, step=5, node_results={"pay": {"status": "completed"}})
+    page = root.read(links.session(session_id, "transcript"))
+    places = [
+        page.find(part)
+        for part in (
+            "buy it", "3 checkpoints", "pay asks: Pay 9 EUR?", "I asked", "pay was answered: yes",
+            "pay failed: card refused", "it failed", "the run went on",
+        )
+    ]  # fmt: skip
+    assert -1 not in places
+    assert places == sorted(places)

@@ -14,11 +14,7 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-<<<<<<< HEAD
-from django.utils.translation import gettext_lazy
-=======
 from django.utils.translation import gettext_lazy, ngettext
->>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
 
 from obsku_checkpoint.admin import deletion, format, history
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
@@ -44,31 +40,21 @@ from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.printable import plain
 
 PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
-<<<<<<< HEAD
-TABS = (("change", "Overview"), *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)))
-#: things that people did which the overview shows
-DEEDS = 5
-=======
 TABS = (
     ("change", gettext_lazy("Overview")),
     *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)),
 )
->>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
+#: things that people did which the overview shows
+DEEDS = 5
 
 
 @admin.register(Session)
 class SessionAdmin(BaseAdmin):
     workspace = "workspace_id"
     form = SessionForm
-<<<<<<< HEAD
     fields = ("title", "metadata", "seen")
-    list_display = ("name", "badges", "active", "place", "messages_", "checkpoints_", "tokens")
-    list_filter = (WorkspaceFilter, ActivityFilter, SourceFilter, FailureFilter)
-=======
-    fields = ("title", "metadata")
     list_display = ("name", "badges", "active", "place", "counts")
     list_filter = (StatusFilter, WorkspaceFilter, ActivityFilter)
->>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
     search_fields = ("title",)  # which columns are searched is said by `SessionQuerySet.matching`
     search_help_text = gettext_lazy("Text in the title, the directory or the id")
     sortable_by = ()
@@ -95,21 +81,9 @@ class SessionAdmin(BaseAdmin):
         return SessionList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-<<<<<<< HEAD
-        context = {"title": "Sessions", "waiting_address": self.links.waiting(), **(extra_context or {})}
+        context = {"title": _("Sessions"), "waiting_address": self.links.waiting(), **(extra_context or {})}
         view = super().changelist_view
         return self._or_refused(request, lambda: view(request, context))
-=======
-        context = {
-            "title": _("Sessions"),
-            "waiting_address": self.links.waiting(),
-            **(extra_context or {}),
-        }
-        try:
-            return super().changelist_view(request, context)
-        except SessionInUseError as error:
-            return self._in_use(request, error)
->>>>>>> 7510db7 (Admin: the list fits a laptop, filters by how sessions stand, says what stands in the way; the index says how many wait)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("metadata")

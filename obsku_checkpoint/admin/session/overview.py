@@ -17,9 +17,9 @@ from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.questions import Question, questions
 from obsku_checkpoint.admin.runs import Run, graphs
 from obsku_checkpoint.admin.session.counts import figures
+from obsku_checkpoint.admin.session.messages import entries, messages_of
 from obsku_checkpoint.admin.session.status import Status, around
 from obsku_checkpoint.admin.session.timeline import work_of
-from obsku_checkpoint.admin.session.transcript import entries, messages_of
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.run_state import RunGraph, RunState

@@ -1,122 +1,37 @@
-"""A session's transcript as a conversation: the newest messages first on the page's end, older ones on the way up."""
+"""A session's transcript as a conversation: the newest messages at the page's end, older ones on the way up.
+
+Between the messages stands what happened to the runs meanwhile. One gets to the first and the last message, to the
+next failed tool, to a message by its number, and to those that hold some words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, TextField, Value
+from django.db.models.functions import Cast, Greatest, Lower, StrIndex, Substr
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
-from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from obsku_checkpoint.admin import format, values
 from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.large_columns import Stored, json_columns, stored_json, stored_text, text_columns
-from obsku_checkpoint.admin.values import harmless, text_of
+from obsku_checkpoint.admin.session.events import events
+from obsku_checkpoint.admin.session.messages import Entry, entries, messages_of
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.printable import plain
-from obsku_checkpoint.records import CorruptValue
 
 #: messages on a page, and in each load of older ones
 MESSAGES = 50
-#: a content longer than this, or of more lines, is folded
-LONG, LINES = 1200, 16
-#: bytes of a tool's input or result that are shown as a tree
-TREE_BYTES = 200_000
-TREE_ENTRIES = 300
-GAP = timedelta(seconds=1)
-
-
-@dataclass(slots=True)
-class Result:
-    """One tool result."""
-
-    use_id: str
-    status: str
-    value: SafeString
-    message_id: int
-
-    first_line: str
-
-    @property
-    def name(self) -> str:
-        return plain(self.use_id, 60)
-
-    @property
-    def failed(self) -> bool:
-        return self.status not in ("", "success")
-
-
-@dataclass(slots=True)
-class Call:
-    """One tool call, with its result where that is on the same page."""
-
-    name: str
-    use_id: str
-    preview: str
-    input: SafeString
-    result: Result | None = None
-
-
-@dataclass(slots=True)
-class Entry:
-    """One message as the page shows it."""
-
-    message: Any
-    content: Stored | None
-    gap: str = ""
-    calls: list[Call] = field(default_factory=list)
-    #: results whose call is not on the page
-    results: list[Result] = field(default_factory=list)
-    #: results that stand beside their calls: the ids of the calls' messages
-    answers: list[int] = field(default_factory=list)
-    all_results: list[Result] = field(default_factory=list)
-    #: columns that are corrupt or too long: (name, html)
-    unread: list[tuple[str, SafeString]] = field(default_factory=list)
-
-    @property
-    def id(self) -> int:
-        id: int = self.message.pk
-        return id
-
-    @property
-    def role(self) -> str:
-        return plain(self.message.role, 40)
-
-    @property
-    def role_class(self) -> str:
-        return self.message.role if self.message.role in ("user", "assistant", "system", "tool") else "other"
-
-    @property
-    def moment(self) -> SafeString:
-        return format.timestamp(self.message.created_at)
-
-    @property
-    def text(self) -> SafeString:
-        return harmless(self.content.value) if self.content else SafeString("")
-
-    @property
-    def first_line(self) -> str:
-        return plain(self.content.value, 160) if self.content else ""
-
-    @property
-    def folded(self) -> bool:
-        text = self.content.value if self.content else ""
-        return len(text) > LONG or text.count("\n") >= LINES
-
-    @property
-    def size(self) -> str:
-        return format.size(self.content.bytes) if self.content else ""
+#: messages that hold the words one looks for, and characters of each
+FOUND, AROUND = 50, 60
+#: calls without a result on the page that are looked for behind it
+OPEN_CALLS = 40
+_FAILED = '"status":"error"'
 
 
 class Transcript(Page):
     name = "transcript"
-    title = "Transcript"
+    title = gettext_lazy("Transcript")
     template = "admin/obsku_checkpoint/session/transcript.html"
 
     def respond(self, request: HttpRequest, subject: Session) -> HttpResponseBase:
@@ -127,110 +42,98 @@ class Transcript(Page):
         return self.render(request, subject, context)
 
     def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
-        before, after, at = (_number(request.GET.get(name)) for name in ("before", "after", "at"))
-        own = messages_of(self.database, subject.pk)
-        if at is not None and (place := own.filter(pk=at).first()):
-            head = list(own.beside(at, before=True).newest_first()[:MESSAGES])[::-1]
-            tail = list(own.beside(at, before=False)[: MESSAGES + 1])
-            rows, older, newer = [*head, place, *tail[:MESSAGES]], len(head) == MESSAGES, len(tail) > MESSAGES
-        elif after is not None:
-            tail = list(own.beside(after, before=False)[: MESSAGES + 1])
-            rows, older, newer = tail[:MESSAGES], True, len(tail) > MESSAGES
-        else:
-            wanted = own if before is None else own.beside(before, before=True)
-            head = list(wanted.newest_first()[: MESSAGES + 1])
-            rows, older, newer = head[:MESSAGES][::-1], len(head) > MESSAGES, before is not None
+        all = Message.objects.using(self.database).in_session(subject.pk)
+        at, before, after = (_number(request.GET.get(name)) for name in ("at", "before", "after"))
+        total = all.count()
+        if (number := _number(request.GET.get("number"))) is not None:
+            at = all.oldest_first().values_list("pk", flat=True)[min(max(number, 1), total) - 1] if total else None
+        if (failure := _number(request.GET.get("failure"))) is not None:
+            later = all.beside(failure, before=False).annotate(_text=Cast("tool_results", TextField()))
+            at = later.filter(_text__contains=_FAILED).values_list("pk", flat=True).first()
+        rows, older, newer = self._page(subject, at, before, after)
+        shown = list(entries(rows))
+        self._number(all, shown)
+        self._mark_open_calls(all, shown)
+        last = self._add_events(subject, shown, older=older, newer=newer) if shown else []
+        query = request.GET.get("q", "").replace("\x00", "").strip()
         return {
-            "entries": list(entries(rows)),
+            "entries": shown,
+            "events": last,
             "older": rows[0].pk if rows and older else None,
             "newer": rows[-1].pk if rows and newer else None,
             "at": at,
+            "total": total,
+            "first": shown[0].number if shown else 0,
+            "last_number": shown[-1].number if shown else 0,
+            "next_failure": self._next_failure(all, rows, at),
+            "query": query,
+            "found": self._found(all, subject, query) if query else None,
+            "bound": FOUND,
             "address": self.links.session(subject.pk, "transcript"),
             "rest_address": self.links.session(subject.pk, "message"),
         }
 
+    def _page(
+        self, subject: Session, at: int | None, before: int | None, after: int | None
+    ) -> tuple[list[Any], bool, bool]:
+        """The messages, and whether there are older and newer ones."""
+        own = messages_of(self.database, subject.pk)
+        if at is not None and (place := own.filter(pk=at).first()):
+            head = list(own.beside(at, before=True).newest_first()[: MESSAGES + 1])
+            tail = list(own.beside(at, before=False)[: MESSAGES + 1])
+            return [*head[:MESSAGES][::-1], place, *tail[:MESSAGES]], len(head) > MESSAGES, len(tail) > MESSAGES
+        if after is not None:
+            tail = list(own.beside(after, before=False)[: MESSAGES + 1])
+            return tail[:MESSAGES], True, len(tail) > MESSAGES
+        wanted = own if before is None else own.beside(before, before=True)
+        head = list(wanted.newest_first()[: MESSAGES + 1])
+        return head[:MESSAGES][::-1], len(head) > MESSAGES, before is not None
 
-def messages_of(database: str, session_id: str) -> Any:
-    """The session's messages, whose long columns are read up to a bound."""
-    messages: QuerySet[Any] = Message.objects.using(database).in_session(session_id)
-    return messages.defer("content", "tool_calls", "tool_results").annotate(
-        **text_columns("content"), **json_columns("tool_calls", TREE_BYTES), **json_columns("tool_results", TREE_BYTES)
-    )
+    def _number(self, all: Any, shown: list[Entry]) -> None:
+        if shown:
+            before = all.beside(shown[0].id, before=True).count()
+            for number, entry in enumerate(shown, before + 1):
+                entry.number = number
 
+    def _mark_open_calls(self, all: Any, shown: list[Entry]) -> None:
+        """A call whose result is neither on the page nor behind it."""
+        lacking = [call for entry in shown for call in entry.calls if call.result is None][-OPEN_CALLS:]
+        if not lacking:
+            return
+        behind = all.beside(shown[-1].id, before=False).annotate(_text=Cast("tool_results", TextField()))
+        for call in lacking:
+            call.is_open = not behind.filter(_text__contains=call.use_id).exists()
 
-def entries(rows: Sequence[Any]) -> Iterator[Entry]:
-    """The messages as they are shown, oldest first, each tool result beside its call."""
-    calls: dict[str, tuple[int, Call]] = {}
-    last: datetime | CorruptValue | None = None
-    for row in rows:
-        entry = Entry(row, stored_text(row, "content"))
-        passed = format.span(last, row.created_at) if last is not None else None
-        entry.gap = format.duration(passed) if passed is not None and passed >= GAP else ""
-        last = row.created_at
-        for item in _items(entry, "tool_calls"):
-            call = _call(item)
-            entry.calls.append(call)
-            calls[call.use_id] = (row.pk, call)
-        for item in _items(entry, "tool_results"):
-            result = _result(item, row.pk)
-            entry.all_results.append(result)
-            place, asked = calls.get(result.use_id, (None, None))
-            if place is None or asked is None or asked.result:
-                entry.results.append(result)
-            else:
-                asked.result = result
-                entry.answers.append(place)
-        yield entry
+    def _add_events(self, subject: Session, shown: list[Entry], *, older: bool, newer: bool) -> list[Any]:
+        """Between the messages; those after the last one are returned."""
+        start = shown[0].message.created_at if older else None
+        happened = events(self.database, subject.pk, start, shown[-1].message.created_at if newer else None, self.links)
+        for entry in shown:
+            while happened and entry.message.created_at >= happened[0].moment:
+                entry.events.append(happened.pop(0))
+        return happened
 
+    def _next_failure(self, all: Any, rows: list[Any], at: int | None) -> int | None:
+        """The message from which on the next failed tool is looked for; None where there is none."""
+        if not rows:
+            return None
+        place = at if at is not None else rows[-1].pk
+        results = all.annotate(_text=Cast("tool_results", TextField()))
+        if results.beside(place, before=False).filter(_text__contains=_FAILED).exists():
+            return place
+        # From the end one begins at the first again.
+        return 0 if at is None and results.filter(_text__contains=_FAILED).exists() else None
 
-def _items(entry: Entry, column: str) -> Iterable[dict[str, Any]]:
-    stored = stored_json(entry.message, column)
-    if stored is None:
-        return []
-    if isinstance(stored.value, list) and all(isinstance(item, dict) for item in stored.value):
-        return stored.value
-    entry.unread.append((column, values.tree(stored.value, entries=TREE_ENTRIES)))
-    return []
-
-
-def _call(item: dict[str, Any]) -> Call:
-    input = item.get("input")
-    rest = {key: value for key, value in item.items() if key not in ("name", "toolUseId", "input")}
-    shown = {"input": input, **rest} if rest else input
-    return Call(
-        name=text_of(item.get("name", ""), 80) or _("unnamed"),
-        use_id=_use_id(item),
-        preview=_summary(input),
-        input=values.tree(shown, entries=TREE_ENTRIES),
-    )
-
-
-def _result(item: dict[str, Any], message_id: int) -> Result:
-    """A result's data says more than its text, which is shown beside it where it is not the JSON of the data."""
-    rest = {key: value for key, value in item.items() if key not in ("content", "toolUseId", "status")}
-    content = values.parsed(item.get("content"))
-    if "data" in rest and rest["data"] == content:
-        del rest["data"]
-    shown = {"content": content, **rest} if rest else content
-    return Result(
-        use_id=_use_id(item),
-        status=text_of(item.get("status", ""), 40),
-        value=values.tree(shown, entries=TREE_ENTRIES),
-        message_id=message_id,
-        first_line=text_of(item.get("content", ""), 120),
-    )
-
-
-def _summary(input: Any) -> str:
-    if not isinstance(input, dict):
-        return text_of(input, 100)
-    return plain(
-        ", ".join(f"{text_of(name, 40)}: {text_of(value, 100)}" for name, value in islice(input.items(), 8)), 100
-    )
-
-
-def _use_id(item: dict[str, Any]) -> str:
-    return text_of(item.get("toolUseId", ""), 1000)
+    def _found(self, all: Any, subject: Session, query: str) -> list[dict[str, Any]]:
+        texts = {f"_{name}": Cast(name, TextField()) for name in ("tool_calls", "tool_results")}
+        holds = Q(content__icontains=query) | Q(_tool_calls__icontains=query) | Q(_tool_results__icontains=query)
+        start = Greatest(StrIndex(Lower("content"), Lower(Value(query))) - AROUND, Value(1))
+        excerpt = Substr(F("content"), start, 2 * AROUND + len(query))
+        rows = all.annotate(**texts).filter(holds).oldest_first().annotate(_excerpt=excerpt)
+        return [
+            {"role": plain(role, 40), "excerpt": plain(text or "", 200), "address": self.links.message(subject.pk, id)}
+            for id, role, text in rows.values_list("pk", "role", "_excerpt")[: FOUND + 1]
+        ]
 
 
 def _number(text: str | None) -> int | None:

@@ -61,7 +61,7 @@
         if (!part) return;
         more = Boolean(part.querySelector("[data-newer]"));
         for (const link of part.querySelectorAll("[data-newer], [data-older]")) link.remove();
-        for (const message of part.querySelectorAll("[data-message]")) document.getElementById(message.id)?.remove();
+        for (const message of part.querySelectorAll("[data-message], [data-event]")) document.getElementById(message.id)?.remove();
         list.append(...part.childNodes);
       }
       pair();
@@ -73,7 +73,8 @@
 
   // One begins at the end, where the newest message is; a link to a message begins there.
   const query = new URLSearchParams(location.search);
-  if (!location.hash && !["before", "after", "at"].some((name) => query.has(name))) messages().at(-1)?.scrollIntoView({ block: "end" });
+  if (!location.hash && !["before", "after", "at", "number", "failure", "q"].some((name) => query.has(name))) messages().at(-1)?.scrollIntoView({ block: "end" });
+  else if (!location.hash) list.querySelector(".obsku-chosen")?.scrollIntoView({ block: "center" });
   pair();
   requestAnimationFrame(() => requestAnimationFrame(watch));
 })();

@@ -1,0 +1,135 @@
+"""What happened to a session's runs: checkpoints, questions, answers, failures, and what people did in the admin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin.links import Links
+from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.admin.values import text_of
+from obsku_checkpoint.models import Checkpoint, Session
+from obsku_checkpoint.printable import plain
+from obsku_checkpoint.run_state import RunState
+
+#: checkpoints that are looked at, nodes of a large one of them, and entries of the admin's log
+CHECKPOINTS, ENTRIES, LOG = 150, 30, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line between messages."""
+
+    moment: datetime
+    #: ``checkpoint``, ``asked``, ``answered``, ``failed``, ``resumed``, ``fork``, ``person``
+    kind: str
+    text: str
+    #: where more is said; empty where nothing is
+    address: str
+    id: str
+
+    @property
+    def time(self) -> SafeString:
+        return format.exact(self.moment)
+
+
+def events(database: str, session_id: str, start: datetime | None, end: datetime | None, links: Links) -> list[Event]:
+    """Those from ``start`` to ``end``, oldest first; plain checkpoints that follow each other are one event."""
+    own: Any = Checkpoint.objects.using(database).in_session(session_id)
+    if not isinstance(end, datetime | None) or not isinstance(start, datetime | None):
+        return []  # a time that cannot be read has no place
+    own = own.filter(created_at__lte=end) if end else own
+    ids = list(own.order_by("-created_at", "-id").values_list("pk", flat=True)[:CHECKPOINTS])
+    found = runs(database, ids, entries=ENTRIES)
+    before: dict[str, RunState] = {}
+    happened: list[Event] = []
+    for run in (found[id] for id in reversed(ids) if id in found):
+        state = run.state
+        if state is None or not isinstance(run.checkpoint.created_at, datetime):
+            continue
+        if start is None or run.checkpoint.created_at >= start:
+            happened += _of_run(run, state, before.get(run.namespace), links)
+        before[run.namespace] = state
+    happened += _of_people(session_id, start, end)
+    return _together(sorted(happened, key=lambda event: event.moment))
+
+
+def _of_run(run: Run, state: RunState, before: RunState | None, links: Links) -> list[Event]:
+    moment, address = run.checkpoint.created_at, links.checkpoint(run.id)
+    place = f"{plain(run.namespace, 40)} " if run.namespace else ""
+    version = f"v{run.checkpoint.version}"
+    said: list[tuple[str, str]] = []
+    if run.source == "fork":
+        said.append(("fork", _("forked here")))
+    if before is not None and before.status in ("failed", "interrupted") and state.status != before.status:
+        said += [("answered", text) for text in _answers(before, state)]
+        if before.status == "failed":
+            said.append(("resumed", _("the run went on")))
+    known = before.failures if before else {}
+    for node, error in state.failures.items():
+        if known.get(node) != error:
+            failed = {"node": plain(node, 60), "error": plain(error, 200)}
+            said.append(("failed", _("%(node)s failed: %(error)s") % failed))
+    asked = before.questions if before else {}
+    for path, question in state.questions.items():
+        if path not in asked:
+            reason = {"node": plain(path, 60), "question": text_of(question.get("reason") or "?", 200)}
+            said.append(("asked", _("%(node)s asks: %(question)s") % reason))
+    if not said:
+        node = f", {plain(run.node_id, 40)}" if run.node_id else ""
+        said = [("checkpoint", f"{place}{version}{node}")]
+    return [Event(moment, kind, text, address, f"event-{number}-{run.id}") for number, (kind, text) in enumerate(said)]
+
+
+def _answers(before: RunState, state: RunState) -> list[str]:
+    told = []
+    for path in before.questions:
+        result: Any = state.results.get(path, {})
+        given = result.get("answers")
+        if path not in state.questions and isinstance(given, list) and given:
+            last = given[-1]
+            answer = last.get("answer") if isinstance(last, dict) else last
+            told.append(_("%(node)s was answered: %(answer)s") % {"node": plain(path, 60), "answer": text_of(answer)})
+    return told
+
+
+def _of_people(session_id: str, start: datetime | None, end: datetime | None) -> list[Event]:
+    """What the admin's log says: who did what."""
+    kind = ContentType.objects.get_for_model(Session)
+    log = LogEntry.objects.filter(content_type=kind, object_id=session_id).select_related("user")
+    log = log.filter(action_time__gte=start) if start else log
+    log = log.filter(action_time__lte=end) if end else log
+    return [
+        Event(
+            entry.action_time,
+            "person",
+            f"{plain(entry.user.get_username(), 60)}: {plain(entry.get_change_message(), 300)}",
+            "",
+            f"event-log-{entry.pk}",
+        )
+        for entry in log.order_by("-action_time")[:LOG]
+    ]
+
+
+def _together(happened: list[Event]) -> list[Event]:
+    joined: list[Event] = []
+    count = 0
+    for event in happened:
+        count = count + 1 if event.kind == "checkpoint" else 0
+        if count > 1:
+            text = ngettext("%(count)s checkpoint", "%(count)s checkpoints", count) % {"count": format.number(count)}
+            last = joined.pop()
+            joined.append(
+                Event(last.moment, "checkpoint", f"{text}, {_('the last')} {event.text}", event.address, last.id)
+            )
+        else:
+            joined.append(event)
+    return joined
