@@ -162,8 +162,14 @@ def _pending(row: Any) -> Any:
 
 
 def _with_errors(value: Any) -> Any:
-    """An error that is too large to be read whole is the text of its beginning."""
+    """An error, or a part of it, that is too large to be read whole is the text of its beginning."""
     for entry in value.values() if isinstance(value, dict) else ():
-        if isinstance(entry, dict) and isinstance(error := entry.get("error"), Large):
-            entry["error"] = f"{error.beginning}…"
+        if isinstance(entry, dict) and "error" in entry:
+            error = entry["error"]
+            parts = {name: _cut(part) for name, part in error.items()} if isinstance(error, dict) else _cut(error)
+            entry["error"] = parts
     return value
+
+
+def _cut(value: Any) -> Any:
+    return f"{value.beginning}…" if isinstance(value, Large) else value
