@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "obsku_checkpoint",
     "obsku_checkpoint.contrib.langgraph",
+    "obsku_checkpoint.contrib.transcripts",
     "example_project.scan",
 ]
 

@@ -30,8 +30,11 @@ import psycopg  # noqa: E402 - it is looked for first
 from psycopg.conninfo import conninfo_to_dict  # noqa: E402 - as well
 
 APP = "obsku_checkpoint"
-#: the adapters' apps, and what each needs
-ADAPTERS = {"obsku_checkpoint.contrib.langgraph": "langgraph.checkpoint"}
+#: the adapters' apps, and the frameworks that they serve
+ADAPTERS = {
+    "obsku_checkpoint.contrib.langgraph": ["langgraph.checkpoint"],
+    "obsku_checkpoint.contrib.transcripts": ["agents", "pydantic_ai"],
+}
 URL_VARIABLE = "POSTGRES_URL"
 #: one arbitrary number, so that processes that set the tables up wait for each other
 SETUP_LOCK = 0x6F62736B75
@@ -45,7 +48,7 @@ def _can_be_imported(module: str) -> bool:
 
 
 if not settings.configured and not os.environ.get(ENVIRONMENT_VARIABLE):
-    adapters = [app for app, module in ADAPTERS.items() if _can_be_imported(module)]
+    adapters = [app for app, frameworks in ADAPTERS.items() if any(map(_can_be_imported, frameworks))]
     settings.configure(INSTALLED_APPS=[APP, *adapters], USE_TZ=True, LOGGING_CONFIG=None)
 if not apps.ready and not apps.loading:
     django.setup()

@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "obsku_checkpoint",
     "obsku_checkpoint.contrib.langgraph",
+    "obsku_checkpoint.contrib.transcripts",
     "example_project.scan",
 ]
 MIDDLEWARE = [

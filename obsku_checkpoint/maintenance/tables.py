@@ -86,9 +86,8 @@ def _parent(model: type[models.Model]) -> str:
 def _table(model: type[models.Model]) -> Table:
     meta = model._meta
     fields = [field for field in meta.concrete_fields if field.column]
-    session = next(
-        (str(field.column) for field in fields if isinstance(field, SessionForeignKey) and not field.null), ""
-    )
+    to_session = (field for field in fields if isinstance(field, SessionForeignKey) and field.related_model is Session)
+    session = next((str(field.column) for field in to_session if not field.null), "")
     return Table(
         name=meta.db_table,
         columns=tuple(map(_column, fields)),

@@ -7,7 +7,6 @@ from typing import Any
 
 from obsku_checkpoint.messages.said import (
     NewMessage,
-    Said,
     call,
     cannot_hold,
     has_no_place,
@@ -18,8 +17,8 @@ from obsku_checkpoint.messages.said import (
     said,
     tagged,
     text,
+    text_of,
     texts,
-    tools_give_results_only,
 )
 from obsku_checkpoint.records import MessageRecord
 
@@ -31,27 +30,26 @@ def to_anthropic(messages: Iterable[MessageRecord | Mapping[str, Any]]) -> dict[
     """``{"system": …, "messages": …}``, parameters of ``messages.create``.
 
     What follows each other from one side is one turn: results stand in the turn after their calls, as they must.
-    Dropped: tokens, and of results all but their ``content`` and whether their ``status`` is ``error``. No place have a
-    system's message behind others, a tool's ``content`` (what tools say stands in results), and calls of others than an
-    assistant.
+    Dropped: tokens, and of results all but their ``content`` and whether their ``status`` is ``error``. A system's
+    message behind others, a tool's ``content`` without results, and calls of others than an assistant have no place.
     """
     system: list[dict[str, Any]] = []
     turns: list[dict[str, Any]] = []
     for one in said(messages):
         only_assistants_call(one, SHAPE)
-        tools_give_results_only(one, SHAPE)
+        content = text_of(one, SHAPE)
         if one.role == "system":
             if turns:
                 raise has_no_place(f"{one.path}.role", "a system's message comes first", SHAPE)
-            system += _texts(one)
+            system += _texts(content)
         elif one.role == "assistant":
             calls = [
                 {"type": "tool_use", "id": each["toolUseId"], "name": each["name"], "input": plain(each["input"])}
                 for each in one.calls
             ]
-            _add(turns, "assistant", _texts(one) + calls)
+            _add(turns, "assistant", _texts(content) + calls)
         else:
-            _add(turns, "user", _texts(one))
+            _add(turns, "user", _texts(content))
         _add(turns, "user", [_result(result) for result in one.results])
     return {"system": system, "messages": turns} if system else {"messages": turns}
 
@@ -96,8 +94,8 @@ def _add(turns: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -
         turns.append({"role": role, "content": blocks})
 
 
-def _texts(one: Said) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": one.content}] if one.content else []
+def _texts(content: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if content else []
 
 
 def _result(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from obsku_checkpoint.messages.said import (
     said,
     tagged,
     text,
+    text_of,
     texts,
-    tools_give_results_only,
 )
 from obsku_checkpoint.records import MessageRecord
 
@@ -33,15 +33,15 @@ def to_langchain(messages: Iterable[MessageRecord | Mapping[str, Any]]) -> list[
     """What ``messages_from_dict`` takes.
 
     A result's ``data`` becomes the ``artifact``. Dropped: tokens of others than an assistant (and of one that has only
-    one of the two figures), ``fullOutputRef``, and a ``status`` other than success and error. No place have a tool's
-    ``content`` (what tools say stands in results) and calls of others than an assistant.
+    one of the two figures), ``fullOutputRef``, and a ``status`` other than success and error. A
+    tool's ``content`` without results and calls of others than an assistant have no place.
     """
     items: list[dict[str, Any]] = []
     for one in said(messages):
         only_assistants_call(one, SHAPE)
-        tools_give_results_only(one, SHAPE)
-        if one.content or one.calls:
-            data: dict[str, Any] = {"content": one.content}
+        content = text_of(one, SHAPE)
+        if content or one.calls:
+            data: dict[str, Any] = {"content": content}
             if one.calls:
                 data["tool_calls"] = [
                     {"name": each["name"], "args": plain(each["input"]), "id": each["toolUseId"], "type": "tool_call"}

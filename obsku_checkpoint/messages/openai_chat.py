@@ -15,8 +15,8 @@ from obsku_checkpoint.messages.said import (
     only_assistants_call,
     said,
     text,
+    text_of,
     texts,
-    tools_give_results_only,
 )
 from obsku_checkpoint.records import MessageRecord
 
@@ -27,15 +27,15 @@ TEXTS = {"text": "text"}
 def to_openai_chat(messages: Iterable[MessageRecord | Mapping[str, Any]]) -> list[dict[str, Any]]:
     """``messages`` of a chat completion.
 
-    Dropped: tokens, and of results all but their ``content``. No place have a tool's ``content`` (what tools say stands
-    in results) and calls of others than an assistant.
+    Dropped: tokens, and of results all but their ``content``. A tool's ``content`` without
+    results and calls of others than an assistant have no place.
     """
     items: list[dict[str, Any]] = []
     for one in said(messages):
         only_assistants_call(one, SHAPE)
-        tools_give_results_only(one, SHAPE)
-        if one.content or one.calls:
-            item: dict[str, Any] = {"role": one.role, "content": one.content or None}
+        content = text_of(one, SHAPE)
+        if content or one.calls:
+            item: dict[str, Any] = {"role": one.role, "content": content or None}
             if one.calls:
                 item["tool_calls"] = [_call(each) for each in one.calls]
             items.append(item)

@@ -16,8 +16,8 @@ from obsku_checkpoint.messages.said import (
     only_assistants_call,
     said,
     text,
+    text_of,
     texts,
-    tools_give_results_only,
 )
 from obsku_checkpoint.records import MessageRecord
 
@@ -28,8 +28,8 @@ TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal":
 def to_openai_responses(messages: Iterable[MessageRecord | Mapping[str, Any]]) -> list[dict[str, Any]]:
     """``input`` of a response: items.
 
-    Dropped: tokens, and of results all but their ``content``. No place have a tool's ``content`` (what tools say stands
-    in results) and calls of others than an assistant.
+    Dropped: tokens, and of results all but their ``content``. A tool's ``content`` without
+    results and calls of others than an assistant have no place.
     """
     return [item for one in said(messages) for item in items_of(one)]
 
@@ -37,8 +37,8 @@ def to_openai_responses(messages: Iterable[MessageRecord | Mapping[str, Any]]) -
 def items_of(one: Said) -> list[dict[str, Any]]:
     """What one message says, in items."""
     only_assistants_call(one, SHAPE)
-    tools_give_results_only(one, SHAPE)
-    items: list[dict[str, Any]] = [{"role": one.role, "content": one.content}] if one.content else []
+    content = text_of(one, SHAPE)
+    items: list[dict[str, Any]] = [{"role": one.role, "content": content}] if content else []
     items += [
         {
             "type": "function_call",

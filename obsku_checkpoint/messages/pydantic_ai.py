@@ -20,8 +20,8 @@ from obsku_checkpoint.messages.said import (
     said,
     tagged,
     text,
+    text_of,
     texts,
-    tools_give_results_only,
 )
 from obsku_checkpoint.records import MessageRecord
 
@@ -39,19 +39,23 @@ def to_pydantic_ai(messages: Iterable[MessageRecord | Mapping[str, Any]]) -> lis
 
     What follows each other from one side is one request, or one response. Dropped: tokens of others than an assistant,
     a result's ``fullOutputRef``, its ``content`` where it has ``data`` that is not text, and a ``status`` other than
-    ``error``. No place have a result without a call before it (a result names its tool), a tool's ``content``, and
-    calls of others than an assistant.
+    ``error``. A result without a call before it (a result names its tool), a tool's ``content`` without results, and
+    calls of others than an assistant have no place.
     """
+    return items_of(said(messages), {})
+
+
+def items_of(messages: Iterable[Said], names: dict[str, str]) -> list[dict[str, Any]]:
+    """The same of messages that follow others; ``names`` are the tools of the calls so far, by ``toolUseId``."""
     items: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
-    for one in said(messages):
+    for one in messages:
         only_assistants_call(one, SHAPE)
-        tools_give_results_only(one, SHAPE)
+        content = text_of(one, SHAPE)
         if one.role == "assistant":
             names |= {each["toolUseId"]: each["name"] for each in one.calls}
             _respond(items, one)
-        elif one.content:
-            _request(items, {"part_kind": PARTS[one.role], "content": one.content})
+        elif content:
+            _request(items, {"part_kind": PARTS[one.role], "content": content})
         for index, result in enumerate(one.results):
             if result["toolUseId"] not in names:
                 raise has_no_place(f"{one.path}.tool_results[{index}]", "no call before it has its toolUseId", SHAPE)

@@ -149,6 +149,8 @@ def only_assistants_call(one: Said, shape: str) -> None:
         raise has_no_place(f"{one.path}.tool_calls", f"only an assistant calls tools, not the role {one.role}", shape)
 
 
-def tools_give_results_only(one: Said, shape: str) -> None:
-    if one.role == "tool" and one.content:
+def text_of(one: Said, shape: str) -> str:
+    """The content. What a tool says is in its results; a content beside these is for people."""
+    if one.role == "tool" and one.content and not one.results:
         raise has_no_place(f"{one.path}.content", "what a tool says is the content of a tool result", shape)
+    return "" if one.role == "tool" else one.content

@@ -14,16 +14,18 @@ class Forked:
 
     #: the alias of the database
     using: str
-    #: the checkpoint that the fork goes on from, and its copy
-    checkpoint_id: str
-    new_checkpoint_id: str
     #: of the fork
     session_id: str
+    #: the checkpoint that the fork goes on from, and its copy; None where it goes on from a message
+    checkpoint_id: str | None = None
+    new_checkpoint_id: str | None = None
+    #: the message that the fork goes on from; None where it goes on from a checkpoint
+    message_id: int | None = None
 
 
 class OnFork(Protocol):
     def __call__(self, forked: Forked, /) -> Steps[None]: ...
 
 
-#: each is called in turn
-on_fork: list[OnFork] = []
+#: by a table that the extension needs: a database may have been set up without the adapter, and is left alone then
+on_fork: dict[str, OnFork] = {}

@@ -209,6 +209,10 @@ FROM checkpoints c JOIN lineage ON c.id = lineage.id
 """
 
 
+#: those of the names, a JSON array, that are tables
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (SELECT value FROM json_each(%(tables)s))"
+
+
 def columns(model: type[models.Model]) -> list[str]:
     return [str(field.column) for field in model._meta.concrete_fields]
 
@@ -229,6 +233,7 @@ class Sql:
     """The writes that are several statements on one database and one on the other, and the reads that differ."""
 
     latest = LATEST
+    tables = TABLES
 
     def insert_messages(
         self, session_id: str, rows: Sequence[Row], clock: Mapping[str, int]

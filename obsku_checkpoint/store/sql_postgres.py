@@ -168,6 +168,10 @@ FROM namespaces, LATERAL (
 ORDER BY c.created_at DESC, c.id DESC LIMIT 1
 """
 
+TABLES = """
+SELECT name FROM json_array_elements_text(%(tables)s::json) AS name WHERE to_regclass(name) IS NOT NULL
+"""
+
 MESSAGE = ("role", "content", "tool_calls", "tool_results", "tokens_in", "tokens_out")
 _QUOTED = str.maketrans({'"': r"\"", "\\": r"\\"})
 
@@ -180,6 +184,7 @@ def array(values: Iterable[Any]) -> str:
 
 class PostgresSql(Sql):
     latest = LATEST
+    tables = TABLES
 
     def insert_messages(
         self, session_id: str, rows: Sequence[Row], clock: Mapping[str, int]

@@ -26,6 +26,7 @@ PATIENCE = 300
 WITHOUT_DJANGO = "Use it without Django"
 OVER_HTTP = "REST API"
 GRAPH = "Run a graph"
+FRAMEWORKS = "Agent frameworks"
 SHELL = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 #: the blocks that stand for a file of the reader's begin with its name
 FILE = re.compile(r"# [\w/]+\.py\n")
@@ -36,7 +37,7 @@ def script(*headings: str) -> str:
     chosen = [
         code
         for heading, code in BLOCKS
-        if (heading in headings if headings else heading not in (WITHOUT_DJANGO, OVER_HTTP, GRAPH))
+        if (heading in headings if headings else heading not in (WITHOUT_DJANGO, OVER_HTTP, GRAPH, FRAMEWORKS))
     ]
     return "\n".join(code for code in chosen if not FILE.match(code))
 
@@ -90,6 +91,19 @@ def test_the_graphs_run_alone_and_are_drawn(project: Project, tmp_path: Path) ->
     assert (len(saved), saved[-1]) == (5, "Saved: report []")
     assert len(promised(code)) == 13
     assert [line for line in lines if line not in saved] == [*promised(code), *drawing.splitlines(), ""]
+
+
+def test_the_frameworks_talk_without_a_network(project: Project, tmp_path: Path) -> None:
+    code = script(FRAMEWORKS)
+    lines = run(f"import django\n\ndjango.setup()\n\n{code}", project.environment, tmp_path)
+    assert len(promised(code)) == 4
+    assert lines == promised(code)
+    shown = project.query("SELECT session_id, role, content FROM messages ORDER BY session_id, created_at")
+    assert [role for id, role, _ in shown if id == "order-17"] == ["user", "assistant"] * 2
+    assert [content for id, _, content in shown if id == "order-18"][::2] == [
+        "Where is my order?",
+        "And the other one?",
+    ]
 
 
 @pytest.mark.django_db(databases=["postgres"])

@@ -9,8 +9,7 @@ from obsku_checkpoint.contrib.langgraph import copying, pruning
 from obsku_checkpoint.contrib.langgraph.pruning import Entry, Key
 from obsku_checkpoint.contrib.langgraph.sql import sql_of
 from obsku_checkpoint.contrib.langgraph.sql_clearing import ASKING, ENTRIES, OF_RECORD
-from obsku_checkpoint.store import extensions
-from obsku_checkpoint.store.extensions import Forked
+from obsku_checkpoint.store.extensions import Forked, on_fork
 
 
 def copy_state(forked: Forked) -> Steps[None]:
@@ -18,6 +17,8 @@ def copy_state(forked: Forked) -> Steps[None]:
 
     The tasks of the checkpoint itself are to run anew, so nothing that they wrote is taken along but what they ask.
     """
+    if forked.checkpoint_id is None or forked.new_checkpoint_id is None:
+        return  # of a message: the graph begins anew
     rows = yield OF_RECORD, {"record_id": forked.checkpoint_id}
     if not rows:
         return
@@ -32,7 +33,7 @@ def copy_state(forked: Forked) -> Steps[None]:
     yield from copying.copied_state(sql_of(forked.using), origin, forked.session_id, keys, records, sorted(points))
 
 
-extensions.on_fork.append(copy_state)
+on_fork["langgraph_checkpoints"] = copy_state
 
 
 def taken_along(entries: Sequence[Entry], point: Key, asking: set[Key]) -> tuple[list[Entry], set[Key]]:

@@ -1,0 +1,69 @@
+"""Adding messages with their originals is one statement on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.contrib.transcripts.sql import PLAIN, Sql
+from obsku_checkpoint.store.calls import Write
+from obsku_checkpoint.store.rows import Row
+from obsku_checkpoint.store.sql_postgres import MESSAGE, array
+
+#: the ids are taken under the session's lock, so that batches of several writers do not interleave
+ADD = """
+WITH session AS (
+    UPDATE sessions SET updated_at = GREATEST(
+        %(now)s::bigint,
+        CASE WHEN updated_at < %(horizon)s::bigint THEN updated_at + %(count)s::bigint END,
+        (SELECT max(created_at) + %(count)s::bigint FROM messages
+        WHERE session_id = %(session_id)s::text AND created_at < %(horizon)s::bigint)
+    )
+    WHERE id = %(session_id)s::text
+    RETURNING id, updated_at
+), fresh AS MATERIALIZED (
+    SELECT
+        nextval(pg_get_serial_sequence('messages', 'id'))::integer AS id, session.id AS session_id, m.*,
+        session.updated_at - %(count)s::bigint + m.position AS created_at
+    FROM session, unnest(
+        %(role)s::text[], %(content)s::text[], %(tool_calls)s::text[], %(tool_results)s::text[],
+        %(tokens_in)s::integer[], %(tokens_out)s::integer[], %(data)s::text[]
+    ) WITH ORDINALITY AS m (role, content, tool_calls, tool_results, tokens_in, tokens_out, data, position)
+    ORDER BY m.position
+), added AS (
+    INSERT INTO messages (id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
+    SELECT id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at
+    FROM fresh ORDER BY position
+), beside AS (
+    INSERT INTO originals (row_id, format, data) SELECT id, %(format)s::text, data FROM fresh ORDER BY position
+)
+SELECT id, created_at FROM fresh ORDER BY position
+"""
+
+
+#: one text is quicker to take than a thousand rows
+ORIGINALS = f"""
+SELECT string_agg(t.data, ',' ORDER BY t.created_at, t.id), bool_and(t.plain)
+FROM (
+    SELECT m.id, m.created_at, o.data, {PLAIN} AS plain
+    FROM (
+        SELECT id, created_at, content, tool_calls, tool_results FROM messages WHERE session_id = %(session_id)s
+        ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+    ) m LEFT JOIN originals o ON o.row_id = m.id AND o.format = %(format)s
+) t
+"""
+
+
+class PostgresSql(Sql):
+    def originals(self, parameters: Mapping[str, Any]) -> Steps[str | None]:
+        [[items, plain]] = yield ORIGINALS, parameters
+        return None if plain is False else f"[{items or ''}]"
+
+    def add(
+        self, session_id: str, rows: Sequence[Row], format: str, originals: Sequence[str], clock: Mapping[str, int]
+    ) -> Steps[list[tuple[int, int]]]:
+        columns = dict(zip(MESSAGE, map(array, zip(*rows, strict=True)), strict=True))
+        given = {"session_id": session_id, "count": len(rows), "format": format, "data": array(originals)}
+        added: list[tuple[int, int]] = yield Write(ADD, {**clock, **columns, **given})
+        return added
