@@ -38,6 +38,11 @@ class Settings:
     """The longest body of a request that the API reads."""
     STREAM_INTERVAL_MS: int = 250
     """Milliseconds from one look for new events to the next, while somebody listens to a stream."""
+    STREAM_MAX_SECONDS: int = 300
+    """Seconds after which a stream ends. A browser comes back by itself, from where it was, and is asked anew who it is
+    and what it may see: so long a stream outlives its reader's rights at most."""
+    STREAMS_PER_USER: int = 20
+    """Streams that one user may have open in each process; who is not signed in counts by address."""
     RESUME: str | None = None
     """Dotted path of ``f(checkpoint, answers)``, which goes on with the run that a `CheckpointRecord` is of.
 

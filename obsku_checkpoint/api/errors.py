@@ -67,6 +67,16 @@ class StreamNeedsASGI(APIException):
     default_code = "stream_needs_asgi"
 
 
+class TooManyStreams(APIException):
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_detail = "There are as many streams open as one reader may have: close one of them."
+    default_code = "too_many_streams"
+    wait = RETRY_AFTER
+
+    def __init__(self) -> None:
+        super().__init__(_problem(self.default_detail, self.default_code))
+
+
 class Unavailable(APIException):
     """503, with a body that says whether something may have been written."""
 

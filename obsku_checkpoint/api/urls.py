@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
@@ -13,6 +14,7 @@ from obsku_checkpoint.api.checkpoints import Checkpoints, SessionCheckpoints
 from obsku_checkpoint.api.filters import LatestFilters
 from obsku_checkpoint.api.messages import Messages
 from obsku_checkpoint.api.sessions import Sessions
+from obsku_checkpoint.api.stream.admission import in_turn
 from obsku_checkpoint.api.stream.views import Events
 from obsku_checkpoint.api.transcripts import Transcripts
 from obsku_checkpoint.api.views import StoreView
@@ -27,7 +29,9 @@ ARGUMENTS = re.compile(r"<obsku_id:(\w+)>")
 
 
 def route(at: str, view: type[StoreView], name: str, methods: dict[str, Any], **options: Any) -> URLPattern:
-    called = view.as_view(methods, arguments=ARGUMENTS.findall(at), **options)
+    called: Callable[..., Any] = view.as_view(methods, arguments=ARGUMENTS.findall(at), **options)
+    if view is Events:
+        called = in_turn(called)
     for alias in connections:
         # A request's own transaction would make an unavailable database an error outside of the view.
         called = non_atomic_requests(alias)(called)

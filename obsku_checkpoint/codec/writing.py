@@ -200,7 +200,8 @@ class _Walk:
             if self.has_more(item):
                 self.stack.append((elements, level + 2, link, key, item))
             self.check_hashes(item, link, key)
-            self.unique.append((elements, True, link, key))
+            if len(elements) > 1:
+                self.unique.append((elements, True, link, key))
         elif kind is TaggedDict:
             _check_depth(level + 1, link, key, item)
             self.check_tagged_dict(item, link, key)
@@ -294,7 +295,8 @@ def _make_unique(items: list[Any], is_set: bool, guarded: bool) -> bool:
     """
     written = [orjson.dumps(item if is_set else item[0]) for item in items]
     fragments = list(map(orjson.Fragment, written))
-    texts = [unguard_escapes(text.decode()) for text in written] if guarded else [text.decode() for text in written]
+    # UTF-8 sorts as the characters do.
+    texts: list[Any] = [unguard_escapes(text.decode()) for text in written] if guarded else written
     if is_set:
         items[:] = [fragments[index] for index in sorted(range(len(texts)), key=texts.__getitem__)]
     else:

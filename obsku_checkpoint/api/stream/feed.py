@@ -19,8 +19,8 @@ from obsku_checkpoint.store.rows import Row, checkpoint_record, message_records
 
 #: the place before everything, on every database
 BEGINNING = "0"
-#: events of one session and place that are read at once
-LIMIT = 500
+#: events of one session and place that are read at once, and bytes of all that are (a single event may have more)
+LIMIT, BATCH_BYTES = 500, 2 * 2**20
 
 MESSAGE_COLUMNS = [str(field.column) for field in Message._meta.concrete_fields]
 CHECKPOINT_COLUMNS = [str(field.column) for field in Checkpoint._meta.concrete_fields]
@@ -45,6 +45,8 @@ class Changes:
     workspace_id: str | None
     events: Sequence[Event]
     place: Any
+    #: whether there is more than ``events``, which did not fit
+    more: bool = False
 
 
 class Feed(DatabaseStore):
@@ -58,7 +60,8 @@ class Feed(DatabaseStore):
     def read(self, watched: Sequence[tuple[str, Any]]) -> list[Changes]:
         """What is new in each (session id, place), in one statement; without a place, the place after all there is.
 
-        Raises `StoreUnavailableError`.
+        Of what does not fit `BATCH_BYTES` in sum each gets its first events in turn, the foremost at least one. Raises
+        `StoreUnavailableError`.
         """
 
 

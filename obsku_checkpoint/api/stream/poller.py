@@ -76,7 +76,8 @@ class Poller:
         self.feed = FEEDS[connections[using].vendor](using)
         self._changed = threading.Condition()
         self._open: set[Listener] = set()
-        self._asking: set[Listener] = set()
+        #: as a dict, in the order in which they asked: who has waited longest is served first
+        self._asking: dict[Listener, None] = {}
         self._thread: threading.Thread | None = None
 
     def listen(self, session_id: str, place: Any, sees: Callable[[str | None], bool] = lambda _: True) -> Listener:
@@ -90,7 +91,7 @@ class Poller:
 
     def ask(self, listener: Listener) -> None:
         with self._changed:
-            self._asking.add(listener)
+            self._asking[listener] = None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="obsku-checkpoint-stream", daemon=True)
                 self._thread.start()
@@ -98,7 +99,7 @@ class Poller:
     def close(self, listener: Listener) -> None:
         with self._changed:
             self._open.discard(listener)
-            self._asking.discard(listener)
+            self._asking.pop(listener, None)
             self._changed.notify()
 
     # -- the thread
@@ -109,9 +110,9 @@ class Poller:
                 begin = time.monotonic()
                 with self._changed:
                     asking = list(self._asking)
-                if asking:
-                    self._poll(asking)
-                seconds = conf.current().STREAM_INTERVAL_MS / 1000 - (time.monotonic() - begin)
+                more = bool(asking) and self._poll(asking)
+                interval = 0 if more else conf.current().STREAM_INTERVAL_MS / 1000
+                seconds = interval - (time.monotonic() - begin)
                 with self._changed:
                     self._changed.wait_for(lambda: not self._open, max(seconds, 0))
                     if not self._open:
@@ -123,18 +124,19 @@ class Poller:
                     self._thread = None  # whoever asks next starts another
             self.feed.close()
 
-    def _poll(self, asking: list[Listener]) -> None:
+    def _poll(self, asking: list[Listener]) -> bool:
+        """Whether there is more than what was read at once."""
         groups: dict[tuple[str, Any], list[Listener]] = defaultdict(list)
         for listener in asking:
             groups[listener.session_id, listener.place].append(listener)
         try:
             answers = self.feed.read(list(groups))
         except StoreUnavailableError:  # which the store has logged: the next interval may have more luck
-            return
+            return False
         except Exception as error:  # noqa: BLE001 - each listener raises it
             for listener in asking:
                 self._answer(listener, error)
-            return
+            return False
         for found, listeners in zip(answers, groups.values(), strict=True):
             for listener in listeners:
                 if not (found.exists and listener.sees(found.workspace_id)):
@@ -143,12 +145,13 @@ class Poller:
                     self._answer(listener, found)
                 else:
                     listener.place = found.place
+        return any(found.more for found in answers)
 
     def _answer(self, listener: Listener, found: Changes | Exception) -> None:
         with self._changed:
             if listener not in self._asking:
                 return
-            self._asking.discard(listener)
+            del self._asking[listener]
         try:
             listener.answer(found)
         except RuntimeError:  # its loop was closed without it

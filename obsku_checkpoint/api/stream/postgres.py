@@ -21,10 +21,20 @@ from typing import Any
 
 import orjson
 
+from obsku_checkpoint.api.row_budget import octets_of
 from obsku_checkpoint.api.stream import feed
-from obsku_checkpoint.api.stream.feed import CHECKPOINT_COLUMNS, LIMIT, MESSAGE_COLUMNS, Changes, Event, Feed
+from obsku_checkpoint.api.stream.feed import (
+    BATCH_BYTES,
+    CHECKPOINT_COLUMNS,
+    LIMIT,
+    MESSAGE_COLUMNS,
+    Changes,
+    Event,
+    Feed,
+)
 from obsku_checkpoint.async_twins import Steps, method
 from obsku_checkpoint.errors import StoreUnavailableError
+from obsku_checkpoint.models import Checkpoint, Message
 
 #: numbers above the horizon that a place holds at most, so that its text fits into a header. With more of them (one
 #: transaction is open while a session gets that many) the next rows wait for the horizon, and so do new listeners.
@@ -48,10 +58,11 @@ WITH now AS MATERIALIZED (
     SELECT w.number, w.given, w.horizon, r.*
     FROM watched w CROSS JOIN now CROSS JOIN LATERAL (
         SELECT now.next - ((now.next - xmin::text::bigint) & 4294967295) AS transaction,
-            0 AS kind, created_at, id AS position, '' AS id
+            0 AS kind, created_at, id AS position, '' AS id, {octets_of(Message, "postgresql", "messages")} AS octets
         FROM messages WHERE session_id = w.session_id AND id > %s
         UNION ALL
-        SELECT now.next - ((now.next - xmin::text::bigint) & 4294967295), 1, created_at, version, id
+        SELECT now.next - ((now.next - xmin::text::bigint) & 4294967295), 1, created_at, version, id,
+            {octets_of(Checkpoint, "postgresql", "checkpoints")}
         FROM checkpoints WHERE session_id = w.session_id
         OFFSET 0
     ) r
@@ -64,14 +75,24 @@ WITH now AS MATERIALIZED (
     SELECT *, row_number() OVER (PARTITION BY number ORDER BY transaction, count) AS turn
     FROM counted
     WHERE count > coalesce((given ->> transaction::text)::int, 0)
+), batch AS (
+    SELECT *, sum(CASE WHEN horizon IS NULL THEN 0 ELSE octets END)
+        OVER (ORDER BY turn, number ROWS UNBOUNDED PRECEDING) AS total
+    FROM fresh
+    WHERE turn <= {LIMIT} OR horizon IS NULL
 )
-SELECT now.oldest, now.next, now.top, s.there, s.workspace_id, f.transaction, f.count, f.size, f.kind,
+SELECT now.oldest, now.next, now.top, s.there, s.workspace_id,
+    (SELECT count(*) FROM fresh WHERE fresh.number = w.number), f.transaction, f.count, f.size, f.kind,
     {feed.columns("m", MESSAGE_COLUMNS)}, {feed.columns("c", CHECKPOINT_COLUMNS)}, w.number
 FROM watched w CROSS JOIN now
 LEFT JOIN LATERAL (SELECT true AS there, workspace_id FROM sessions WHERE id = w.session_id LIMIT 1) s ON true
-LEFT JOIN fresh f ON f.number = w.number AND (f.turn <= {LIMIT} OR f.horizon IS NULL)
-LEFT JOIN LATERAL (SELECT * FROM messages WHERE f.kind = 0 AND id = f.position LIMIT 1) m ON true
-LEFT JOIN LATERAL (SELECT * FROM checkpoints WHERE f.kind = 1 AND id = f.id LIMIT 1) c ON true
+LEFT JOIN batch f ON f.number = w.number AND (f.total <= {BATCH_BYTES} OR f.total = f.octets OR f.horizon IS NULL)
+LEFT JOIN LATERAL (
+    SELECT * FROM messages WHERE f.kind = 0 AND f.horizon IS NOT NULL AND id = f.position LIMIT 1
+) m ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM checkpoints WHERE f.kind = 1 AND f.horizon IS NOT NULL AND id = f.id LIMIT 1
+) c ON true
 ORDER BY w.number, f.turn
 """
 
@@ -162,27 +183,28 @@ class PostgresFeed(Feed):
 
 
 def _found(place: Place | None, rows: Sequence[Sequence[Any]], oldest: int) -> Changes:
-    exists, workspace_id = bool(rows[0][3]), rows[0][4]
-    rows = [row for row in rows if row[5] is not None]
+    exists, workspace_id, fresh = bool(rows[0][3]), rows[0][4], rows[0][5]
+    rows = [row[6:-1] for row in rows if row[6] is not None]
     if place is None:
-        given = {row[5]: row[6] for row in rows}
+        given = {row[0]: row[1] for row in rows}
         if len(given) > GIVEN:
             raise StoreUnavailableError("a transaction has been open for too long to tell what is new since it began")
         return Changes(exists, workspace_id, [], _place(oldest, given))
     events: list[Event] = []
     horizon, given = place.horizon, dict(place.given)
-    for transaction, count, size, kind, *row in (row[5:-1] for row in rows):
+    for transaction, count, size, kind, *row in rows:
         if len(given) >= GIVEN and transaction >= oldest and transaction not in given:
-            return Changes(exists, workspace_id, events, place)
+            return Changes(exists, workspace_id, events, place)  # the rest waits for the horizon
         given[transaction] = count
         # Rows come by transaction, so all of lower ones have been given, unless they are still open.
         horizon = max(horizon, min(oldest, transaction + (count == size)))
         place = _place(horizon, given)
         given = dict(place.given)
         events.append(Event(feed.record(kind == 0, row), place))
-    if len(rows) < LIMIT:
+    more = len(rows) < fresh
+    if not more:
         place = _place(max(horizon, oldest), given)
-    return Changes(exists, workspace_id, events, place)
+    return Changes(exists, workspace_id, events, place, more)
 
 
 def _place(horizon: int, given: Mapping[int, int]) -> Place:

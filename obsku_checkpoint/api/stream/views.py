@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
-from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connections
 from django.http import StreamingHttpResponse
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from obsku_checkpoint import conf
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.errors import StreamNeedsASGI
 from obsku_checkpoint.api.json_plus import JsonPlusRenderer
 from obsku_checkpoint.api.openapi import operations
+from obsku_checkpoint.api.stream.admission import Stream, give_thread_back
 from obsku_checkpoint.api.stream.feed import Event
 from obsku_checkpoint.api.stream.poller import Listener, poller
 from obsku_checkpoint.api.views import StoreView
@@ -28,6 +30,8 @@ from obsku_checkpoint.records import MessageRecord
 
 #: seconds of silence after which a comment shows that the connection lives
 HEARTBEAT = 15.0
+#: milliseconds after which a browser comes back to a stream that has ended
+RETRY_MS = 1000
 #: nginx, and others, are not to hold events back, nor is Django's GZipMiddleware, which passes over what is encoded
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
 
@@ -48,31 +52,43 @@ class Events(StoreView):
         try:
             place = feed.place(last) if last else None
         except ValueError:
-            raise ValidationError({"Last-Event-ID": ["is none that this stream gave"]}) from None
+            raise ValidationError({"Last-Event-ID": ["is not an id of this stream"]}) from None
         if not isinstance(request._request, ASGIRequest):
             raise StreamNeedsASGI
         if place is None:
             place = feed.read([(id, None)])[0].place
         headers = {"Content-Type": "text/event-stream", **HEADERS}
-        events = self._events(request.method == "HEAD", id, place, self.scope.pinned())
+        if request.method == "HEAD":
+            return StreamingHttpResponse(_nothing(), headers=headers)
+        events = Stream(request, _events(self.store.using, id, place, self.scope.pinned()))
         return StreamingHttpResponse(events, headers=headers)
 
-    async def _events(
-        self, nothing: bool, id: str, place: Any, sees: Callable[[str | None], bool]
-    ) -> AsyncIterator[bytes]:
-        if nothing:
-            return
-        await _give_thread_back()
-        # Whoever is cut off before the first event goes on from here.
-        yield f": listening\nid: {place}\n\n".encode()
-        with poller(self.store.using).listen(id, place, sees) as listener:
-            async for lines in _lines(listener):
-                yield lines
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().dispatch(request, *args, **kwargs)
+        del self.response  # so that one which its client did not wait for is freed at once, and counts no longer
+        return response
 
 
-async def _lines(listener: Listener) -> AsyncIterator[bytes]:
-    while True:
-        found = await listener.changes(HEARTBEAT)
+async def _events(using: str, id: str, place: Any, sees: Callable[[str | None], bool]) -> AsyncIterator[bytes]:
+    await give_thread_back()
+    # Not all at the same moment that began at the same moment, and never later than is said.
+    end = time.monotonic() + conf.current().STREAM_MAX_SECONDS * random.uniform(0.9, 1)
+    # Whoever is cut off before the first event goes on from here.
+    yield f": listening\nid: {place}\nretry: {RETRY_MS}\n\n".encode()
+    with poller(using).listen(id, place, sees) as listener:
+        async for lines in _lines(listener, end):
+            yield lines
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield
+
+
+async def _lines(listener: Listener, end: float) -> AsyncIterator[bytes]:
+    """Up to the time ``end``: the client comes back by itself, with its place, and is asked everything anew."""
+    while (rest := end - time.monotonic()) > 0:
+        found = await listener.changes(min(HEARTBEAT, rest))
         if found is None:
             yield b": alive\n\n"
         elif not found.exists:
@@ -83,6 +99,8 @@ async def _lines(listener: Listener) -> AsyncIterator[bytes]:
                 yield lines(event)
                 # A server need not pause for what it has room for; others want their turn, a disconnect is to be seen.
                 await asyncio.sleep(0)
+                if time.monotonic() > end:
+                    return
 
 
 def lines(event: Event) -> bytes:
@@ -98,17 +116,3 @@ def lines(event: Event) -> bytes:
 
 #: kept as long as a listener has the event still to send
 _written: WeakKeyDictionary[Event, bytes] = WeakKeyDictionary()
-
-
-async def _give_thread_back() -> None:
-    """Django's handler keeps a thread, and so a connection, for what is synchronous in a request, up to its end.
-
-    A stream has no use for them. Whatever is synchronous later gets a new thread.
-    """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    if context is None:  # not under Django's handler: the thread is somebody else's
-        return
-    await sync_to_async(connections.close_all)()
-    executor = SyncToAsync.context_to_thread_executor.pop(context, None)
-    if executor is not None:
-        executor.shutdown(wait=False)
