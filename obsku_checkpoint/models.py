@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.fields import (
     EmbeddingField,
@@ -45,6 +46,8 @@ class Session(models.Model):
 
     class Meta:
         db_table = "sessions"
+        verbose_name = gettext_lazy("session")
+        verbose_name_plural = gettext_lazy("sessions")
         indexes = [models.Index(fields=["workspace_id", "-updated_at"], name="idx_sessions_workspace")]
 
     def __str__(self) -> str:
@@ -66,6 +69,8 @@ class Message(models.Model):
 
     class Meta:
         db_table = "messages"
+        verbose_name = gettext_lazy("message")
+        verbose_name_plural = gettext_lazy("messages")
         indexes = [models.Index(fields=["session", "created_at"], name="idx_messages_session")]
 
     def __str__(self) -> str:
@@ -90,6 +95,8 @@ class Checkpoint(models.Model):
 
     class Meta:
         db_table = "checkpoints"
+        verbose_name = gettext_lazy("checkpoint")
+        verbose_name_plural = gettext_lazy("checkpoints")
         indexes = [models.Index(fields=["session", "namespace", "step"], name="idx_checkpoints_session")]
         constraints = [
             models.UniqueConstraint(
@@ -115,7 +122,8 @@ class Entity(models.Model):
 
     class Meta:
         db_table = "entities"
-        verbose_name_plural = "entities"
+        verbose_name = gettext_lazy("entity")
+        verbose_name_plural = gettext_lazy("entities")
         indexes = [
             models.Index(fields=["session"], name="idx_entities_session"),
             models.Index(fields=["workspace_id"], name="idx_entities_workspace"),
@@ -137,6 +145,8 @@ class Fact(models.Model):
 
     class Meta:
         db_table = "facts"
+        verbose_name = gettext_lazy("fact")
+        verbose_name_plural = gettext_lazy("facts")
         indexes = [models.Index(fields=["workspace_id"], name="idx_facts_workspace")]
 
     def __str__(self) -> str:

@@ -138,7 +138,7 @@ class Page:
         if not self.admin.has_view_permission(request, subject):
             raise PermissionDenied
         if subject is None:
-            raise Http404(f"There is no such {self.admin.opts.verbose_name}.")
+            raise Http404(_("There is no such %(name)s.") % {"name": self.admin.opts.verbose_name})
         return subject
 
     def respond(self, request: HttpRequest, subject: Any) -> HttpResponseBase:

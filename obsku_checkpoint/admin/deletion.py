@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import get_deleted_objects
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
 from obsku_checkpoint.store.deletion import DELETED, is_referred_to
@@ -25,7 +26,7 @@ def counts(database: str, session_ids: Sequence[str]) -> dict[str, int]:
         for model in (Message, Checkpoint, Entity)
     }
     facts = Fact._base_manager.using(database).filter(source_session_id__in=session_ids).count()
-    kept = {"facts that stay, without their source": facts} if facts else {}
+    kept = {_("facts that stay, without their source"): facts} if facts else {}
     return {str(Session._meta.verbose_name_plural): len(session_ids)} | numbers | kept
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import F, TextField
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.models import Checkpoint, Message, Session
@@ -50,7 +51,7 @@ def raw(rows: Any, part: str, parts: tuple[str, ...]) -> HttpResponse:
     """Plain text, which no browser takes for HTML; 404 for what there is not."""
     text = rows.values_list(Cast(F(part), TextField()), flat=True).first() if part in parts else None
     if text is None:
-        raise Http404("There is nothing stored.")
+        raise Http404(_("There is nothing stored."))
     response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"

@@ -96,9 +96,9 @@ def _atom(value: Any) -> str:
             return f"{value:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
         case bytes():
             more = " …" if len(value) > BYTES else ""
-            return f"{_('bytes')}, {format.size(len(value))}: {value[:BYTES].hex(' ')}{more}"
+            return f"{_bytes(value)}: {value[:BYTES].hex(' ')}{more}"
         case Decimal():
-            return f"{value} ({_('decimal')})"
+            return _("%(number)s (decimal)") % {"number": value}
         case UUID():
             return f"{value} (UUID)"
         case int():
@@ -108,6 +108,10 @@ def _atom(value: Any) -> str:
         case float():
             return repr(value)
     return type(value).__name__  # an application's own, whose repr may do anything
+
+
+def _bytes(value: bytes) -> str:
+    return _("bytes, %(size)s") % {"size": format.size(len(value))}
 
 
 def _ordered(value: Iterable[Any]) -> Iterable[Any]:
@@ -180,7 +184,7 @@ def kind(value: Any) -> str:
         case datetime():
             return _("date")
         case bytes():
-            return f"{_('bytes')}, {format.size(len(value))}"
+            return _bytes(value)
         case Map():
             return _("map of %(count)s") % {"count": format.number(len(value))}
         case dict():

@@ -30,6 +30,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "sessions",
+                "verbose_name": "session",
+                "verbose_name_plural": "sessions",
                 "indexes": [models.Index(fields=["workspace_id", "-updated_at"], name="idx_sessions_workspace")],
             },
         ),
@@ -58,6 +60,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "messages",
+                "verbose_name": "message",
+                "verbose_name_plural": "messages",
                 "indexes": [models.Index(fields=["session", "created_at"], name="idx_messages_session")],
             },
         ),
@@ -94,6 +98,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "checkpoints",
+                "verbose_name": "checkpoint",
+                "verbose_name_plural": "checkpoints",
                 "indexes": [models.Index(fields=["session", "namespace", "step"], name="idx_checkpoints_session")],
                 "constraints": [
                     models.UniqueConstraint(
@@ -127,8 +133,9 @@ class Migration(migrations.Migration):
                 ("embedding", obsku_checkpoint.fields.EmbeddingField(blank=True, null=True)),
             ],
             options={
-                "verbose_name_plural": "entities",
                 "db_table": "entities",
+                "verbose_name": "entity",
+                "verbose_name_plural": "entities",
                 "indexes": [
                     models.Index(fields=["session"], name="idx_entities_session"),
                     models.Index(fields=["workspace_id"], name="idx_entities_workspace"),
@@ -163,6 +170,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "facts",
+                "verbose_name": "fact",
+                "verbose_name_plural": "facts",
                 "indexes": [models.Index(fields=["workspace_id"], name="idx_facts_workspace")],
             },
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,13 +32,14 @@ def read_only(store: DjangoCheckpointStore, failed: CheckpointRecord) -> Iterato
     connection = connections[store.using]
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has no roles")
+    role = f"reads_{uuid.uuid4().hex}"  # roles belong to the server, which other processes' tests share
     on = [
-        "CREATE ROLE only_reads",
-        "GRANT USAGE ON SCHEMA public TO only_reads",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO only_reads",
-        "SET ROLE only_reads",
+        f"CREATE ROLE {role}",
+        f"GRANT USAGE ON SCHEMA public TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+        f"SET ROLE {role}",
     ]
-    off = ["RESET ROLE", "DROP OWNED BY only_reads", "DROP ROLE only_reads"]
+    off = ["RESET ROLE", f"DROP OWNED BY {role}", f"DROP ROLE {role}"]
     with connection.cursor() as cursor:
         for statement in on:
             cursor.execute(statement)

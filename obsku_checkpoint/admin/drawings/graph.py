@@ -266,8 +266,6 @@ def _back(edge: Edge, one: _Box, other: _Box, height: float, level: int, levels:
     yield element("path", d=path, class_=f"obsku-edge obsku-loop {name}")
     head = f"{end:.1f},{tip:.1f} {end - 4:.1f},{tip + 7:.1f} {end + 4:.1f},{tip + 7:.1f}"
     yield element("polygon", points=head, class_=f"obsku-head obsku-loop {name}")
-    text = (
-        _("taken %(count)s \N{MULTIPLICATION SIGN}") % {"count": number(edge.count)} if edge.count else _("not taken")
-    )
+    text = _("taken %(count)s \u00d7") % {"count": number(edge.count)} if edge.count else _("not taken")
     middle = (start + end) / 2
     yield element("text", text, x=middle, y=low - 8, text_anchor="middle", class_="obsku-axis obsku-count")

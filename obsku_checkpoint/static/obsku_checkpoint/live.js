@@ -54,7 +54,8 @@
     if (!found.changed) return false;
     document.dispatchEvent(new CustomEvent("obsku:changed"));
     if (await refresh()) mark = found.mark;
-    document.getElementById("obsku-live-note").textContent = "Updated just now";
+    const note = document.getElementById("obsku-live-note");
+    note.textContent = note.dataset.updated;
     return true;
   };
 
