@@ -30,6 +30,7 @@ from obsku_checkpoint.admin.session.forks import Forks
 from obsku_checkpoint.admin.session.form import SessionForm
 from obsku_checkpoint.admin.session.live import Live, mark
 from obsku_checkpoint.admin.session.overview import overview
+from obsku_checkpoint.admin.session.repair import Repair
 from obsku_checkpoint.admin.session.status import Status, statuses
 from obsku_checkpoint.admin.session.timeline import Timeline
 from obsku_checkpoint.admin.session.transcript import Transcript
@@ -39,7 +40,7 @@ from obsku_checkpoint.errors import CheckpointStoreError
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.printable import plain
 
-PAGES = (Transcript, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
+PAGES = (Transcript, Repair, Timeline, Forks, CheckpointList, Live, Export, RawMessage, RawSession)
 TABS = (
     ("change", gettext_lazy("Overview")),
     *((page.name, page.title) for page in (Transcript, Timeline, CheckpointList, Forks)),

@@ -40,6 +40,8 @@ class Result:
     first_line: str
     #: from the call to the result
     lasted: str = ""
+    #: no message before has a call for it
+    is_lonely: bool = False
 
     @property
     def name(self) -> str:

@@ -17,8 +17,10 @@ from django.utils.translation import gettext_lazy
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.session.events import events
 from obsku_checkpoint.admin.session.messages import Entry, entries, messages_of
+from obsku_checkpoint.admin.session.repair import dangling
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.printable import plain
+from obsku_checkpoint.records import Dangling
 
 #: messages on a page, and in each load of older ones
 MESSAGES = 50
@@ -55,6 +57,8 @@ class Transcript(Page):
         self._number(all, shown)
         self._mark_open_calls(all, shown)
         last = self._add_events(subject, shown, older=older, newer=newer) if shown else []
+        unpaired = dangling(self.admin.store, subject.pk)
+        self._mark_results(shown, unpaired)
         query = request.GET.get("q", "").replace("\x00", "").strip()
         return {
             "entries": shown,
@@ -63,6 +67,10 @@ class Transcript(Page):
             "newer": rows[-1].pk if rows and newer else None,
             "at": at,
             "total": total,
+            "dangling": len(unpaired),
+            "repair_address": self.links.session(subject.pk, "repair")
+            if unpaired and self.admin.has_change_permission(request, subject)
+            else "",
             "first": shown[0].number if shown else 0,
             "last_number": shown[-1].number if shown else 0,
             "next_failure": self._next_failure(all, rows, at),
@@ -103,6 +111,13 @@ class Transcript(Page):
         behind = all.beside(shown[-1].id, before=False).annotate(_text=Cast("tool_results", TextField()))
         for call in lacking:
             call.is_open = not behind.filter(_text__contains=call.use_id).exists()
+
+    def _mark_results(self, shown: list[Entry], unpaired: list[Dangling]) -> None:
+        """A result without a call."""
+        lonely = {(one.message_id, one.tool_use_id) for one in unpaired if one.kind == "result"}
+        for entry in shown:
+            for result in entry.results:
+                result.is_lonely = (entry.id, result.use_id) in lonely
 
     def _add_events(self, subject: Session, shown: list[Entry], *, older: bool, newer: bool) -> list[Any]:
         """Between the messages; those after the last one are returned."""
