@@ -5,5 +5,6 @@ from obsku_checkpoint.maintenance.erasing import erase
 from obsku_checkpoint.maintenance.export import export_lines
 from obsku_checkpoint.maintenance.findings import Finding
 from obsku_checkpoint.maintenance.importing import ImportResult, import_lines
+from obsku_checkpoint.maintenance.pruning import prune
 
-__all__ = ["Finding", "ImportResult", "check", "erase", "export_lines", "import_lines"]
+__all__ = ["Finding", "ImportResult", "check", "erase", "export_lines", "import_lines", "prune"]

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connections, models, router
 
 from obsku_checkpoint.fields import EmbeddingField, JsonPlusField, MillisecondsField, SessionForeignKey
-from obsku_checkpoint.models import Fact, Message, Session
+from obsku_checkpoint.models import Checkpoint, Fact, Message, Session
 
 PACKAGE = "obsku_checkpoint"
 
@@ -69,9 +69,23 @@ def tables(using: str) -> dict[str, Table]:
     return {model._meta.db_table: _table(model) for model in models_of_rows if router.allow_migrate_model(using, model)}
 
 
+def references_to_checkpoints(using: str) -> list[tuple[str, str]]:
+    """(table, column) of the adapters' references to checkpoints."""
+    return [
+        (model._meta.db_table, str(field.column))
+        for model in apps.get_models()
+        if _is_ours(model) and router.allow_migrate_model(using, model)
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey) and field.related_model is Checkpoint
+    ]
+
+
+def _is_ours(model: type[models.Model]) -> bool:
+    return apps.get_app_config(model._meta.app_label).name.split(".")[0] == PACKAGE
+
+
 def _hangs_on_a_session(model: type[models.Model]) -> bool:
-    config = apps.get_app_config(model._meta.app_label)
-    return config.name.split(".")[0] == PACKAGE and model is not Fact and bool(_parent(model))
+    return _is_ours(model) and model is not Fact and bool(_parent(model))
 
 
 def _parent(model: type[models.Model]) -> str:

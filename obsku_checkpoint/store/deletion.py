@@ -5,7 +5,7 @@ Our own tables need none of it: the database deletes what hangs on a session.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import IntegrityError, connections, models, router, transaction
@@ -61,6 +61,16 @@ def delete(using: str, session_id: str) -> bool:
         raise SessionInUseError(session_id, _protecting(using, next(iter(error.protected_objects)))) from error
     except RestrictedError as error:
         raise SessionInUseError(session_id, _protecting(using, next(iter(error.restricted_objects)))) from error
+
+
+def delete_checkpoints(using: str, ids: Sequence[str]) -> None:
+    """Delete checkpoints, and what Django would delete of the host's. Raises `SessionInUseError` as `delete` does."""
+    try:
+        Checkpoint._base_manager.using(using).filter(pk__in=ids).delete()
+    except ProtectedError as error:
+        raise SessionInUseError("", _protecting(using, next(iter(error.protected_objects)))) from error
+    except RestrictedError as error:
+        raise SessionInUseError("", _protecting(using, next(iter(error.restricted_objects)))) from error
 
 
 def _check_constraints(using: str, session_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Remove the old checkpoints of a framework's threads; their sessions and transcripts stay."""
+"""Delete old checkpoints, by age and by count, and sessions that have been idle for long."""
 
 from __future__ import annotations
 
@@ -6,39 +6,29 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.module_loading import import_string
-
 from obsku_checkpoint.maintenance.commands.arguments import age, positive
 from obsku_checkpoint.maintenance.commands.output import Output
-
-#: framework -> what does it; by name, since its packages may be missing
-FRAMEWORKS = {"langgraph": "obsku_checkpoint.contrib.langgraph.retention.prune"}
+from obsku_checkpoint.maintenance.pruning import prune
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--from", choices=sorted(FRAMEWORKS), required=True, help="whose threads")
-    parser.add_argument("--older-than", type=age, metavar="AGE", help="threads that rest for so long: 30d, 12h, 90m")
-    parser.add_argument("--keep", type=positive, default=1, metavar="N", help="how many stay of each namespace; 1")
-    parser.add_argument("--workspace", metavar="W", help="the threads of this workspace")
-    parser.add_argument(
-        "--batch", type=positive, default=200, metavar="N", help="threads that are looked up at once; 200"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="say what would go, and remove nothing")
+    parser.add_argument("--older-than", type=age, metavar="AGE", help="checkpoints of this age: 30d, 12h, 90m")
+    parser.add_argument("--keep-last", type=positive, metavar="N", help="all but the newest N of each namespace")
+    parser.add_argument("--idle-sessions", type=age, metavar="AGE", help="whole sessions not written to for so long")
+    parser.add_argument("--workspace", metavar="W", help="only in this workspace")
+    parser.add_argument("--namespace", metavar="N", help="only checkpoints of this namespace")
+    parser.add_argument("--force", action="store_true", help="also what forks came from, and what asks")
+    parser.add_argument("--dry-run", action="store_true", help="say what would go, and delete nothing")
 
 
 def run(using: str, options: Mapping[str, Any], output: Output) -> None:
-    figures = import_string(FRAMEWORKS[options["from"]])(
+    names = ("older_than", "keep_last", "idle_sessions", "namespace", "force", "dry_run")
+    figures = prune(
         using,
-        older_than=options["older_than"],
-        keep=options["keep"],
         workspace_id=options["workspace"],
-        batch=options["batch"],
-        dry_run=options["dry_run"],
         progress=output.progress,
+        **{name: options[name] for name in names},
     )
-    done = "Would be removed" if options["dry_run"] else "Removed"
-    output.result(
-        figures,
-        f"{done}: {figures['checkpoints']:,} checkpoints of {figures['threads']:,} threads,"
-        f" {figures['bytes']:,} bytes of values; {figures['expired_items']:,} items of the memory.",
-    )
+    done = "Would be deleted" if options["dry_run"] else "Deleted"
+    rows = f"{figures['checkpoints']:,} checkpoints ({figures['bytes']:,} bytes), {figures['sessions']:,} sessions"
+    output.result(figures, f"{done}: {rows}.")
