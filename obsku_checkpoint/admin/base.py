@@ -64,10 +64,13 @@ class BaseAdmin(ModelAdmin):
         """Those of the rows whose workspace the request may see."""
         return limited(rows, visible_workspaces(request), workspace)
 
+    def sessions(self, request: HttpRequest) -> Any:
+        """Those that the request may see."""
+        return self.visible(request, Session.objects.using(self.database), "workspace_id")
+
     def session_titles(self, request: HttpRequest, ids: Collection[str]) -> dict[str, str]:
         """What to call the sessions that the request may see of these."""
-        rows = Session.objects.using(self.database).filter(pk__in=ids)
-        titles = self.visible(request, rows, "workspace_id").values_list("pk", "title")
+        titles = self.sessions(request).filter(pk__in=ids).values_list("pk", "title")
         return {id: plain(title or id, 160) for id, title in titles}
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -9,29 +9,16 @@ remembers an earlier one, as Brent's algorithm does, and the list ends when it c
 
 from __future__ import annotations
 
-from django.core.exceptions import EmptyResultSet
-from django.db.models.expressions import RawSQL
-
 from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api import pagination
 from obsku_checkpoint.api.row_budget import Keys, Row, within_bytes
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.store.lineage import lineage
 from obsku_checkpoint.store.sql import columns
 
 NAME = "lineage"
 ID, PARENT = map(columns(Checkpoint).index, ("id", "parent_id"))
-
-SQL = """
-WITH RECURSIVE lineage (id, parent_id, depth) AS (
-    SELECT c.id, c.parent_id, 0 FROM checkpoints c WHERE c.id = %s AND EXISTS ({visible})
-    UNION ALL
-    SELECT c.id, c.parent_id, lineage.depth + 1
-    FROM lineage JOIN checkpoints c ON c.id = lineage.parent_id
-    WHERE lineage.depth < %s AND EXISTS ({visible})
-)
-SELECT id, depth FROM lineage
-"""
 
 
 class LineagePage:
@@ -50,14 +37,10 @@ class LineagePage:
 
 
 def _read(visible: SessionQuerySet, start: str, size: int) -> tuple[int, list[Row]]:
-    own = visible.filter(id=RawSQL("c.session_id", ())).order_by().values("id")
-    try:
-        condition, parameters = own.query.get_compiler(visible.db).as_sql()
-    except EmptyResultSet:  # no workspace may be seen
+    statement = lineage(visible, start, size)
+    if statement is None:
         return 0, []
-    keys = Keys(
-        SQL.format(visible=condition), [start, *parameters, size, *parameters], ("id", "depth"), order=("depth",)
-    )
+    keys = Keys(*statement, ("id", "depth"), order=("depth",))
     found = within_bytes(visible.db, Checkpoint, keys, conf.current().MAX_PAGE_BYTES)
     return found.counted, found.rows
 

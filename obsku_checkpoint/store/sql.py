@@ -175,7 +175,7 @@ FROM checkpoints WHERE session_id = %(session_id)s AND namespace = %(namespace)s
 """
 
 #: walks the unique index from one namespace to the next, instead of sorting all checkpoints of the session
-LATEST = """
+NAMESPACES = """
 WITH RECURSIVE namespaces (namespace) AS (
     SELECT min(namespace) FROM checkpoints WHERE session_id = %(session_id)s
     UNION ALL
@@ -183,7 +183,9 @@ WITH RECURSIVE namespaces (namespace) AS (
         SELECT min(namespace) FROM checkpoints
         WHERE session_id = %(session_id)s AND namespace > namespaces.namespace
     ) FROM namespaces WHERE namespaces.namespace IS NOT NULL
-)
+)"""
+
+LATEST = f"""{NAMESPACES}
 SELECT
     c.id, c.session_id, c.namespace, c.parent_id, c.version, c.step, c.node_id, c.node_results, c.pending_nodes,
     c.cycle_state, c.source, c.created_at

@@ -11,7 +11,7 @@ from typing import Any
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.store.calls import Write
 from obsku_checkpoint.store.rows import Row
-from obsku_checkpoint.store.sql import Sql
+from obsku_checkpoint.store.sql import NAMESPACES, Sql
 
 ADD_MESSAGE = """
 WITH session AS (
@@ -149,15 +149,7 @@ SELECT id, workspace_id, title, directory, created_at, updated_at, metadata FROM
 """
 
 #: as on SQLite; the lateral join lets a plan that does not know the session do without a sort, too
-LATEST = """
-WITH RECURSIVE namespaces (namespace) AS (
-    SELECT min(namespace) FROM checkpoints WHERE session_id = %(session_id)s
-    UNION ALL
-    SELECT (
-        SELECT min(namespace) FROM checkpoints
-        WHERE session_id = %(session_id)s AND namespace > namespaces.namespace
-    ) FROM namespaces WHERE namespaces.namespace IS NOT NULL
-)
+LATEST = f"""{NAMESPACES}
 SELECT
     c.id, c.session_id, c.namespace, c.parent_id, c.version, c.step, c.node_id, c.node_results, c.pending_nodes,
     c.cycle_state, c.source, c.created_at

@@ -48,7 +48,7 @@ class CheckpointAdmin(BaseAdmin):
         checkpoint = self.get_object(request, object_id) if object_id is not None else None
         context = dict(extra_context or {})
         if checkpoint is not None and self.has_view_permission(request, checkpoint):
-            page = checkpoint_page(self.get_queryset(request), checkpoint, self.links)
+            page = checkpoint_page(self.get_queryset(request), self.sessions(request), checkpoint, self.links)
             context |= self.frame(request, checkpoint, "change") | page | {"subtitle": None}
         return super().changeform_view(request, object_id, form_url, context)
 

@@ -16,27 +16,22 @@ from obsku_checkpoint.admin.runs import Run, graphs, runs
 from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint, Message
 from obsku_checkpoint.printable import plain
+from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.store.lineage import lineage
 
 #: parents that are shown
 LINEAGE = 25
-
-_TABLE = Checkpoint._meta.db_table
-_PARENTS = f"""
-WITH RECURSIVE lineage (id, parent_id, depth) AS (
-    SELECT id, parent_id, 0 FROM {_TABLE} WHERE id = %s
-    UNION ALL SELECT c.id, c.parent_id, lineage.depth + 1 FROM {_TABLE} c JOIN lineage ON c.id = lineage.parent_id
-    WHERE lineage.depth < {LINEAGE}
-)
-SELECT id FROM lineage WHERE depth > 0 ORDER BY depth
-"""
-
-
 #: messages that are shown
 MESSAGES = 5
 
 
-def checkpoint_page(visible: QuerySet[Any], checkpoint: Checkpoint, links: Links) -> dict[str, Any]:
-    """The context of the template. ``visible`` are the checkpoints that the request may see, without long columns."""
+def checkpoint_page(
+    visible: QuerySet[Any], sessions: SessionQuerySet, checkpoint: Checkpoint, links: Links
+) -> dict[str, Any]:
+    """The context of the template.
+
+    ``visible`` are the checkpoints that the request may see, without long columns, ``sessions`` the sessions.
+    """
     run = runs(visible.db, [checkpoint.pk])[checkpoint.pk]
     row = run.checkpoint
     raw = links.checkpoint(row.pk, "raw")
@@ -51,7 +46,7 @@ def checkpoint_page(visible: QuerySet[Any], checkpoint: Checkpoint, links: Links
         "size": format.size(run.bytes),
         "moment": format.timestamp(row.created_at),
         "source": plain(row.source, 40),
-        "lineage": lineage(visible, row, links),
+        "lineage": parents(visible, sessions, row, links),
         "messages_of_step": _messages(visible, row, links),
         **_run(visible.db, run, results, newest=is_newest(visible.db, row)),
         **neighbours(visible, row, links),
@@ -99,11 +94,15 @@ def is_newest(database: str, checkpoint: Any) -> bool:
     return bool(newest == checkpoint.version)
 
 
-def lineage(visible: QuerySet[Any], checkpoint: Any, links: Links) -> list[dict[str, Any]]:
-    """The parents, the nearest first. A ring of parents ends at the bound, each parent told once."""
+def parents(visible: QuerySet[Any], sessions: SessionQuerySet, checkpoint: Any, links: Links) -> list[dict[str, Any]]:
+    """The nearest first, as far as they may be seen, each once."""
+    statement = lineage(sessions, checkpoint.pk, LINEAGE)
+    if statement is None:
+        return []
     with connections[visible.db].cursor() as cursor:
-        cursor.execute(_PARENTS, [checkpoint.pk])
-        ids = [id for id in dict.fromkeys(id for (id,) in cursor.fetchall()) if id != checkpoint.pk]
+        cursor.execute(*statement)
+        rows = sorted(cursor.fetchall(), key=lambda row: row[1])
+    ids = [id for id in dict.fromkeys(id for id, _depth in rows) if id != checkpoint.pk]
     found = visible.in_bulk(ids)
     return [
         {

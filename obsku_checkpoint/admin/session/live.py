@@ -7,20 +7,16 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.fields import to_milliseconds
-from obsku_checkpoint.models import Checkpoint, Message, Session
+from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.records import CorruptValue
+from obsku_checkpoint.store.sql import NAMESPACES
 
-_CHECKPOINTS = Checkpoint._meta.db_table
-_WRITTEN = f"""
-WITH RECURSIVE namespaces (namespace) AS (
-    SELECT MIN(namespace) FROM {_CHECKPOINTS} WHERE session_id = %s
-    UNION ALL
-    SELECT (SELECT MIN(c.namespace) FROM {_CHECKPOINTS} c WHERE c.session_id = %s AND c.namespace > n.namespace)
-    FROM namespaces n WHERE n.namespace IS NOT NULL
-)
-SELECT COALESCE(SUM((SELECT MAX(c.version) FROM {_CHECKPOINTS} c
-                     WHERE c.session_id = %s AND c.namespace = n.namespace)), 0)
-FROM namespaces n WHERE n.namespace IS NOT NULL
+_WRITTEN = f"""{NAMESPACES}
+SELECT coalesce(sum((
+    SELECT max(c.version) FROM checkpoints c
+    WHERE c.session_id = %(session_id)s AND c.namespace = namespaces.namespace
+)), 0)
+FROM namespaces WHERE namespaces.namespace IS NOT NULL
 """
 
 
@@ -48,6 +44,6 @@ def mark(database: str, session: Session) -> str:
 def versions(database: str, session_id: str) -> int:
     """The sum of the newest versions of all namespaces: it grows with each checkpoint."""
     with connections[database].cursor() as cursor:
-        cursor.execute(_WRITTEN, [session_id] * 3)
+        cursor.execute(_WRITTEN, {"session_id": session_id})
         ((total,),) = cursor.fetchall()
     return int(total)
