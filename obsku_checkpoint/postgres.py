@@ -7,7 +7,6 @@ with what the store needs and nothing more. Where Django is configured, the stor
 from __future__ import annotations
 
 import getpass
-import importlib.util
 import itertools
 import math
 import os
@@ -22,7 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from obsku_checkpoint import routers
 from obsku_checkpoint.errors import ConfigurationError
-from obsku_checkpoint.extras import require
+from obsku_checkpoint.extras import is_installed, require
 
 require("postgres", "psycopg")
 
@@ -40,15 +39,8 @@ URL_VARIABLE = "POSTGRES_URL"
 SETUP_LOCK = 0x6F62736B75
 
 
-def _can_be_imported(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package that it is in
-        return False
-
-
 if not settings.configured and not os.environ.get(ENVIRONMENT_VARIABLE):
-    adapters = [app for app, frameworks in ADAPTERS.items() if any(map(_can_be_imported, frameworks))]
+    adapters = [app for app, frameworks in ADAPTERS.items() if any(map(is_installed, frameworks))]
     settings.configure(INSTALLED_APPS=[APP, *adapters], USE_TZ=True, LOGGING_CONFIG=None)
 if not apps.ready and not apps.loading:
     django.setup()

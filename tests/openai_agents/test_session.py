@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from agents.memory import Session
 from agents.memory.session_settings import SessionSettings
 
+from obsku_checkpoint.contrib import openai_agents
 from obsku_checkpoint.contrib.openai_agents import DjangoSession
 from obsku_checkpoint.contrib.transcripts.models import Original
 from obsku_checkpoint.errors import (
@@ -299,6 +302,13 @@ def test_an_app_that_is_not_installed_is_named(settings: Any) -> None:
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if not app.endswith("transcripts")]
     with pytest.raises(ConfigurationError, match=r"add 'obsku_checkpoint\.contrib\.transcripts' to INSTALLED_APPS"):
         DjangoSession("s")
+
+
+def test_a_version_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "agents.run_context", types.ModuleType("agents.run_context"))
+    monkeypatch.delitem(sys.modules, "obsku_checkpoint.contrib.openai_agents.session")
+    with pytest.raises(ConfigurationError, match=r"pip install 'django-obsku-checkpoint\[openai-agents\]'"):
+        openai_agents.DjangoSession  # noqa: B018 - it is imported when it is asked for
 
 
 def test_random_histories_read_the_same_row_by_row(session: DjangoSession) -> None:

@@ -1,19 +1,10 @@
-"""LangGraph on Django's database: `DjangoSaver`, whose threads are sessions, and `DjangoStore`, the memory.
-
-The classes are imported when they are asked for: Django imports this package before there are models, and the app may
-be installed where LangGraph is not. In a program without Django settings it is set up as `obsku_checkpoint.postgres`
-does it.
-"""
+"""LangGraph on Django's database: `DjangoSaver`, whose threads are sessions, and `DjangoStore`, the memory."""
 
 from __future__ import annotations
 
-import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
-from django.conf import ENVIRONMENT_VARIABLE, settings
-
-from obsku_checkpoint.extras import require
+from obsku_checkpoint.contrib import offered
 
 if TYPE_CHECKING:
     from obsku_checkpoint.contrib.langgraph.memory import DjangoStore
@@ -25,9 +16,4 @@ MODULES = {"DjangoSaver": "saver", "DjangoStore": "memory"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    require("langgraph", "langgraph.checkpoint")
-    if not settings.configured and not os.environ.get(ENVIRONMENT_VARIABLE):
-        importlib.import_module("obsku_checkpoint.postgres")
-    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)
+    return offered(__name__, name, MODULES, extra="langgraph", framework="langgraph.checkpoint")
