@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
@@ -50,11 +50,14 @@ class Settings:
     one of the question's options, or text. It is empty where somebody lets a failed or unfinished run go on.
     `obsku_checkpoint.graph.resume` takes the same. Without this setting the admin offers neither."""
 
+    LANGGRAPH_GRAPHS: Mapping[str, str] = field(default_factory=dict)
+    """Directory of LangGraph's threads -> the dotted path of the compiled graph that goes on with them when somebody
+    answers a question in the admin."""
     LANGGRAPH_TYPES: Sequence[str] = ()
     """Dotted paths of the classes that LangGraph's states may hold besides its safe ones."""
 
 
-KEYS = frozenset(field.name for field in fields(Settings))
+KEYS = frozenset(one.name for one in fields(Settings))
 
 
 def given() -> dict[str, Any]:
@@ -64,3 +67,8 @@ def given() -> dict[str, Any]:
 
 def current() -> Settings:
     return Settings(**{key: value for key, value in given().items() if key in KEYS})
+
+
+def takes_answers() -> bool:
+    """Whether a person's answer can be handed on."""
+    return current().RESUME is not None or bool(current().LANGGRAPH_GRAPHS)

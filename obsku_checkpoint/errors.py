@@ -16,6 +16,7 @@ __all__ = [
     "GraphError",
     "IdConflictError",
     "InvalidRecordError",
+    "LeaseConflictError",
     "MessageNotFoundError",
     "NotFoundError",
     "SerializationError",
@@ -95,6 +96,13 @@ class VersionConflictError(CheckpointStoreError):
 
     def __str__(self) -> str:
         return f"Version {self.version} of namespace {self.namespace!r} exists in session {self.session_id}"
+
+
+class LeaseConflictError(VersionConflictError):
+    """Another writer has the lease of the thread; ``version`` is the number of the one that was lost, or is held."""
+
+    def __str__(self) -> str:
+        return f"Another writer has the lease of session {self.session_id} (number {self.version})"
 
 
 class IdConflictError(CheckpointStoreError):

@@ -104,7 +104,7 @@ class BaseAdmin(ModelAdmin):
         """The same of answering and of letting a run go on."""
         if not request.user.has_perm("obsku_checkpoint.change_session"):
             return _("To answer, or to let a run go on, you need the permission to change sessions.")
-        if conf.current().RESUME is None:
+        if not conf.takes_answers():
             return _("Nobody can answer here, or let a run go on: the project has not set OBSKU_CHECKPOINT['RESUME'].")
         return ""
 

@@ -29,3 +29,7 @@ class OnFork(Protocol):
 
 #: by a table that the extension needs: a database may have been set up without the adapter, and is left alone then
 on_fork: dict[str, OnFork] = {}
+
+#: the adapter that saves a run's checkpoints (`RunState.by`) -> the dotted path of what goes on with it, for a person's
+#: answers by their paths: ``f(store, checkpoint, answers)``
+resumers: dict[str, str] = {}

@@ -1,12 +1,13 @@
 """What the pages have in common on which a person lets a run go on, through the project's hook
-``OBSKU_CHECKPOINT["RESUME"]``.
+``OBSKU_CHECKPOINT["RESUME"]``, or the adapter that saved it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -21,12 +22,13 @@ from obsku_checkpoint.admin import history
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.checkpoint.detail import is_newest
 from obsku_checkpoint.admin.checkpoint.name import GOES_ON
-from obsku_checkpoint.errors import CheckpointCorruptionError, CheckpointStoreError
+from obsku_checkpoint.errors import CheckpointCorruptionError, CheckpointStoreError, ConfigurationError
 from obsku_checkpoint.graph.results import described
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.run_state import RunState
+from obsku_checkpoint.store.extensions import resumers
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +92,9 @@ class RunPage(Page):
         history.note(request, id, title, deed, what, checkpoint_id=checkpoint.id, question=question)
 
     def resume(self, request: HttpRequest, checkpoint: CheckpointRecord, answers: Mapping[str, Any], done: str) -> None:
-        """Call the hook. The person is told ``done``, or what it raised."""
-        hook = import_string(str(conf.current().RESUME))
+        """Call the hook, or the adapter of the run. The person is told ``done``, or what it raised."""
         try:
-            hook(checkpoint, dict(answers))
+            self._resumer(checkpoint)(checkpoint, dict(answers))
         except CheckpointStoreError as error:
             logger.warning("the hook RESUME was refused for checkpoint %s: %s", checkpoint.id, type(error).__name__)
             self._failed(request, checkpoint, str(error))
@@ -102,6 +103,16 @@ class RunPage(Page):
             self._failed(request, checkpoint, described(error))
         else:
             messages.success(request, done)
+
+    def _resumer(self, checkpoint: CheckpointRecord) -> Callable[[CheckpointRecord, dict[str, Any]], Any]:
+        """What goes on with the run of a checkpoint."""
+        by, hook = run_state.read(checkpoint).by, conf.current().RESUME
+        if by in resumers:
+            return partial(import_string(resumers[by]), self.admin.store)
+        if hook is None:
+            raise ConfigurationError(f"{conf.NAME}['RESUME'] is not set")
+        resumer: Callable[[CheckpointRecord, dict[str, Any]], Any] = import_string(hook)
+        return resumer
 
     def _failed(self, request: HttpRequest, checkpoint: CheckpointRecord, reason: str) -> None:
         self.note(request, checkpoint, "failure of the hook", reason)

@@ -14,4 +14,5 @@ class LangGraphConfig(AppConfig):
 
     def ready(self) -> None:
         routers.app_labels.add(self.label)
-        importlib.import_module(f"{self.name}.forking")  # it needs the models, and adds itself to the store
+        for module in ("checks", "forking"):  # they need the models; the former is registered, the latter adds itself
+            importlib.import_module(f"{self.name}.{module}")

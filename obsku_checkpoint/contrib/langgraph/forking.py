@@ -9,7 +9,7 @@ from obsku_checkpoint.contrib.langgraph import copying, pruning
 from obsku_checkpoint.contrib.langgraph.pruning import Entry, Key
 from obsku_checkpoint.contrib.langgraph.sql import sql_of
 from obsku_checkpoint.contrib.langgraph.sql_clearing import ASKING, ENTRIES, OF_RECORD
-from obsku_checkpoint.store.extensions import Forked, on_fork
+from obsku_checkpoint.store.extensions import Forked, on_fork, resumers
 
 
 def copy_state(forked: Forked) -> Steps[None]:
@@ -34,6 +34,7 @@ def copy_state(forked: Forked) -> Steps[None]:
 
 
 on_fork["langgraph_checkpoints"] = copy_state
+resumers["langgraph"] = f"{__package__}.answering.resume"
 
 
 def taken_along(entries: Sequence[Entry], point: Key, asking: set[Key]) -> tuple[list[Entry], set[Key]]:

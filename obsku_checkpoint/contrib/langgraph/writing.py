@@ -25,7 +25,7 @@ from obsku_checkpoint.contrib.langgraph.base import Place
 from obsku_checkpoint.contrib.langgraph.known import Known
 from obsku_checkpoint.contrib.langgraph.questions import Questions
 from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, THREAD, WORKSPACE, Outcome
-from obsku_checkpoint.errors import IdConflictError, StoreUnavailableError, VersionConflictError
+from obsku_checkpoint.errors import IdConflictError, LeaseConflictError, StoreUnavailableError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.calls import WhenWritten, Write, atomic
@@ -49,7 +49,7 @@ class Writing(Questions):
         """Store a checkpoint whose parent is the one of the config, and return its own config.
 
         Raises `SerializationError` and `InvalidRecordError`, which name the channel, `IdConflictError` where the thread
-        belongs to another workspace, and `VersionConflictError` where the config's lease was lost.
+        belongs to another workspace, and `LeaseConflictError` where the config's lease was lost.
         """
         place = self._place(config)
         said = dict(get_serializable_checkpoint_metadata(config, metadata))
@@ -151,7 +151,7 @@ class Writing(Questions):
         if place.writer is not None:
             rows = yield THREAD, {"session_id": place.session_id}
             if [row[1] for row in rows] != [place.writer]:
-                raise VersionConflictError(place.session_id, place.namespace, place.writer)
+                raise LeaseConflictError(place.session_id, place.namespace, place.writer)
 
     @method
     def put_writes(
