@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
@@ -79,7 +79,7 @@ class Leases(Saver):
     _agive_lease_back = twin(_give_lease_back)
 
 
-def _taken(parameters: dict[str, object]) -> Steps[list[tuple[int]]]:
+def _taken(parameters: Mapping[str, object]) -> Steps[list[tuple[int]]]:
     yield Write(INSERT_SESSION, parameters)
     yield Write(BEGIN_THREAD, parameters)
     taken: list[tuple[int]] = yield Write(TAKE, parameters)
