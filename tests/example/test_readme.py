@@ -27,6 +27,9 @@ WITHOUT_DJANGO = "Use it without Django"
 OVER_HTTP = "REST API"
 GRAPH = "Run a graph"
 FRAMEWORKS = "Agent frameworks"
+#: with the graph of its page of the documentation: `tests.langgraph.test_docs`
+LANGGRAPH = "LangGraph"
+ALONE = (WITHOUT_DJANGO, OVER_HTTP, GRAPH, FRAMEWORKS, LANGGRAPH)
 SHELL = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 #: the blocks that stand for a file of the reader's begin with its name
 FILE = re.compile(r"# [\w/]+\.py\n")
@@ -37,7 +40,7 @@ def script(*headings: str) -> str:
     chosen = [
         code
         for heading, code in BLOCKS
-        if (heading in headings if headings else heading not in (WITHOUT_DJANGO, OVER_HTTP, GRAPH, FRAMEWORKS))
+        if (heading in headings if headings else heading not in ALONE)
     ]
     return "\n".join(code for code in chosen if not FILE.match(code))
 

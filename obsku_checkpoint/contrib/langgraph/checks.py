@@ -22,6 +22,8 @@ def check_langgraph(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     except ConfigurationError as error:
         message = "obsku_checkpoint.contrib.langgraph is installed, and LangGraph is not."
         return [Warning(message, hint=str(error), id="obsku_langgraph.W001")]
+    if not isinstance(conf.given(), dict):
+        return []  # the app's own check says so
     current = conf.current()
     return _check_graphs(current.LANGGRAPH_GRAPHS) + _check_types(current.LANGGRAPH_TYPES)
 
