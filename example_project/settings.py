@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "obsku_checkpoint",
-    "obsku_checkpoint.contrib.langgraph",
     "obsku_checkpoint.contrib.transcripts",
     "example_project.scan",
 ]
@@ -109,7 +109,12 @@ def postgres(url: str) -> dict[str, Any]:
     return {"ENGINE": "django.db.backends.postgresql", **connection, "OPTIONS": options}
 
 
-OBSKU_CHECKPOINT = {"RESUME": "example_project.showcase.go_on"}
+OBSKU_CHECKPOINT: dict[str, Any] = {"RESUME": "example_project.showcase.go_on"}
+
+# The agent on LangGraph needs `pip install langgraph`, and the rest of the example does not.
+if find_spec("langgraph"):
+    INSTALLED_APPS += ["obsku_checkpoint.contrib.langgraph", "example_project.orders"]
+    OBSKU_CHECKPOINT["LANGGRAPH_GRAPHS"] = {"orders": "example_project.orders.agent.graph"}
 
 POSTGRES_URL = os.environ.get("POSTGRES_URL")
 DATABASES = {

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from langgraph.types import Command
 
 from obsku_checkpoint import conf
-from obsku_checkpoint.errors import CheckpointStoreError, ConfigurationError, GraphError
+from obsku_checkpoint.errors import ConfigurationError, GraphError
 from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
 
@@ -29,7 +29,7 @@ def graph_of(directory: str) -> Any:
 def resume(store: DjangoCheckpointStore, checkpoint: CheckpointRecord, answers: Mapping[str, Any]) -> None:
     """Go on with the thread. ``answers`` maps nodes to what is answered; without any, what is left to do is done.
 
-    Raises `GraphError` where a node asks nothing (any more), and where the graph fails.
+    Raises `GraphError` where a node asks nothing (any more), and whatever a node raises.
     """
     session = store.get_session(checkpoint.session_id)
     if session is None:
@@ -45,9 +45,4 @@ async def _resume(graph: Any, config: Any, answers: dict[str, Any]) -> None:
     if wrong := tuple(node for node in answers if node not in open):
         raise GraphError("nothing is asked any more by", wrong)
     resumed = {open[node]: answer for node, answer in answers.items()}
-    try:
-        await graph.ainvoke(Command(resume=resumed) if answers else None, config)
-    except CheckpointStoreError:
-        raise
-    except Exception as error:  # whatever a node raises
-        raise GraphError(f"the graph failed: {error!r}") from error
+    await graph.ainvoke(Command(resume=resumed) if answers else None, config)
