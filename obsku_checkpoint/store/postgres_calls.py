@@ -20,7 +20,17 @@ from obsku_checkpoint import conf
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.errors import CheckpointStoreError, StoreUnavailableError
 from obsku_checkpoint.store import django_thread, failures, loop_pools, pools, prepared_statements
-from obsku_checkpoint.store.calls import ATTEMPTS, Atomic, Call, Calls, OverDjango, Write, cause_of, log_unavailable
+from obsku_checkpoint.store.calls import (
+    ATTEMPTS,
+    Atomic,
+    BinaryRead,
+    Call,
+    Calls,
+    OverDjango,
+    Write,
+    cause_of,
+    log_unavailable,
+)
 
 R = TypeVar("R")
 
@@ -92,6 +102,9 @@ class PostgresCalls(Calls):
                 ((pid,),) = driver.execute(prepared_statements.BACKEND_PID).fetchall()
                 prepared_statements.told_backend_pid(self.using, driver, pid)
         prepared_statements.name_by_text(self.using, driver, threshold)
+
+    def _in_binary(self, cursor: Any) -> None:
+        cursor.cursor.format = psycopg.pq.Format.BINARY
 
     def _before(self, connection: Any) -> None:
         """Ask a connection that was idle while another of this process broke, rather than fail with it."""
@@ -205,10 +218,10 @@ class PostgresCalls(Calls):
 
     async def _answer_async(self, connection: psycopg.AsyncConnection[Any], step: Any, call: Call) -> Any:
         kind = type(step)
-        if kind is tuple or kind is Write:
+        if kind is tuple or kind is Write or kind is BinaryRead:
             if kind is Write:
                 call.writes()
-            cursor = connection.cursor()
+            cursor = connection.cursor(binary=kind is BinaryRead)
             await cursor.execute(*step)
             return await cursor.fetchall()
         if kind is Atomic:

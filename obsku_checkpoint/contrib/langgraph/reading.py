@@ -16,7 +16,8 @@ from obsku_checkpoint.async_twins import Steps, method, twin
 from obsku_checkpoint.contrib.langgraph.base import Place, Saver
 from obsku_checkpoint.contrib.langgraph.blobs import ITEMS, Stored, hash_of
 from obsku_checkpoint.contrib.langgraph.encoding import filter_json
-from obsku_checkpoint.contrib.langgraph.sql import HISTORY, ITEMS_OF_THREAD
+from obsku_checkpoint.contrib.langgraph.sql_reading import HISTORY, ITEMS_OF_THREAD
+from obsku_checkpoint.store.calls import BinaryRead
 
 #: checkpoints that a list reads at once: the first page is for whoever wants the newest
 PAGES = (16, 64)
@@ -30,7 +31,7 @@ class Reading(Saver):
         """The checkpoint that the config names, or the newest of its namespace; None where there is none."""
         place = self._place(config)
         values = {name: value for name, value in place._asdict().items() if value is not None and name != "writer"}
-        rows = yield self._sql.read(*values), {**values, "limit": 1}
+        rows = yield BinaryRead(self._sql.read_one(*values), {**values, "limit": 1})
         tuples = self._tuples(rows)
         return tuples[0] if tuples else None
 
@@ -91,7 +92,7 @@ class Reading(Saver):
     @method
     def _page(self, values: Mapping[str, Any], size: int) -> Steps[builtins.list[CheckpointTuple]]:
         conditions = [name for name in values if not name.startswith("after_")]
-        rows = yield self._sql.read(*conditions), {**values, "limit": size}
+        rows = yield BinaryRead(self._sql.read(*conditions), {**values, "limit": size})
         return self._tuples(rows)
 
     _apage = twin(_page)
@@ -157,10 +158,10 @@ class Reading(Saver):
             return {}
         place = self._place(config)
         parameters = {**place._asdict(), "channels": json.dumps([*channels])}
-        rows = yield self._sql.said(HISTORY), parameters
+        rows = yield BinaryRead(self._sql.said(HISTORY), parameters)
         items: dict[bytes, Stored] = {}
         if any(row[0] == 1 and row[3] == ITEMS for row in rows):
-            found = yield ITEMS_OF_THREAD, parameters
+            found = yield BinaryRead(ITEMS_OF_THREAD, parameters)
             items = {hash_of(stored): stored for stored in (Stored(kind, bytes(data)) for kind, data in found)}
         return {channel: self._history(place, channel, rows, items) for channel in channels}
 

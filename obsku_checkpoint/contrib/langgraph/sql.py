@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored
+from obsku_checkpoint.contrib.langgraph.sql_reading import BLOBS_OF_ONE, BLOBS_OF_PAGE, CONDITIONS, READ
 from obsku_checkpoint.store.calls import Write, atomic
 
 #: by name, so that a project on SQLite needs no psycopg
@@ -142,38 +143,6 @@ ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
 WHERE w.idx < 0
 """
 
-#: kind 0 is a checkpoint, 1 a blob, 2 a write, 3 an item: all that a page of checkpoints consists of, each thing once
-READ = f"""
-WITH {{recursive}} page AS MATERIALIZED (
-    SELECT c.session_id, c.namespace, c.checkpoint_id, c.parent_id, c.type, c.payload, c.channels, c.metadata
-    FROM langgraph_checkpoints c WHERE {{where}}
-    ORDER BY c.checkpoint_id DESC, c.session_id DESC, c.namespace DESC LIMIT %(limit)s
-), blobs AS MATERIALIZED (
-    SELECT b.session_id, b.namespace, b.channel, b.version, b.type, b.data
-    FROM langgraph_blobs b WHERE (b.session_id, b.namespace, b.channel, b.version) IN (
-        SELECT p.session_id, p.namespace, v.key, v.value FROM page p, {{pairs}}(p.channels) v
-    )
-), positions (position) AS (
-    {{positions}}
-)
-SELECT
-    0 AS kind, session_id, namespace, checkpoint_id, parent_id, CAST(channels AS text), CAST(metadata AS text), type,
-    payload, 0
-FROM page
-UNION ALL
-SELECT 1, session_id, namespace, channel, version, NULL, NULL, type, data, 0 FROM blobs
-UNION ALL
-SELECT 2, w.session_id, w.namespace, w.checkpoint_id, w.task_id, w.task_path, w.channel, w.type, w.data, w.idx
-FROM page p JOIN langgraph_writes w
-    ON w.session_id = p.session_id AND w.namespace = p.namespace AND w.checkpoint_id = p.checkpoint_id
-UNION ALL
-SELECT 3, i.session_id, NULL, NULL, NULL, NULL, NULL, i.type, i.data, 0
-FROM langgraph_items i WHERE (i.session_id, i.hash) IN (
-    SELECT b.session_id, substr(b.data, position, {HASH_BYTES}) FROM blobs b, positions
-    WHERE b.type = '{ITEMS}' AND position < length(b.data)
-)
-"""
-
 #: the record of a checkpoint, and its interrupts and the answers to them
 QUESTIONS = """
 SELECT k.id, w.task_id, w.task_path, w.idx, w.type, w.data
@@ -191,62 +160,6 @@ RETURNING record_id
 """
 
 WORKSPACE = "SELECT workspace_id FROM sessions WHERE id = %(session_id)s"
-
-#: the parents of a checkpoint up to where each of the wanted channels has a value. Kind 0 is a write, 1 a value in a
-#: blob, 2 a payload that holds the value
-HISTORY = """
-WITH RECURSIVE chain (checkpoint_id, parent_id, channels, depth, wanted) AS (
-    SELECT p.checkpoint_id, p.parent_id, p.channels, 0, CAST(%(channels)s AS {json})
-    FROM langgraph_checkpoints c JOIN langgraph_checkpoints p
-        ON p.session_id = c.session_id AND p.namespace = c.namespace AND p.checkpoint_id = c.parent_id
-    WHERE c.session_id = %(session_id)s AND c.namespace = %(namespace)s AND c.checkpoint_id = coalesce(
-        %(checkpoint_id)s,
-        (SELECT max(checkpoint_id) FROM langgraph_checkpoints
-        WHERE session_id = %(session_id)s AND namespace = %(namespace)s)
-    ) AND (CAST(%(workspace_id)s AS text) IS NULL OR EXISTS (
-        SELECT 1 FROM sessions s WHERE s.id = c.session_id AND s.workspace_id = %(workspace_id)s
-    ))
-    UNION ALL
-    SELECT
-        p.checkpoint_id, p.parent_id, p.channels, q.depth + 1,
-        (SELECT {gather}(w.value) FROM {texts}(q.wanted) w
-        WHERE w.value NOT IN (SELECT v.key FROM {pairs}(q.channels) v))
-    FROM chain q JOIN langgraph_checkpoints p
-        ON p.session_id = %(session_id)s AND p.namespace = %(namespace)s AND p.checkpoint_id = q.parent_id
-    WHERE q.depth < 100000 AND EXISTS (
-        SELECT 1 FROM {texts}(q.wanted) w WHERE w.value NOT IN (SELECT v.key FROM {pairs}(q.channels) v)
-    )
-)
-SELECT 0 AS kind, chain.depth, w.channel, w.type, w.data, w.task_id, w.task_path, w.idx
-FROM chain JOIN langgraph_writes w
-    ON w.session_id = %(session_id)s AND w.namespace = %(namespace)s AND w.checkpoint_id = chain.checkpoint_id
-WHERE w.channel IN (SELECT value FROM {texts}(chain.wanted))
-UNION ALL
-SELECT 1, chain.depth, v.key, b.type, b.data, NULL, NULL, 0
-FROM chain, {pairs}(chain.channels) v JOIN langgraph_blobs b
-    ON b.session_id = %(session_id)s AND b.namespace = %(namespace)s AND b.channel = v.key AND b.version = v.value
-WHERE v.key IN (SELECT value FROM {texts}(chain.wanted))
-UNION ALL
-SELECT 2, chain.depth, v.key, c.type, c.payload, NULL, NULL, 0
-FROM chain, {pairs}(chain.channels) v JOIN langgraph_checkpoints c
-    ON c.session_id = %(session_id)s AND c.namespace = %(namespace)s
-WHERE c.checkpoint_id = chain.checkpoint_id AND v.value IS NULL
-    AND v.key IN (SELECT value FROM {texts}(chain.wanted))
-"""
-
-ITEMS_OF_THREAD = "SELECT type, data FROM langgraph_items WHERE session_id = %(session_id)s"
-
-#: what checkpoints are chosen by, in SQL
-CONDITIONS = {
-    "session_id": "c.session_id = %(session_id)s",
-    "namespace": "c.namespace = %(namespace)s",
-    "checkpoint_id": "c.checkpoint_id = %(checkpoint_id)s",
-    "before": "c.checkpoint_id < %(before)s",
-    "after": "(c.checkpoint_id, c.session_id, c.namespace) < (%(after)s, %(after_session)s, %(after_namespace)s)",
-    "workspace_id": """EXISTS (
-        SELECT 1 FROM sessions s WHERE s.id = c.session_id AND s.workspace_id = %(workspace_id)s
-    )""",
-}
 
 
 class Outcome(NamedTuple):
@@ -269,6 +182,7 @@ class Sql:
         "elements": "json_each",
         "gather": "json_group_array",
         "json": "text",
+        "data": "b.data",
         "positions": f"""SELECT 1 UNION ALL
     SELECT position + {HASH_BYTES} FROM positions
     WHERE position + {HASH_BYTES} < (SELECT max(length(data)) FROM blobs WHERE type = '{ITEMS}')""",
@@ -283,11 +197,19 @@ class Sql:
     #: holds the session's row, and its thread's, to the end of the transaction; SQLite's only writer has no need to
     lock = WORKSPACE
 
-    @cache  # noqa: B019 - the two of its kind live as long as the process
+    @cache  # noqa: B019 - of `sql_of`, there are two as long as the process lives
     def read(self, *conditions: str) -> str:
         """The statement that reads the newest checkpoints of which all ``conditions`` hold (`CONDITIONS`, filter)."""
+        return self._read(conditions, BLOBS_OF_PAGE)
+
+    @cache  # noqa: B019 - as above
+    def read_one(self, *conditions: str) -> str:
+        """The same where the limit is 1."""
+        return self._read(conditions, BLOBS_OF_ONE)
+
+    def _read(self, conditions: Sequence[str], blobs: str) -> str:
         where = " AND ".join({**CONDITIONS, "filter": self.filter}[name] for name in conditions) or "true"
-        return READ.format(where=where, **self.words)
+        return READ.format(where=where, blobs=blobs.format(**self.words), **self.words)
 
     @cache  # noqa: B019 - as above
     def said(self, statement: str) -> str:
@@ -347,7 +269,12 @@ class Sql:
 
 def sql_of(using: str) -> Sql:
     """The statements for the database of an alias."""
-    sql: type[Sql] = import_string(VENDORS[connections[using].vendor])
+    return _sql_of(connections[using].vendor)
+
+
+@cache
+def _sql_of(vendor: str) -> Sql:
+    sql: type[Sql] = import_string(VENDORS[vendor])
     return sql()
 
 

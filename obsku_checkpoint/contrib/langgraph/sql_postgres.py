@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored
-from obsku_checkpoint.contrib.langgraph.sql import Outcome, Sql, columns
+from obsku_checkpoint.contrib.langgraph.sql import IN_WORKSPACE, Outcome, Sql, columns
 from obsku_checkpoint.store.calls import Write
 
-#: the session's clock, which ends ``count`` milliseconds later; a session that another call makes meanwhile is not seen
-SESSION = """
-WITH newest AS (
+# `put` consists of these parts, of which a call takes those that it needs.
+
+NEWEST = """newest AS (
     SELECT version, created_at FROM checkpoints
     WHERE session_id = %(session_id)s::text AND namespace = %(namespace)s::text ORDER BY version DESC LIMIT 1
-), made AS (
+), """
+
+#: a session that another call makes meanwhile is not seen, and no row is the clock's
+MADE = """made AS (
     INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
     SELECT
         %(session_id)s::text, %(workspace_id)s::text, %(title)s::text, %(directory)s::text,
@@ -23,47 +27,55 @@ WITH newest AS (
     WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE id = %(session_id)s::text)
     ON CONFLICT DO NOTHING
     RETURNING updated_at
-), touched AS (
+), """
+
+#: the session's clock, which ends ``count`` milliseconds later
+TOUCHED = """touched AS (
     UPDATE sessions SET
         updated_at = GREATEST(
             %(now)s::bigint,
-            CASE WHEN updated_at < %(horizon)s::bigint THEN updated_at + %(count)s::bigint END,
-            (SELECT created_at + 1 FROM newest WHERE created_at < %(horizon)s::bigint),
-            (SELECT max(created_at) + %(count)s::bigint FROM messages
-            WHERE session_id = %(session_id)s::text AND created_at < %(horizon)s::bigint)
+            CASE WHEN updated_at < %(horizon)s::bigint THEN updated_at + %(count)s::bigint END{later}
         ),
         title = COALESCE(title, %(title)s::text)
     WHERE id = %(session_id)s::text
     AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s::text)
     RETURNING updated_at
-), clock AS (
-    SELECT updated_at FROM touched UNION ALL SELECT updated_at FROM made
-)"""
+), """
+LATER_THAN_NEWEST = """,
+            (SELECT created_at + 1 FROM newest WHERE created_at < %(horizon)s::bigint)"""
+LATER_THAN_MESSAGES = """,
+            (SELECT max(created_at) + %(count)s::bigint FROM messages
+            WHERE session_id = %(session_id)s::text AND created_at < %(horizon)s::bigint)"""
+
+CLOCK = "clock AS (SELECT updated_at FROM touched)"
+CLOCK_OF_MADE = "clock AS (SELECT updated_at FROM touched UNION ALL SELECT updated_at FROM made)"
 
 #: no row where the epoch is not the thread's any more, or the lease was lost. The lock lets nobody remove items, or
 #: take the lease, until the call has ended, and it is the row's newest state that is looked at.
-THREAD = """, known AS MATERIALIZED (
+KNOWN = """, thread AS MATERIALIZED (
     SELECT t.epoch FROM clock, langgraph_threads t
     WHERE t.session_id = %(session_id)s::text AND t.epoch = %(epoch)s::bigint
     AND (%(writer)s::bigint IS NULL OR t.writer = %(writer)s::bigint)
     FOR SHARE OF t
-), begun AS (
+)"""
+
+BEGUN = """, thread AS (
     INSERT INTO langgraph_threads AS t (session_id, epoch)
-    SELECT %(session_id)s::text, %(new_epoch)s::bigint FROM clock WHERE %(epoch)s::bigint IS NULL
+    SELECT %(session_id)s::text, %(new_epoch)s::bigint FROM clock
     ON CONFLICT (session_id) DO UPDATE SET epoch = t.epoch
     WHERE %(writer)s::bigint IS NULL OR t.writer = %(writer)s::bigint
     RETURNING epoch
-), thread AS (
-    SELECT epoch FROM known UNION ALL SELECT epoch FROM begun
 )"""
 
-VALUES = """, blobs AS (
+BLOBS = """, blobs AS (
     INSERT INTO langgraph_blobs (session_id, namespace, channel, version, type, data)
     SELECT %(session_id)s::text, %(namespace)s::text, b.* FROM thread, unnest(
         %(blob_channel)b::text[], %(blob_version)b::text[], %(blob_type)b::text[], %(blob_data)b::bytea[]
     ) AS b
     ON CONFLICT DO NOTHING
-), items AS (
+)"""
+
+ITEM_ROWS = """, items AS (
     INSERT INTO langgraph_items (session_id, hash, type, data)
     SELECT %(session_id)s::text, i.* FROM thread, unnest(
         %(item_hash)b::bytea[], %(item_type)b::text[], %(item_data)b::bytea[]
@@ -144,15 +156,46 @@ SELECT
     )
 """
 
-PUT = SESSION + THREAD + VALUES + NO_RECORD + STATE
-PUT_AND_RECORD = SESSION + THREAD + VALUES + TRANSCRIPT + RECORD + STATE
 
-#: the session's row is locked against deletion; a lease that was lost leaves no row of the second column
+@cache
+def put_statement(*, known: bool, blobs: bool, items: bool, messages: bool, record: bool) -> str:
+    """The statement for a thread whose epoch is ``known``, and for what there is to be stored."""
+    later = LATER_THAN_NEWEST * record + LATER_THAN_MESSAGES * messages
+    return (
+        "WITH "
+        + NEWEST * record
+        + MADE * (not known)
+        + TOUCHED.format(later=later)
+        + (CLOCK + KNOWN if known else CLOCK_OF_MADE + BEGUN)
+        + BLOBS * blobs
+        + ITEM_ROWS * items
+        + TRANSCRIPT * messages
+        + (RECORD if record else NO_RECORD)
+        + STATE
+    )
+
+
 PUT_WRITES = """
-WITH session AS MATERIALIZED (
+INSERT INTO langgraph_writes AS w
+    (session_id, namespace, checkpoint_id, task_id, idx, channel, type, data, task_path)
+SELECT
+    s.id, %(namespace)s::text, %(checkpoint_id)s::text, %(task_id)s::text, u.idx, u.channel, u.type, u.data,
+    %(task_path)s::text
+FROM sessions s, unnest(%(idx)b::integer[], %(channel)b::text[], %(type)b::text[], %(data)b::bytea[])
+    AS u (idx, channel, type, data)
+WHERE s.id = %(session_id)s::text
+AND (%(workspace_id)s::text IS NULL OR s.workspace_id = %(workspace_id)s::text)
+ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
+    channel = EXCLUDED.channel, type = EXCLUDED.type, data = EXCLUDED.data
+WHERE w.idx < 0
+RETURNING idx
+"""
+
+#: the lock lets nobody take the lease until the call has ended
+PUT_WRITES_OF_LEASE = """
+WITH session AS (
     SELECT id FROM sessions WHERE id = %(session_id)s::text
     AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s::text)
-    FOR KEY SHARE
 ), lease AS MATERIALIZED (
     SELECT writer FROM langgraph_threads
     WHERE session_id = %(session_id)s::text AND writer = %(writer)s::bigint
@@ -163,15 +206,17 @@ WITH session AS MATERIALIZED (
     SELECT
         session.id, %(namespace)s::text, %(checkpoint_id)s::text, %(task_id)s::text, u.idx, u.channel, u.type, u.data,
         %(task_path)s::text
-    FROM session, unnest(%(idx)b::integer[], %(channel)b::text[], %(type)b::text[], %(data)b::bytea[])
+    FROM session, lease, unnest(%(idx)b::integer[], %(channel)b::text[], %(type)b::text[], %(data)b::bytea[])
         AS u (idx, channel, type, data)
-    WHERE %(writer)s::bigint IS NULL OR EXISTS (SELECT 1 FROM lease)
     ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
         channel = EXCLUDED.channel, type = EXCLUDED.type, data = EXCLUDED.data
     WHERE w.idx < 0
 )
-SELECT EXISTS (SELECT 1 FROM session), %(writer)s::bigint IS NULL OR EXISTS (SELECT 1 FROM lease)
+SELECT EXISTS (SELECT 1 FROM session), EXISTS (SELECT 1 FROM lease)
 """
+
+
+MESSAGE = ("message_id", "role", "content", "tool_calls", "tool_results", "tokens_in", "tokens_out")
 
 
 class PostgresSql(Sql):
@@ -182,6 +227,7 @@ class PostgresSql(Sql):
         "elements": "json_array_elements",
         "gather": "jsonb_agg",
         "json": "jsonb",
+        "data": "b.data || ''::bytea",  # fetched once, not for each of the hashes in it
         "positions": f"SELECT generate_series(1, max(length(data)), {HASH_BYTES}) FROM blobs WHERE type = '{ITEMS}'",
     }
     filter = """NOT EXISTS (
@@ -198,19 +244,32 @@ class PostgresSql(Sql):
         messages: Sequence[Sequence[Any]],
     ) -> Steps[Outcome]:
         hashes = sorted(items)
-        arrays = {
+        parameters = {
+            **put,
             **columns(("blob_channel", "blob_version", "blob_type", "blob_data"), blobs),
             "item_hash": hashes,
             "item_type": [items[hash].type for hash in hashes],
             "item_data": [items[hash].data for hash in hashes],
+            **columns(MESSAGE, messages),
         }
-        if "record_id" in put:
-            arrays |= columns(
-                ("message_id", "role", "content", "tool_calls", "tool_results", "tokens_in", "tokens_out"), messages
-            )
-        rows = yield Write(PUT_AND_RECORD if "record_id" in put else PUT, {**put, **arrays})
+        statement = put_statement(
+            known=put["epoch"] is not None,
+            blobs=bool(blobs),
+            items=bool(items),
+            messages=bool(messages),
+            record="record_id" in put,
+        )
+        rows = yield Write(statement, parameters)
         return Outcome(*rows[0])
 
     def put_writes(self, writes: Mapping[str, Any], rows: Sequence[tuple[int, str, str, bytes]]) -> Steps[Any]:
-        answer = yield Write(PUT_WRITES, {**writes, **columns(("idx", "channel", "type", "data"), rows)})
-        return answer[0]
+        parameters = {**writes, **columns(("idx", "channel", "type", "data"), rows)}
+        if writes["writer"] is not None:
+            answer = yield Write(PUT_WRITES_OF_LEASE, parameters)
+            return answer[0]
+        if not (yield Write(PUT_WRITES, parameters)):
+            # All of them were there already, or the session was not.
+            if not (yield IN_WORKSPACE, writes):
+                return False, True
+            yield Write(PUT_WRITES, parameters)
+        return True, True

@@ -135,10 +135,11 @@ class Writing(Questions):
 
     def _refused(self, place: Place, outcome: Outcome) -> Steps[None]:
         """Why nothing was stored. Returns where it may be tried again."""
+        if not outcome.has_session or outcome.epoch is None:
+            self._known.forget(place.session_id)
         if not outcome.has_session:
             yield from self._check_workspace(place)
         elif outcome.epoch is None:
-            self._known.forget(place.session_id)
             yield from self._check_lease(place)
 
     def _check_workspace(self, place: Place) -> Steps[None]:
