@@ -16,6 +16,7 @@ from typing import Any
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored, hash_of
 from obsku_checkpoint.errors import CheckpointCorruptionError, InvalidRecordError, SerializationError
@@ -24,6 +25,8 @@ from obsku_checkpoint.errors import CheckpointCorruptionError, InvalidRecordErro
 INTEGER = "int/"
 #: elements from which on a list is stored by element
 MIN_ITEMS = 8
+#: how msgpack begins an array whose length follows in 32 bits
+ARRAY = b"\xdd"
 #: characters up to which a text stands in the payload
 INLINE_CHARACTERS = 64
 
@@ -114,8 +117,7 @@ class Encoding:
         try:
             if stored.type == ITEMS:
                 data = stored.data
-                hashes = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
-                return [self._serde.loads_typed(items[digest]) for digest in hashes]
+                return self._list([items[data[at : at + HASH_BYTES]] for at in range(0, len(data), HASH_BYTES)])
             if stored.type.startswith(INTEGER):
                 return int(self._serde.loads_typed((stored.type.removeprefix(INTEGER), stored.data)), 16)
             return self._serde.loads_typed(stored)
@@ -125,6 +127,15 @@ class Encoding:
             raise CheckpointCorruptionError(error.path, error.reason, error.preview, TABLE, *place) from error
         except (ValueError, TypeError, NotImplementedError) as error:
             raise CheckpointCorruptionError("$", str(error), "", TABLE, *place) from error
+
+
+    def _list(self, elements: list[Stored]) -> list[Any]:
+        if isinstance(self._serde, JsonPlusSerializer) and all(element.type == "msgpack" for element in elements):
+            # One array of msgpack's instead of as many values: reading that takes half as long.
+            array = ARRAY + len(elements).to_bytes(4) + b"".join([element.data for element in elements])
+            found: list[Any] = self._serde.loads_typed(("msgpack", array))
+            return found
+        return [self._serde.loads_typed(element) for element in elements]
 
 
 def _is_small(value: Any) -> bool:

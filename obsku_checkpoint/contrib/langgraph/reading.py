@@ -105,7 +105,7 @@ class Reading(Saver):
         writes: dict[tuple[Any, ...], builtins.list[Row]] = defaultdict(list)
         for row in rows:
             kind, session_id, namespace = row[:3]
-            stored = Stored(row[7], bytes(row[8]))
+            stored = Stored(row[7], row[8])
             if kind == 0:
                 checkpoints.append(row)
             elif kind == 1:

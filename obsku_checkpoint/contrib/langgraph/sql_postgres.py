@@ -230,6 +230,10 @@ class PostgresSql(Sql):
         "data": "b.data || ''::bytea",  # fetched once, not for each of the hashes in it
         "positions": f"SELECT generate_series(1, max(length(data)), {HASH_BYTES}) FROM blobs WHERE type = '{ITEMS}'",
     }
+    blobs_of_one = """page p CROSS JOIN jsonb_each_text(p.channels) v CROSS JOIN LATERAL (
+        SELECT * FROM langgraph_blobs b WHERE b.session_id = p.session_id AND b.namespace = p.namespace
+        AND b.channel = v.key AND b.version = v.value LIMIT 1
+    ) b"""
     filter = """NOT EXISTS (
         SELECT 1 FROM jsonb_each(%(filter)s::jsonb) f WHERE COALESCE(c.metadata -> f.key, 'null'::jsonb) <> f.value
     )"""

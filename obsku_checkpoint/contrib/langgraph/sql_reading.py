@@ -15,6 +15,9 @@ WITH {{recursive}} page AS MATERIALIZED (
     FROM {{blobs}}
 ), positions (position) AS (
     {{positions}}
+), hashes AS MATERIALIZED (
+    SELECT b.session_id, substr(b.data, position, {HASH_BYTES}) AS hash FROM blobs b, positions
+    WHERE b.type = '{ITEMS}' AND position < length(b.data)
 )
 SELECT
     0 AS kind, session_id, namespace, checkpoint_id, parent_id, CAST(channels AS text), CAST(metadata AS text), type,
@@ -28,18 +31,13 @@ FROM page p JOIN langgraph_writes w
     ON w.session_id = p.session_id AND w.namespace = p.namespace AND w.checkpoint_id = p.checkpoint_id
 UNION ALL
 SELECT 3, i.session_id, NULL, NULL, NULL, NULL, NULL, i.type, i.data, 0
-FROM langgraph_items i WHERE (i.session_id, i.hash) IN (
-    SELECT b.session_id, substr(b.data, position, {HASH_BYTES}) FROM blobs b, positions
-    WHERE b.type = '{ITEMS}' AND position < length(b.data)
-)
+FROM langgraph_items i WHERE (i.session_id, i.hash) IN (SELECT session_id, hash FROM hashes)
 """
 
-#: the blobs of a page, each once, and those of a single checkpoint, looked up one by one
+#: the blobs of a page, each once
 BLOBS_OF_PAGE = """langgraph_blobs b WHERE (b.session_id, b.namespace, b.channel, b.version) IN (
         SELECT p.session_id, p.namespace, v.key, v.value FROM page p, {pairs}(p.channels) v
     )"""
-BLOBS_OF_ONE = """page p CROSS JOIN {pairs}(p.channels) v JOIN langgraph_blobs b
-        ON b.session_id = p.session_id AND b.namespace = p.namespace AND b.channel = v.key AND b.version = v.value"""
 
 #: what checkpoints are chosen by, in SQL
 CONDITIONS = {
