@@ -37,11 +37,7 @@ FILE = re.compile(r"# [\w/]+\.py\n")
 
 def script(*headings: str) -> str:
     """The blocks under these headings; without any, those that run in a Django project."""
-    chosen = [
-        code
-        for heading, code in BLOCKS
-        if (heading in headings if headings else heading not in ALONE)
-    ]
+    chosen = [code for heading, code in BLOCKS if (heading in headings if headings else heading not in ALONE)]
     return "\n".join(code for code in chosen if not FILE.match(code))
 
 

@@ -128,7 +128,6 @@ class Encoding:
         except (ValueError, TypeError, NotImplementedError) as error:
             raise CheckpointCorruptionError("$", str(error), "", TABLE, *place) from error
 
-
     def _list(self, elements: list[Stored]) -> list[Any]:
         if isinstance(self._serde, JsonPlusSerializer) and all(element.type == "msgpack" for element in elements):
             # One array of msgpack's instead of as many values: reading that takes half as long.
