@@ -11,7 +11,7 @@ def test_the_demonstration_shows_what_it_says(project: Project) -> None:
         "It asks: Shall the bill be sent?",
         "In the fork: The bill is thrown away.",
         "In the first: The bill is sent.",
-        "Would be removed: ",
+        "Would be deleted: ",
     ):
         assert line in output
     calls = project.query("SELECT tool_calls FROM messages WHERE tool_calls IS NOT NULL AND session_id LIKE 'order-%'")

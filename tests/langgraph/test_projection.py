@@ -56,7 +56,10 @@ def test_a_run_is_gone_on_with_by_its_adapter_only(full: DjangoSaver) -> None:
     graphs.tool_loop().compile(checkpointer=full).invoke(graphs.question(1), config_of(thread))
     with pytest.raises(GraphError, match="langgraph"):
         resume(
-            Graph({"approve": print}, []), checkpoint_store=full.store, session_id=thread, answers={"approve": "yes"}
+            Graph(entry="approve", nodes={"approve": print}),
+            checkpoint_store=full.store,
+            session_id=thread,
+            answers={"approve": "yes"},
         )
 
 
@@ -70,9 +73,9 @@ def test_the_transcript(full: DjangoSaver) -> None:
             usage_metadata=graphs.usage(11, 7),
         ),
         ToolMessage("nothing", tool_call_id="c", id="4", status="error"),
-        ChatMessage("noted", role="assistant", id="5"),
-        ChatMessage("aside", role="narrator", id="6"),
-        FunctionMessage("old", name="f", id="7"),
+        ChatMessage(content="noted", role="assistant", id="5"),
+        ChatMessage(content="aside", role="narrator", id="6"),
+        FunctionMessage(content="old", name="f", id="7"),
         AIMessage("without an id"),
     ]  # fmt: skip
     config = put(full, config_of(thread), {"messages": said})

@@ -62,8 +62,8 @@ class Command(BaseCommand):
         self.stdout.write(f"   In the first: {self.last_words(thread)}")
 
         self.step("5. What could be pruned")
-        self.announce("manage.py checkpoints prune --from langgraph --dry-run")
-        call_command("checkpoints", "prune", "--from", "langgraph", "--dry-run", stdout=self.stdout)
+        self.announce("manage.py checkpoints prune --keep-last 1 --dry-run")
+        call_command("checkpoints", "prune", "--keep-last", "1", "--dry-run", stdout=self.stdout)
         self.stdout.write("\nLook at both in the admin: manage.py serve")
 
     # -- the parts
