@@ -8,7 +8,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -128,7 +128,7 @@ async def call_node(
     """Call a node with a copy of its context; ``given`` are its answers so far, ``alone`` as in `Caller.work`."""
     token = answers.set(Answers(given))
     try:
-        mine = copy.deepcopy(context)
+        mine = replace(context, input=copy.deepcopy(context.input), outputs=copy.deepcopy(context.outputs))
         if is_async(function):
             return await function(mine)
         output = await caller.work(partial(_caught, function, mine), alone=alone)

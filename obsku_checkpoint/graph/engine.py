@@ -262,18 +262,15 @@ class Engine:
     # -- what the caller is told
 
     async def _tell_events(self) -> None:
-        for event in self._execution.take_events():
-            if self._config.on_event:
-                # A copy: what a callback does with the output is its own affair.
-                await self._tell_event(replace(event, output=copy.deepcopy(event.output)))
+        for type, fields in self._execution.take_events():
+            await self._tell(type, **fields)
 
     async def _tell(self, type: EventType, **fields: Any) -> None:
-        execution = self._execution
-        await self._tell_event(
-            Event(type=type, session_id=execution.session_id, namespace=execution.namespace, **fields)
-        )
-
-    async def _tell_event(self, event: Event) -> None:
         if self._config.on_event:
+            execution = self._execution
+            if "output" in fields:
+                # A copy: what a callback does with the output is its own affair.
+                fields["output"] = copy.deepcopy(fields["output"])
+            event = Event(type=type, session_id=execution.session_id, namespace=execution.namespace, **fields)
             with aborting():
                 await self._config.caller.tell(self._config.on_event, event)

@@ -18,7 +18,7 @@ from obsku_checkpoint.graph.context import Context
 from obsku_checkpoint.graph.cycles import Cycles, judged
 from obsku_checkpoint.graph.definition import Edge, Graph
 from obsku_checkpoint.graph.questions import Answer, as_stored
-from obsku_checkpoint.graph.results import Event, EventType, Outcome, RunResult, Times, described
+from obsku_checkpoint.graph.results import EventType, Outcome, RunResult, Times, described
 from obsku_checkpoint.graph.schedule import Schedule
 from obsku_checkpoint.graph.stored_run import StoredRun, new_identity
 from obsku_checkpoint.records import CheckpointRecord, Source
@@ -43,7 +43,7 @@ class Execution:
         #: source and node of the next checkpoint, before any node is started
         self.first_source: Source = "input"
         self.first_node: str | None = None
-        self._events: list[Event] = []
+        self._events: list[tuple[EventType, dict[str, Any]]] = []
         #: nodes that are graphs and were given answers by the caller of this run
         self._answered: set[str] = set()
         #: nodes that are graphs which ask, and in which more than that is to do
@@ -223,10 +223,10 @@ class Execution:
         self._tell(type, edge=edge.name, iteration=self.cycles.count(edge))
 
     def _tell(self, type: EventType, **fields: Any) -> None:
-        self._events.append(Event(type=type, session_id=self.session_id, namespace=self.namespace, **fields))
+        self._events.append((type, fields))
 
-    def take_events(self) -> list[Event]:
-        """What has happened since this was last called."""
+    def take_events(self) -> list[tuple[EventType, dict[str, Any]]]:
+        """What has happened since this was last called: the type of an `Event`, and its fields."""
         events, self._events = self._events, []
         return events
 

@@ -195,7 +195,7 @@ async def check(plan: Plan) -> None:
             assert [each.step for each in checkpoints] == list(range(len(checkpoints)))
             assert [each.parent_id for each in checkpoints] == [None, *(each.id for each in checkpoints[:-1])]
     check_typescript(whole, graph)
-    for number in range(1, whole.store.saved):
+    for number in range(1, whole.store.saved, 3):
         await check_deploy(plan, whole.stopped_after(number), session, number)
 
 
