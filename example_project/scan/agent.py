@@ -26,6 +26,7 @@ from example_project.scan.transcript import Work
 from obsku_checkpoint.graph import Context, Edge, Event, Graph, RunResult, interrupt, resume, run
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.records import CheckpointRecord, SessionRecord
+from obsku_checkpoint.run_state import read
 
 WORKSPACE = "scan"
 ANSWERS = ("yes", "no")
@@ -101,7 +102,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return self.checkpoint is not None and not self.checkpoint.pending_nodes
+        return self.checkpoint is not None and not read(self.checkpoint).pending
 
     @property
     def files_done(self) -> int:

@@ -8,6 +8,7 @@ from example_project.scan.history import checkpoint_line, message_line
 from obsku_checkpoint.api.stream.feed import BEGINNING
 from obsku_checkpoint.api.stream.poller import poller
 from obsku_checkpoint.records import MessageRecord
+from obsku_checkpoint.run_state import read
 
 SECONDS = 60.0
 
@@ -28,5 +29,5 @@ async def lines(using: str, session_id: str) -> AsyncGenerator[str, None]:
                     yield message_line(event.record)
                     continue
                 yield checkpoint_line(event.record)
-                if not event.record.pending_nodes:
+                if not read(event.record).pending:
                     return

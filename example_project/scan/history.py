@@ -11,6 +11,7 @@ from example_project.scan.agent import WORKSPACE
 from example_project.scan.report import Paint, count, cut, plain, printable
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.records import CheckpointRecord, MessageRecord, NodeResult, SessionRecord, SessionSummary
+from obsku_checkpoint.run_state import read
 
 #: how many sessions are listed where nothing else is asked for
 LISTED = 20
@@ -54,8 +55,9 @@ def message_line(message: MessageRecord) -> str:
 
 def checkpoint_line(checkpoint: CheckpointRecord) -> str:
     node = checkpoint.node_id or ""
-    result = checkpoint.node_results.get(node)
-    text = in_words(node, result) if result else f"next: {', '.join(checkpoint.pending_nodes)}"
+    state = read(checkpoint)
+    result = state.results.get(node)
+    text = in_words(node, result) if result else f"next: {', '.join(state.pending)}"
     name = node if result else checkpoint.source
     forked = "  (fork)" if checkpoint.source == "fork" else ""
     return f"{_fitted(f'  {checkpoint.id} {checkpoint.step:>3} {name:<6} {text}', margin=len(forked))}{forked}"
@@ -115,7 +117,7 @@ def _figures(store: CheckpointStore, session: SessionRecord, checkpoints: list[C
     yield f"  session    {session.id}"
     yield f"  directory  {printable(session.directory)}"
     yield f"  ruleset    {session.metadata['ruleset']}"
-    pending = checkpoints[-1].pending_nodes if checkpoints else ["everything"]
+    pending = read(checkpoints[-1]).pending if checkpoints else ["everything"]
     yield f"  state      {'to do: ' + ', '.join(pending) if pending else 'finished'}"
     if summary := store.get_session_summary(session.id):
         messages, saved = count(summary.message_count, "message"), count(summary.checkpoint_count, "checkpoint")

@@ -11,6 +11,7 @@ from example_project.scan.history import in_words
 from example_project.scan.report import Paint, plain
 from obsku_checkpoint.graph import Event
 from obsku_checkpoint.records import CheckpointRecord, NodeResult
+from obsku_checkpoint.run_state import read
 
 BAR_CHARACTERS = 24
 NAME_CHARACTERS = 6
@@ -64,7 +65,8 @@ class Progress:
 
     def _take_in(self, checkpoint: CheckpointRecord | None) -> None:
         if checkpoint:
-            self._results, self._pending = checkpoint.node_results, checkpoint.pending_nodes
+            state = read(checkpoint)
+            self._results, self._pending = state.results, state.pending
 
     def _tell(self) -> None:
         for node in self._news:

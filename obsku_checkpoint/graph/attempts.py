@@ -75,17 +75,21 @@ class _Failed:
 
 
 async def _attempted(node: Node, call: Callable[[], Awaitable[Any]], started: int) -> Outcome | _Failed:
+    limit = None
     try:
-        async with asyncio.timeout(node.timeout) as limit:
+        if node.timeout is None:
             output = await call()
+        else:
+            async with asyncio.timeout(node.timeout) as limit:
+                output = await call()
         return Outcome(output=output, times=_until_now(started))
     except Interrupted as interrupted:
         return _asks(interrupted, started)
     except NestedFailedError as error:
         return _Failed(error, str(error))
     except Exception as error:  # noqa: BLE001 - whatever a node raises is its result
-        text = f"TimeoutError: not finished after {node.timeout:g} s" if limit.expired() else described(error)
-        return _Failed(error, text)
+        late = limit is not None and limit.expired()
+        return _Failed(error, f"TimeoutError: not finished after {node.timeout:g} s" if late else described(error))
     except BaseExceptionGroup as error:
         # Of an `asyncio.TaskGroup` with tasks that ask.
         asking, others = error.split(Interrupted)

@@ -21,12 +21,14 @@ from obsku_checkpoint.run_state import SEPARATOR
 async def enclosing_run(caller: Caller, graph: Graph, fork: CheckpointRecord, *, input: Any = None) -> Execution | None:
     """The run of ``graph`` around the newest checkpoint of a fork; None where that is of ``graph`` itself.
 
-    Raises `GraphError` where the run around it is gone.
+    Where the fork has gone on already, its own run around it. Raises `GraphError` where the run around it is gone.
     """
     names = fork.namespace.split(SEPARATOR)
     depth = next((depth for depth in range(1, len(names) + 1) if _is_nested(graph, names[-depth:])), 0)
     if fork.source != "fork" or not depth:
         return None
+    if existing := await caller.ask("get_latest_checkpoint", fork.session_id, namespace=SEPARATOR.join(names[:-depth])):
+        return Execution.restored(graph, existing, input=input)
     copied, original = fork, await caller.ask("get_checkpoint", fork.parent_id) if fork.parent_id else None
     execution = None
     for level in range(1, depth + 1):

@@ -27,7 +27,7 @@ from obsku_checkpoint.run_state import nested_namespace
 
 logger = logging.getLogger("obsku_checkpoint.graph")
 #: seconds for which a checkpoint is saved again while the database is away
-PATIENCE = 15.0
+PATIENCE = 10.0
 
 OnCheckpoint = Callable[[CheckpointRecord], Any]
 OnEvent = Callable[[Event], Any]
@@ -256,8 +256,10 @@ class Engine:
             return newest is not None and execution.take_kept_answers(newest)
 
     async def _ask(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
-        with aborting():
+        try:
             return await self._config.caller.ask(method, *args, **kwargs)
+        except Exception as error:
+            raise Aborted(error) from error
 
     # -- what the caller is told
 

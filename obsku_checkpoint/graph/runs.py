@@ -82,7 +82,7 @@ def run(
     transaction of the store's database, sync nodes one after the other in the caller's as well. A node that raises is
     not an error of the run: the result's status says so. Raises `VersionConflictError` when another process works on
     the same run, any other error of the store or a callback, and `GraphError` for arguments that do not fit. While the
-    database is away, a checkpoint is saved again for 15 seconds.
+    database is away, a checkpoint is saved again for 10 seconds.
     """
     new = NewSession(title, workspace_id, input)
     return _sync(checkpoint_store, graph, _opening(graph, input, session_id, namespace, new, from_checkpoint), options)
@@ -209,10 +209,14 @@ async def _newest_run(caller: Caller, graph: Graph, session_id: str, namespace: 
     return Execution.restored(graph, last, input=input)
 
 
-async def _run_to_resume(caller: Caller, graph: Graph, session_id: str, namespace: str) -> Execution:
+async def _run_to_resume(
+    caller: Caller, graph: Graph, session_id: str, namespace: str, checkpoint: CheckpointRecord | None
+) -> Execution:
     last = await caller.ask("get_latest_checkpoint", session_id, namespace=namespace)
+    if checkpoint is not None and (last is None or last.id != checkpoint.id):
+        raise GraphError(f"checkpoint {checkpoint.id} is not the newest any more: the run has gone on since")
     if last is not None:
-        return Execution.restored(graph, last)
+        return await enclosing_run(caller, graph, last) or Execution.restored(graph, last)
     newest = None if namespace else await caller.ask("get_latest_checkpoint", session_id)
     if newest is not None and (execution := await enclosing_run(caller, graph, newest)):
         return execution
@@ -238,9 +242,7 @@ def _reopening(
     session = session_id
 
     async def open(caller: Caller) -> Execution:
-        execution = await _run_to_resume(caller, graph, session, namespace)
-        if checkpoint is not None and (execution.last is None or execution.last.id != checkpoint.id):
-            raise GraphError(f"checkpoint {checkpoint.id} is not the newest any more: the run has gone on since")
+        execution = await _run_to_resume(caller, graph, session, namespace, checkpoint)
         if answer is not UNSET or answers:
             if execution.saved_working and checkpoint is None:
                 raise GraphError(
@@ -248,7 +250,10 @@ def _reopening(
                     " their process is dead, resume without an answer",
                     (*execution.saved_working,),
                 )
-            execution.answer(answers or None, answer)
+            # Of a checkpoint inside a nested graph, the paths begin there.
+            inside = namespace.removeprefix(execution.namespace).removeprefix(SEPARATOR)
+            paths = {f"{inside}{SEPARATOR}{path}" if inside else path: one for path, one in (answers or {}).items()}
+            execution.answer(paths or None, answer)
         return execution
 
     return open

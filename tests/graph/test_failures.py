@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from obsku_checkpoint.errors import StoreUnavailableError
-from obsku_checkpoint.graph import Context, Edge, Event, Graph, Node, arun, resume, run
+from obsku_checkpoint.graph import Context, Edge, Event, Graph, Node, arun, engine, resume, run
 from obsku_checkpoint.graph.attempts import pause_after
 from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -177,8 +177,9 @@ class Failing(DjangoCheckpointStore):
 
 @pytest.mark.parametrize("lives", range(6))
 def test_a_store_that_is_away_ends_the_run_and_nothing_is_lost(
-    lives: int, runner: Runner, store: DjangoCheckpointStore
+    lives: int, runner: Runner, store: DjangoCheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine, "PATIENCE", 0.05)
     calls: list[str] = []
 
     def count(context: Context) -> str:

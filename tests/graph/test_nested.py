@@ -302,6 +302,11 @@ def test_a_fork_inside_a_nested_graph_goes_on_there(runner: Runner, store: Djang
     fork = store.fork(asked.id)
     result = runner.resume(graph, checkpoint_store=store, session_id=fork.id, answer="yes")
     assert result.outputs == unbroken
+    copy = store.get_latest_checkpoint(store.fork(asked.id).id)
+    result = runner.resume(graph, checkpoint_store=store, checkpoint=copy, answers={"review": "yes"})
+    assert result.outputs == unbroken
+    with pytest.raises(GraphError, match="not the newest any more"):
+        runner.resume(graph, checkpoint_store=store, checkpoint=copy, answers={"review": "yes"})
 
 
 def test_a_fork_inside_a_nested_graph_whose_run_is_gone_is_refused(

@@ -21,6 +21,7 @@ from example_project.scan.files import list_files
 from example_project.scan.management.commands import scan
 from example_project.scan.rules import RULES
 from obsku_checkpoint.records import CheckpointRecord, MessageRecord, SessionRecord
+from obsku_checkpoint.run_state import read
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 #: the scan to be killed is slowed down to about so many seconds, and saves about so many batches
@@ -244,7 +245,7 @@ class Command(BaseCommand):
 
 def counted(checkpoint: CheckpointRecord, node: str) -> dict[str, Any] | None:
     """How far the node was at this checkpoint; None if it had not begun."""
-    result = checkpoint.node_results.get(node)
+    result = read(checkpoint).results.get(node)
     return result.get("output") if result else None
 
 

@@ -17,6 +17,7 @@ from example_project.scan.rules import RULESETS
 from example_project.scan.search import BATCH_FILES, BATCH_SECONDS
 from obsku_checkpoint.errors import CheckpointStoreError, VersionConflictError
 from obsku_checkpoint.records import CheckpointRecord, SessionRecord
+from obsku_checkpoint.run_state import read
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 LATEST = ""
@@ -158,9 +159,10 @@ class Command(BaseCommand):
 
     def _check_something_left(self, session: SessionRecord, checkpoint: CheckpointRecord) -> None:
         hint = f"Fork an earlier one: manage.py scan --show {session.id} lists them."
-        if not checkpoint.pending_nodes:
+        pending = read(checkpoint).pending
+        if not pending:
             raise CommandError(f"--fork: nothing is left to do after this checkpoint. {hint}")
-        if self.options["ruleset"] is not None and "search" not in checkpoint.pending_nodes:
+        if self.options["ruleset"] is not None and "search" not in pending:
             raise CommandError(f"--ruleset: all files are searched at this checkpoint. {hint}")
 
     def _follow(self, session: SessionRecord) -> None:
