@@ -22,9 +22,14 @@ A text is read in as many stages as it needs (:mod:`codec.reading`), in time lin
 1. orjson parses it: 4 us, which is all for plain JSON. Lone surrogates pass through it in disguise
    (:mod:`codec.surrogates`), which takes 5 times as long.
 2. Where it may hold a tag, a walk replaces tagged objects by values: 10 us, and 1 us for each (:mod:`codec.tags`).
-   Before a set or map is built, elements that hash alike are counted (:mod:`codec.hashes`), and Python's search for
-   free places is followed where there are more than 1,000 of other types than text (:mod:`codec.tables`); the digits
-   of long integers are summed up before these are converted (:mod:`codec.digits`).
+   Before a set or map is built, elements that are too deep or too long are looked for, and those that hash alike are
+   counted (:mod:`codec.hashes`); Python's search for free places is followed where there are more than 1,000 of other
+   types than text (:mod:`codec.tables`); the digits of long integers are summed up before these are converted
+   (:mod:`codec.digits`).
+
+1 MB that was made to be slow takes up to 20 times as long as 1 MB of plain JSON (``python -m benchmarks.adversarial``).
+Of lists within lists to a depth of hundreds the parser and the garbage collector alone take that, and of numbers that
+make Python search for as long as is allowed, such as 87,000 multiples of 0.01 as keys, it is 26 times.
 """
 
 from __future__ import annotations

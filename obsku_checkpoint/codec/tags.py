@@ -12,8 +12,9 @@ import functools
 import re
 import threading
 import uuid
-from collections.abc import Callable, Collection, Sized
+from collections.abc import Callable, Collection, Iterable, Sized
 from decimal import Context, Decimal, InvalidOperation
+from itertools import chain
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -61,9 +62,9 @@ class TaggedDict(dict[str, Any]):
     With the key ``__proto__``, which JavaScript drops from a plain object, it is written as a `Map`, and is one then.
 
     Also what is read if Python cannot represent it: a ``Set`` or ``Map`` with an object as an element or key, with
-    elements that are equal in Python only, such as 1 and true, or that take Python too long; a ``Date`` outside the
-    years 1 to 9999; a ``BigInt`` too long to convert; and an object that only looks like a ``Number``, ``BigInt``,
-    ``Decimal`` or ``UUID``.
+    elements that are equal in Python only, such as 1 and true, or that take Python too long (:mod:`codec.hashes`); a
+    ``Date`` outside the years 1 to 9999; a ``BigInt`` too long to convert; and an object that only looks like a
+    ``Number``, ``BigInt``, ``Decimal`` or ``UUID``.
     """
 
     __slots__ = ()
@@ -213,12 +214,7 @@ def _read_uuid(value: Any) -> uuid.UUID:
 def _read_set(value: Any) -> set[Any]:
     if type(value) is not list:
         raise MalformedError("its value is not an array")
-    return _hashed(value, tables.fits_set, _set)
-
-
-def _set(elements: Collection[Any]) -> set[Any]:
-    """In the order that :func:`tables.fits_set` takes, which is not that of the text: the writer does not know it."""
-    return set(elements if len(elements) <= tables.SMALL else sorted(elements, key=hash))
+    return _hashed(value, tables.fits_set, set)
 
 
 def _read_map(value: Any) -> Map:
@@ -229,12 +225,18 @@ def _read_map(value: Any) -> Map:
 
 
 _HOLD_MORE: Final = frozenset({list, set})
+_UNHASHABLE: Final[tuple[Any, ...]] = (dict, Map, TaggedDict)
 
 
 def _hashed(values: list[Any], fits: Callable[[list[int]], bool], build: Callable[[Collection[Any]], C]) -> C:
     """Build a set of the values, or a map with these keys, where Python can hold it and none of them is lost."""
-    elements = _freeze(values) if _HOLD_MORE.intersection(map(type, values)) else values
+    kinds = set(map(type, values))
+    if not kinds.isdisjoint(_UNHASHABLE) or not hashes.is_small(values):
+        raise ForeignError("some are objects, or nested too deep, or too long")
+    elements: Collection[Any] = values if _HOLD_MORE.isdisjoint(kinds) else _frozen(values)
     try:
+        if build is set:
+            elements = hashes.in_order(elements)
         if hashes.can_hold(elements, fits) and len(result := build(elements)) == len(values):
             return result
     except Exception as error:
@@ -242,33 +244,13 @@ def _hashed(values: list[Any], fits: Callable[[list[int]], bool], build: Callabl
     raise ForeignError("some are equal, or too many hash alike")
 
 
-def _freeze(values: list[Any]) -> tuple[Any, ...]:
-    """Return a copy with tuples for lists and frozensets for sets, at every level; the given lists stay as they are."""
-    nodes = [values]
-    for node in nodes:
-        for item in node:
-            if type(item) is list:
-                inner = item
-                while len(inner) == 1 and type(inner[0]) is list:  # at once, since two characters make each
-                    inner = inner[0]
-                if not _HOLD_MORE.isdisjoint(map(type, inner)):
-                    nodes.append(inner)
-    frozen: dict[int, tuple[Any, ...]] = {}
-    for node in reversed(nodes):  # inner lists come later
-        frozen[id(node)] = tuple([_frozen(item, frozen) if type(item) in _HOLD_MORE else item for item in node])
-    return frozen[id(values)]
-
-
-def _frozen(item: Any, frozen: dict[int, tuple[Any, ...]]) -> Any:
-    if type(item) is set:
-        return frozenset(item)
-    levels = 0
-    while len(item) == 1 and type(item[0]) is list:
-        item, levels = item[0], levels + 1
-    value = frozen.get(id(item)) or tuple(item)
-    for _ in range(levels):
-        value = (value,)
-    return value
+def _frozen(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return a copy with tuples for lists and frozensets for sets, at every level (`hashes.MAX_LEVELS`)."""
+    frozen = tuple([tuple(v) if type(v) is list else frozenset(v) if type(v) is set else v for v in values])
+    inner = chain.from_iterable([v for v in frozen if type(v) is tuple])
+    if _HOLD_MORE.isdisjoint(map(type, inner)):
+        return frozen
+    return tuple([_frozen(v) if type(v) is tuple else v for v in frozen])
 
 
 _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {

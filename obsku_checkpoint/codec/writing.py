@@ -88,12 +88,12 @@ def _dumps_hooked(value: Any) -> str | None:
         if kind in encoders:
             tag, encode = encoders[kind]
             return {TAG: tag, "value": encode(item)}
-        if kind not in _HOOKED_SETS or not _ATOMS.issuperset(map(type, item)) or not _can_hold(item):
+        if kind not in _HOOKED_SETS or not _ATOMS.issuperset(map(type, item)):
             raise TypeError
-        if kind is Map:
-            return {TAG: "Map", "value": list(item.items())}
-        texts = sorted([orjson.dumps(element, option=_PLAIN) for element in item])
-        return {TAG: "Set", "value": [orjson.Fragment(text) for text in texts]}
+        value = list(item.items()) if kind is Map else sorted(item, key=_text)
+        if not _can_hold(item if kind is Map else value):
+            raise TypeError
+        return {TAG: "Map" if kind is Map else "Set", "value": value}
 
     try:
         raw = orjson.dumps(value, default=tagged, option=_PLAIN)
@@ -136,8 +136,8 @@ class _Walk:
         self.encoders = tags.registry().encoders
         self.leaves = _LEAVES - _STR if guarded else _LEAVES
         self.stack: list[Link] = []
-        #: sets and maps whose elements or keys may be written alike: what is written of them, whether it is a set
-        self.unique: list[tuple[list[Any], bool, Link, Any]] = []
+        #: sets, and maps whose keys may be written alike: what is written of them, a set's elements, where it is
+        self.unique: list[tuple[list[Any], list[Any] | None, Link, Any]] = []
         #: integers that are counted, and objects that look like one: (digits, whether it is an object, where it is)
         self.big: list[tuple[int, bool, Link, Any]] = []
         self.digits = 0
@@ -154,9 +154,11 @@ class _Walk:
                 if type(item) not in self.leaves:
                     self.replace(link, key, item)
         self.check_big()
-        for items, is_set, link, key in reversed(self.unique):  # inner sets come later, and are sorted first
-            if not _make_unique(items, is_set, self.guarded):
+        for items, held, link, key in reversed(self.unique):  # inner sets come later, and are sorted first
+            if not _make_unique(items, held, self.guarded):
                 raise SerializationError(path(link, key), "different elements or keys would be written alike")
+            if held is not None:
+                self.check_hashes(held, link, key)
         return root[0]
 
     def replace(self, link: Link, key: Any, item: Any) -> None:
@@ -192,16 +194,17 @@ class _Walk:
                 self.stack.extend([(pair, level + 3, here, i, None) for i, pair in enumerate(pairs)])
             self.check_hashes(item, link, key)
             if not _ATOMS.issuperset(map(type, item)):
-                self.unique.append((pairs, False, link, key))
+                self.unique.append((pairs, None, link, key))
         elif kind is set or kind is frozenset:
             _check_depth(level + 2, link, key, item)
             elements = list(item)
             node[key] = {TAG: "Set", "value": elements}
             if self.has_more(item):
                 self.stack.append((elements, level + 2, link, key, item))
-            self.check_hashes(item, link, key)
             if len(elements) > 1:
-                self.unique.append((elements, True, link, key))
+                self.unique.append((elements, list(item), link, key))
+            else:
+                self.check_hashes(elements, link, key)
         elif kind is TaggedDict:
             _check_depth(level + 1, link, key, item)
             self.check_tagged_dict(item, link, key)
@@ -226,8 +229,9 @@ class _Walk:
     def check_hashes(self, item: Any, link: Link, key: Any) -> None:
         if not _can_hold(item):
             reason = (
-                f"more than {hashes.MAX_ALIKE} elements or keys hash alike, or a Decimal and another number do, or long"
-                " tuples, or Python searches its tables for too long"
+                f"an element or key has more than {hashes.MAX_LEVELS} levels or {hashes.MAX_ITEMS} items, or more than"
+                f" {hashes.MAX_ALIKE} of them hash alike, or a Decimal and another number do, or long tuples, or Python"
+                " searches its tables for too long"
             )
             raise SerializationError(path(link, key), reason)
 
@@ -271,11 +275,17 @@ class _Walk:
                 raise SerializationError(path(link, key), _known_tag("BigInt") if is_tagged else _TOO_LONG)
 
 
+def _text(atom: Any) -> bytes:
+    return orjson.dumps(atom, option=_PLAIN)
+
+
 def _can_hold(item: Any) -> bool:
-    """Whether a set or a map is read as what it is."""
+    """Whether a map, or a set of the elements in this order of their texts, is read as what it is."""
+    if not hashes.is_small(item):
+        return False
     if isinstance(item, dict):
         return hashes.can_hold(item, tables.fits_dict)
-    return hashes.can_hold(item, tables.fits_set)
+    return hashes.can_hold(hashes.in_order(item), tables.fits_set)
 
 
 def _known_tag(tag: str) -> str:
@@ -288,20 +298,22 @@ def _is_plain(value: Any) -> bool:
     return -digits.SAFE <= value <= digits.SAFE if kind is int else kind is not float or isfinite(value)
 
 
-def _make_unique(items: list[Any], is_set: bool, guarded: bool) -> bool:
-    """Sort the elements of a set by their text. False where elements, or keys of a map, are written alike.
+def _make_unique(items: list[Any], held: list[Any] | None, guarded: bool) -> bool:
+    """Sort what is written of a set by its text, and its elements. False where these, or keys, are written alike.
 
     They become their text, so that no level of sets within sets is written once more for each level around it.
     """
-    written = [orjson.dumps(item if is_set else item[0]) for item in items]
+    written = [orjson.dumps(item[0] if held is None else item) for item in items]
     fragments = list(map(orjson.Fragment, written))
     # UTF-8 sorts as the characters do.
     texts: list[Any] = [unguard_escapes(text.decode()) for text in written] if guarded else written
-    if is_set:
-        items[:] = [fragments[index] for index in sorted(range(len(texts)), key=texts.__getitem__)]
-    else:
+    if held is None:
         for pair, fragment in zip(items, fragments, strict=True):
             pair[0] = fragment
+    else:
+        order = sorted(range(len(texts)), key=texts.__getitem__)
+        items[:] = [fragments[index] for index in order]
+        held[:] = [held[index] for index in order]
     return len(set(texts)) == len(texts)
 
 
