@@ -16,6 +16,7 @@ __all__ = [
     "GraphError",
     "IdConflictError",
     "InvalidRecordError",
+    "InvalidResponseError",
     "LeaseConflictError",
     "MessageNotFoundError",
     "NotFoundError",
@@ -194,6 +195,10 @@ class AccessDeniedError(CheckpointStoreError):
 
 class ConfigurationError(CheckpointStoreError):
     """The store cannot be built as it is configured; the message says what to change."""
+
+
+class InvalidResponseError(ConfigurationError):
+    """What answers does not behave as the API does: it speaks another way, sends too much, or has pages without end."""
 
 
 class GraphError(CheckpointStoreError, ValueError):

@@ -5,6 +5,7 @@ Needs the extra ``client``; knows no Django.
 * `sessions.py`, `messages.py`, `transcripts.py`, `checkpoints.py`, `summaries.py`: its methods, one file a subject
 * `connections.py`: how a method's steps are carried out, by threads and by event loops
 * `request.py`, `response.py`: what is sent, and what comes back: records, and the store's errors
+* `limits.py`: what a server may send at most
 * `retries.py`: what is asked once more, and when
 """
 

@@ -11,7 +11,7 @@ from obsku_checkpoint.client.connections import Connections
 from obsku_checkpoint.client.request import Request
 from obsku_checkpoint.client.response import FOREIGN, content, items, members
 from obsku_checkpoint.client.retries import Steps, exchange
-from obsku_checkpoint.errors import CheckpointStoreError, ConfigurationError
+from obsku_checkpoint.errors import CheckpointStoreError, InvalidResponseError
 from obsku_checkpoint.protocols import ITERATION_PAGE
 
 
@@ -48,7 +48,12 @@ class HTTPStore(Connections):
         page to begin with.
         """
         found: list[Any] = []
+        asked: set[str | None] = set()
         while True:
+            if cursor in asked or len(asked) == self._limits.max_pages:
+                reason = "comes round" if cursor in asked else f"has more than {len(asked)} pages"
+                raise InvalidResponseError(f"the list {path} {reason}: {FOREIGN}")
+            asked.add(cursor)
             size = ITERATION_PAGE if limit is None else min(limit - len(found), ITERATION_PAGE)
             page = yield from self._ask("GET", path, params={**params, "limit": str(size), "cursor": cursor})
             if page is None:
@@ -57,6 +62,8 @@ class HTTPStore(Connections):
             found = found + items(results) if towards == "next" else items(results) + found
             if further is None or len(found) == limit:
                 return found
+            if not results:
+                raise InvalidResponseError(f"the list {path} has an empty page that leads on: {FOREIGN}")
             cursor = cursor_of(further)
 
 
@@ -65,4 +72,4 @@ def cursor_of(url: Any) -> str:
     try:
         return httpx.URL(url).params["cursor"]
     except (TypeError, KeyError, httpx.InvalidURL):
-        raise ConfigurationError(f"the answer has a page without a cursor: {FOREIGN}") from None
+        raise InvalidResponseError(f"the answer has a page without a cursor: {FOREIGN}") from None

@@ -15,14 +15,15 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from obsku_checkpoint.client.limits import Body, Limits
 from obsku_checkpoint.client.request import Request
 from obsku_checkpoint.client.retries import Outcome, Pause, Steps
-from obsku_checkpoint.errors import ConfigurationError
+from obsku_checkpoint.errors import ConfigurationError, InvalidResponseError
 
 R = TypeVar("R")
 
 TOKEN = re.compile(r"[!-~]+")
-FAILURES = (httpx.RequestError, httpx.InvalidURL)
+FAILURES = (httpx.RequestError, httpx.InvalidURL, InvalidResponseError)
 
 
 class Connections:
@@ -35,19 +36,24 @@ class Connections:
         token: str | None = None,
         timeout: float | httpx.Timeout = 10.0,
         retries: int = 4,
+        max_bytes: int = 64 * 2**20,
+        max_seconds: float = 60.0,
+        max_pages: int = 100_000,
         **client_options: Any,
     ) -> None:
         """``base_url`` is where the project has mounted the API, such as ``https://shop.example/api/``.
 
         ``token`` is one of Django REST framework's, sent as ``Authorization: Token …``. ``timeout`` is in seconds, of
-        connecting and of each wait for bytes; ``retries`` is how many times more a request is tried at most.
+        connecting and of each wait for bytes; ``retries`` is how many times more a request is tried at most. An answer
+        has at most ``max_bytes``, before and after it is unpacked, and ends within ``max_seconds``; a list has at most
+        ``max_pages``. A user and password in ``base_url`` are sent as ``auth`` and stand in no log.
         ``client_options`` are those that `httpx.Client` and `httpx.AsyncClient` both take, such as ``auth``,
         ``headers``, ``verify`` and ``limits``. Raises `ConfigurationError`; connects to nothing yet.
         """
         try:
             url = httpx.URL(base_url)
-        except (TypeError, httpx.InvalidURL) as error:
-            raise ConfigurationError(f"base_url is no URL: {error}") from error
+        except (TypeError, httpx.InvalidURL):
+            raise ConfigurationError("base_url is not a URL") from None  # not quoted: it may have a password
         if url.scheme not in ("http", "https") or not url.host:
             raise ConfigurationError("base_url must be an absolute URL of http or https")
         if url.query or url.fragment:
@@ -57,11 +63,20 @@ class Connections:
             raise ConfigurationError("token must be visible ASCII characters (is there a line break at its end?)")
         if type(retries) is not int or retries < 0:
             raise ConfigurationError("retries must be an integer, 0 or more")
+        if client_options.get("follow_redirects"):
+            raise ConfigurationError("follow_redirects is not for a store: headers and cookies would go along")
+        if url.userinfo:
+            if token is not None or "auth" in client_options:
+                raise ConfigurationError("base_url has a user: give that, or a token, or auth")
+            client_options["auth"] = httpx.BasicAuth(url.username, url.password)
+            url = url.copy_with(userinfo=b"")
         headers = httpx.Headers(client_options.pop("headers", None))
         headers.setdefault("Accept", "application/json")
+        headers["Accept-Encoding"] = "gzip"
         if token is not None:
             headers["Authorization"] = f"Token {token}"
         self._retries = retries
+        self._limits = Limits(max_bytes=max_bytes, max_seconds=max_seconds, max_pages=max_pages)
         self._options = {
             "verify": httpx.create_ssl_context(),  # read once: it takes longer than a request
             **client_options,
@@ -87,7 +102,11 @@ class Connections:
                 outcome = None
                 continue
             try:
-                outcome = self._threads_client().request(**_arguments(step))
+                with self._threads_client().stream(**_arguments(step)) as response:
+                    body = Body(response, self._limits)
+                    for part in response.iter_raw():
+                        body.add(part)
+                    outcome = body.response()
             except FAILURES as error:
                 outcome = error
 
@@ -125,7 +144,11 @@ class Connections:
                 continue
             try:
                 client = await self._loops_client()
-                outcome = await client.request(**_arguments(step))
+                async with client.stream(**_arguments(step)) as response:
+                    body = Body(response, self._limits)
+                    async for part in response.aiter_raw():
+                        body.add(part)
+                    outcome = body.response()
             except FAILURES as error:
                 outcome = error
 

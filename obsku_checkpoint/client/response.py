@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 
+from obsku_checkpoint.client.retries import problem_of
 from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.errors import (
     AccessDeniedError,
     CheckpointCorruptionError,
     CheckpointStoreError,
-    ConfigurationError,
     InvalidRecordError,
+    InvalidResponseError,
     SessionInUseError,
 )
 from obsku_checkpoint.protocols import OnCorrupt
@@ -41,12 +42,12 @@ def content(response: httpx.Response, errors: Mapping[str, CheckpointStoreError]
 
     ``errors`` are what to raise, by the ``code`` of a refusal. Other refusals raise `InvalidRecordError` (400, 413,
     414), `AccessDeniedError` (401, 403), `SessionInUseError` and `CheckpointCorruptionError` (409 with the codes
-    ``session_in_use`` and ``corrupt``) or `ConfigurationError`, where what answers does not speak as the API does; a
+    ``session_in_use`` and ``corrupt``) or `InvalidResponseError`, where what answers does not speak as the API does; a
     failure of the server's (5xx) raises `CheckpointStoreError` itself.
     """
     if response.is_success:
         return _json(response) if response.content else {}
-    problem = _problem(response)
+    problem = problem_of(response)
     code, detail = str(problem.get("code")), str(problem.get("detail", response.reason_phrase))
     if code in errors:
         raise errors[code]
@@ -93,22 +94,22 @@ def records(kind: type[T], shown: Any, on_corrupt: OnCorrupt) -> list[T]:
 
 
 def members(shown: Any, *names: str) -> list[Any]:
-    """The values of an object in an answer; `ConfigurationError` where it is none, or lacks one of them."""
+    """The values of an object in an answer; `InvalidResponseError` where it is none, or lacks one of them."""
     if missing := [name for name in names if name not in _object(shown)]:
-        raise ConfigurationError(f"the answer lacks {', '.join(missing)}: {FOREIGN}")
+        raise InvalidResponseError(f"the answer lacks {', '.join(missing)}: {FOREIGN}")
     return [shown[name] for name in names]
 
 
 def items(shown: Any) -> list[Any]:
-    """The elements of an array in an answer; `ConfigurationError` where it is none."""
+    """The elements of an array in an answer; `InvalidResponseError` where it is none."""
     if not isinstance(shown, list):
-        raise ConfigurationError(f"the answer has {type(shown).__name__} where an array belongs: {FOREIGN}")
+        raise InvalidResponseError(f"the answer has {type(shown).__name__} where an array belongs: {FOREIGN}")
     return shown
 
 
 def _object(shown: Any) -> dict[str, Any]:
     if not isinstance(shown, dict):
-        raise ConfigurationError(f"the answer has {type(shown).__name__} where an object belongs: {FOREIGN}")
+        raise InvalidResponseError(f"the answer has {type(shown).__name__} where an object belongs: {FOREIGN}")
     return shown
 
 
@@ -116,7 +117,7 @@ def _moment(shown: Any) -> datetime:
     try:
         return datetime.fromisoformat(shown)
     except (TypeError, ValueError):
-        raise ConfigurationError(f"the answer has a time that is not ISO 8601: {FOREIGN}") from None
+        raise InvalidResponseError(f"the answer has a time that is not ISO 8601: {FOREIGN}") from None
 
 
 def _decoded(shown: Any) -> Any:
@@ -143,17 +144,10 @@ def _json(response: httpx.Response) -> Any:
     return shown
 
 
-def _problem(response: httpx.Response) -> dict[str, Any]:
-    """The body of a refusal; {} where it is not the API's, but a proxy's, say."""
-    try:
-        problem = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
-
-
-def _unexpected(response: httpx.Response) -> ConfigurationError:
-    return ConfigurationError(f"{_asked(response)} answers {response.status_code}, but not as the API does: {FOREIGN}")
+def _unexpected(response: httpx.Response) -> InvalidResponseError:
+    return InvalidResponseError(
+        f"{_asked(response)} answers {response.status_code}, but not as the API does: {FOREIGN}"
+    )
 
 
 def _asked(response: httpx.Response) -> str:

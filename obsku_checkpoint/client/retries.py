@@ -13,13 +13,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import orjson
 
 from obsku_checkpoint.client.request import Request
-from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError, StoreUnavailableError
+from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError, InvalidResponseError, StoreUnavailableError
 
 #: seconds before the first retry; doubled with each, and taken at random from the upper half
 FIRST_WAIT = 0.1
@@ -38,7 +38,7 @@ class Pause:
 
 
 Failure = httpx.RequestError | httpx.InvalidURL
-Outcome = httpx.Response | Failure | None
+Outcome = httpx.Response | Failure | InvalidResponseError | None
 R = TypeVar("R")
 #: a method as its steps: it yields what is to be done, is sent the outcome (None of a pause), and returns its result
 Steps = Generator[Request | Pause, Outcome, R]
@@ -49,8 +49,12 @@ def exchange(request: Request, retries: int) -> Steps[httpx.Response]:
     attempt = 0
     while True:
         outcome = yield request
+        if isinstance(outcome, InvalidResponseError):
+            raise outcome
         if isinstance(outcome, httpx.Response) and outcome.status_code not in {*AWAY, THROTTLED}:
             return outcome
+        if isinstance(outcome, httpx.Response) and problem_of(outcome).get("code") == "misconfigured":
+            raise ConfigurationError(str(problem_of(outcome).get("detail")))
         if isinstance(outcome, httpx.InvalidURL):
             raise InvalidRecordError(request.path.partition("/")[0], f"cannot be asked for: {outcome}") from outcome
         if isinstance(outcome, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
@@ -71,11 +75,16 @@ def _refused(response: httpx.Response) -> bool:
     """Whether the answer says that nothing was written."""
     if response.status_code == THROTTLED:
         return True
+    return problem_of(response).get("maybe_written") is False
+
+
+def problem_of(response: httpx.Response) -> dict[str, Any]:
+    """The body of a refusal; {} where it is a proxy's."""
     try:
         problem = orjson.loads(response.content)
-    except orjson.JSONDecodeError:  # a proxy's
-        return False
-    return isinstance(problem, dict) and problem.get("maybe_written") is False
+    except orjson.JSONDecodeError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
 
 
 def _retry_after(response: httpx.Response) -> float:

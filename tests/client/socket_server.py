@@ -106,6 +106,12 @@ def socket_server(*behaviours: Behaviour) -> Iterator[SocketServer]:
 
 
 def _serve(server: SocketServer, connection: socket.socket, number: int) -> None:
+    with suppress(ConnectionError):  # the client hangs up when it has had enough
+        _answer(server, connection, number)
+    server.closed[number].set()
+
+
+def _answer(server: SocketServer, connection: socket.socket, number: int) -> None:
     with connection, connection.makefile("rb") as stream:
         while line := stream.readline():
             method, path, _ = line.decode().split()
@@ -118,4 +124,3 @@ def _serve(server: SocketServer, connection: socket.socket, number: int) -> None
             server.received.append(Received(method, re.sub(r"^/api/", "", path), headers, body, number))
             if not server.behaviours.pop(0)(connection):
                 break
-    server.closed[number].set()
