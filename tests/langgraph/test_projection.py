@@ -139,3 +139,34 @@ def test_titles() -> None:
     assert title([AIMessage("x"), HumanMessage(""), HumanMessage("a\n b" * 100)]) == f"{'a b' * 100}"[:79] + "…"
     assert title("nothing") is None
     assert title([AIMessage("x")]) is None
+
+
+#: what ``LANGGRAPH_GRAPHS`` names
+compiled: Any = None
+
+
+def test_the_graph_is_drawn_where_it_is_known(alias: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.OBSKU_CHECKPOINT = {"LANGGRAPH_GRAPHS": {"langgraph": f"{__name__}.compiled"}}
+    saver = DjangoSaver(alias)
+    monkeypatch.setattr(f"{__name__}.compiled", graphs.tool_loop().compile(checkpointer=saver))
+    thread = new_thread()
+    compiled.invoke(graphs.question(1), config_of(thread))
+    for record in saver.store.list_checkpoints(thread):
+        graph = run_state.graph_of(record, saver.store.get_checkpoint)
+        assert graph is not None
+        assert [node.name for node in graph.nodes] == ["agent", "tools", "approve"]
+        assert {edge.name: (edge.has_condition, edge.is_back) for edge in graph.edges} == {
+            "agent->tools": (True, False),
+            "agent->approve": (True, False),
+            "tools->agent": (False, True),
+        }
+    other = DjangoSaver(alias)  # another process, which begins anew
+    put(other, config_of(thread), {"a": 1})
+    newest = saver.store.list_checkpoints(thread)[0]
+    assert run_state.graph_of(newest, saver.store.get_checkpoint) == graph
+
+
+def test_without_the_settings_no_graph_is_known(full: DjangoSaver) -> None:
+    config = put(full, config_of(new_thread()), {"a": 1})
+    (record,) = full.store.list_checkpoints(config["configurable"]["thread_id"])
+    assert run_state.read(record).graph is None

@@ -7,20 +7,24 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from obsku_checkpoint.run_state import GraphReference
+
 #: threads; items and messages of one, and its namespaces
 THREADS, ITEMS, NAMESPACES = 1000, 50_000, 100
 
 
 @dataclass(slots=True)
 class Known:
-    #: of the thread; as long as it is the thread's, what is known is true
-    epoch: int
+    #: of the thread; as long as it is the thread's, what is known is true. None where nothing is known.
+    epoch: int | None
     #: hashes of items
     items: set[bytes] = field(default_factory=set)
     #: ids of messages
     messages: set[str] = field(default_factory=set)
     #: namespace -> node -> when it ended
     times: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    #: where the graph is that runs, if it is known
+    graph: GraphReference | None = None
 
 
 class KnownThreads:
@@ -42,6 +46,7 @@ class KnownThreads:
         items: Iterable[bytes],
         messages: Iterable[str],
         times: Mapping[str, Mapping[str, int]],
+        graph: GraphReference | None,
     ) -> None:
         with self._lock:
             known = self._threads.pop(thread_id, None)
@@ -53,6 +58,7 @@ class KnownThreads:
             if len(known.times) > NAMESPACES:
                 known.times.clear()
             known.times.update(times)
+            known.graph = graph or known.graph
             while len(self._threads) > THREADS:
                 self._threads.popitem(last=False)
 

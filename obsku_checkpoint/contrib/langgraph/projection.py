@@ -25,6 +25,7 @@ from obsku_checkpoint import codec, run_state, validation
 from obsku_checkpoint.errors import SerializationError
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import NodeResult
+from obsku_checkpoint.run_state import GraphReference, RunGraph
 
 BY = "langgraph"
 TITLE_CHARACTERS = 80
@@ -69,7 +70,13 @@ def times(checkpoint: Checkpoint, source: Any, known: Times) -> Times:
     return {**known, **dict.fromkeys(last(checkpoint, source), milliseconds(checkpoint))}
 
 
-def record(checkpoint: Checkpoint, metadata: Mapping[str, Any], run: str, times: Times) -> dict[str, Any]:
+def record(
+    checkpoint: Checkpoint,
+    metadata: Mapping[str, Any],
+    run: str,
+    times: Times,
+    graph: RunGraph | GraphReference | None,
+) -> dict[str, Any]:
     """The columns of the row but for its ids."""
     open = pending(checkpoint)
     results: dict[str, NodeResult] = {name: _completed(times.get(name)) for name in finished(checkpoint)}
@@ -79,7 +86,9 @@ def record(checkpoint: Checkpoint, metadata: Mapping[str, Any], run: str, times:
     return {
         "step": step if type(step) is int else 0,
         "node_id": ran[0] if len(ran) == 1 else None,
-        "node_results": validation.node_results(run_state.write(results, run=run, complete_everywhere=False, by=BY)),
+        "node_results": validation.node_results(
+            run_state.write(results, run=run, complete_everywhere=False, graph=graph, by=BY)
+        ),
         "pending_nodes": validation.pending_nodes(open),
         "record_source": source if source in ("input", "fork") else "loop",
     }

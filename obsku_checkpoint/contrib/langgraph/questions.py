@@ -57,6 +57,7 @@ class Questions(Saver):
                 run=state.run or "",
                 complete_everywhere=False,
                 asked=[*asked],
+                graph=state.graph,
                 by=projection.BY,
             ),
             pending_nodes=list(dict.fromkeys([*state.pending, *asked])),

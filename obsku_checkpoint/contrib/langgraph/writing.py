@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,14 +23,27 @@ from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import Steps, method, twin
 from obsku_checkpoint.contrib.langgraph import projection
 from obsku_checkpoint.contrib.langgraph.base import Place
+from obsku_checkpoint.contrib.langgraph.drawing import graph_of
 from obsku_checkpoint.contrib.langgraph.known import Known
 from obsku_checkpoint.contrib.langgraph.questions import Questions
 from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, THREAD, WORKSPACE, Outcome
 from obsku_checkpoint.errors import IdConflictError, LeaseConflictError, StoreUnavailableError
 from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.run_state import GraphReference, RunGraph
 from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.calls import WhenWritten, Write, atomic
 from obsku_checkpoint.store.checkpoints import LOCKED, OPTIMISTIC
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What is sent to store a checkpoint, and what is known if that succeeds."""
+
+    parameters: dict[str, Any]
+    #: for the transcript
+    messages: list[list[Any]] = field(default_factory=list)
+    times: Mapping[str, int] = field(default_factory=dict)
+    graph: GraphReference | None = None
 
 
 class Writing(Questions):
@@ -74,15 +88,10 @@ class Writing(Questions):
         }
         lost = 0
         while True:
-            known = self._known.of(place.session_id)
-            times = projection.times(
-                checkpoint, said.get("source"), known.times.get(place.namespace, {}) if known else {}
-            )
-            attempt, messages = self._attempt(put, place, checkpoint, said, known, times)
-            items = (
-                rows.items if known is None else {hash: rows.items[hash] for hash in rows.items.keys() - known.items}
-            )
-            steps = partial(self._sql.put, attempt, rows.blobs, items, messages)
+            known = self._known.of(place.session_id) or Known(None)
+            attempt = self._attempt(put, place, checkpoint, said, known)
+            items = {hash: rows.items[hash] for hash in rows.items.keys() - known.items}
+            steps = partial(self._sql.put, attempt.parameters, rows.blobs, items, attempt.messages)
             outcome = yield from (atomic(partial(self._in_turn, place, steps)) if lost >= OPTIMISTIC else steps())
             if outcome.is_stored and outcome.epoch is not None:
                 break
@@ -95,8 +104,9 @@ class Writing(Questions):
             place.session_id,
             outcome.epoch,
             items=rows.items,
-            messages=[message[0] for message in messages],
-            times={place.namespace: times},
+            messages=[message[0] for message in attempt.messages],
+            times={place.namespace: attempt.times},
+            graph=attempt.graph,
         )
         yield WhenWritten(learn)
         if outcome.has_question and self.projection == "full":
@@ -106,28 +116,34 @@ class Writing(Questions):
     aput = twin(put)  # type: ignore[arg-type]  # the checker takes self for the base's
 
     def _attempt(
-        self,
-        put: Mapping[str, Any],
-        place: Place,
-        checkpoint: Checkpoint,
-        said: Mapping[str, Any],
-        known: Known | None,
-        times: Mapping[str, int],
-    ) -> tuple[dict[str, Any], list[list[Any]]]:
-        """The parameters of the statement, and the messages for the transcript."""
+        self, put: Mapping[str, Any], place: Place, checkpoint: Checkpoint, said: Mapping[str, Any], known: Known
+    ) -> _Attempt:
         clock = session_clock.now()
-        attempt = {**put, **clock, "epoch": known.epoch if known else None}
-        messages: list[list[Any]] = []
+        attempt = _Attempt({**put, **clock, "epoch": known.epoch})
         if self.projection == "full":
-            if not place.namespace:
-                transcript = checkpoint["channel_values"].get(self.messages_channel)
-                messages = projection.messages(transcript, known.messages if known else ())
-                attempt["title"] = projection.title(transcript)
-            attempt |= projection.record(checkpoint, said, str(put["run_id"] or ""), times)
-            attempt["record_id"] = new_id()
-        attempt["count"] = len(messages) + 1
-        attempt["created_at"] = clock["now"] - attempt["count"]
-        return attempt, messages
+            self._project(attempt, place, checkpoint, said, known)
+        attempt.parameters["count"] = len(attempt.messages) + 1
+        attempt.parameters["created_at"] = clock["now"] - attempt.parameters["count"]
+        return attempt
+
+    def _project(
+        self, attempt: _Attempt, place: Place, checkpoint: Checkpoint, said: Mapping[str, Any], known: Known
+    ) -> None:
+        record_id = new_id()
+        graph: RunGraph | GraphReference | None = None
+        if not place.namespace:
+            transcript = checkpoint["channel_values"].get(self.messages_channel)
+            attempt.messages = projection.messages(transcript, known.messages)
+            attempt.parameters["title"] = projection.title(transcript)
+            if known.epoch is None:
+                if graph := graph_of(self.directory):
+                    attempt.graph = GraphReference(digest=graph.digest, checkpoint_id=record_id)
+            else:
+                graph = known.graph
+        attempt.times = projection.times(checkpoint, said.get("source"), known.times.get(place.namespace, {}))
+        run = str(attempt.parameters["run_id"] or "")
+        attempt.parameters |= projection.record(checkpoint, said, run, attempt.times, graph)
+        attempt.parameters["record_id"] = record_id
 
     def _in_turn(self, place: Place, steps: Callable[[], Steps[Outcome]]) -> Steps[Outcome]:
         yield from self.store._sql.lock_session(place.session_id)
