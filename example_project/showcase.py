@@ -17,6 +17,12 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 
 DIRECTORY = os.path.relpath(Path(__file__).parent)
 BATCH_FILES = 8
+LAST = "Scan and ask"
+
+
+def is_made(store: CheckpointStore) -> bool:
+    """Whether they are there already, whatever else is."""
+    return any(session.title == LAST for session in store.search_sessions(LAST, agent.WORKSPACE))
 
 
 def make(store: CheckpointStore, delay: float) -> None:
@@ -28,7 +34,7 @@ def make(store: CheckpointStore, delay: float) -> None:
         ruleset = "strict" if number % 2 else "default"
         session = _run(store, agent.fork(store, middle, title=f"Another way, {number}", ruleset=ruleset), delay, "yes")
     _run(store, agent.start(store, DIRECTORY, title="Scan by the house rules", ruleset="house"), delay, None)
-    _run(store, agent.start(store, DIRECTORY, title="Scan and ask", ruleset="default"), delay, None)
+    _run(store, agent.start(store, DIRECTORY, title=LAST, ruleset="default"), delay, None)
 
 
 def go_on(checkpoint: CheckpointRecord, answers: Mapping[str, Any]) -> None:

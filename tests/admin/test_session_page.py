@@ -24,7 +24,7 @@ def test_the_overview_tells_figures_state_and_last_messages(
     store.save_checkpoint(session_id, step=2, node_results=FAILED, pending_nodes=["verify"], namespace="sub")
     page = root.read(links.session(session_id))
     for part in (
-        "Messages 6", "Tokens in 6,000", "Tokens out 30", "sub v1", "fix failed", "no index",
+        "Messages 6", "Tokens in / out 6,000 / 30", "sub v1", "fix failed", "no index",
         "Still to do: verify", "thought 5",
     ):  # fmt: skip
         assert part in page, part

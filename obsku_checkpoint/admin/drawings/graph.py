@@ -56,12 +56,19 @@ class _Box:
     x: float = 0.0
     y: float = 0.0
     width: float = 0.0
+    again: int = 0
 
     @property
     def title(self) -> str:
         if len(self.nodes) == 1:
             return plain(self.nodes[0].name, NAME)
         return ngettext("%(count)s node", "%(count)s nodes", len(self.nodes)) % {"count": number(len(self.nodes))}
+
+    @property
+    def said(self) -> str:
+        """Its status, and how often it was run again by an edge to itself."""
+        again = f" \N{CLOCKWISE OPEN CIRCLE ARROW} {number(self.again)}" if self.again else ""
+        return plain(status_name(self.status), 22) + again
 
     @property
     def status(self) -> str:
@@ -75,9 +82,14 @@ def graph(nodes: Sequence[Node], edges: Sequence[Edge], has_edges: bool) -> Safe
         return SafeString("")
     columns = _by_edges(nodes, edges) if has_edges else _by_time(nodes)
     boxes = _grouped(columns)
-    _place(boxes)
     place = {node.name: box for column in boxes for box in column for node in box.nodes}
-    loops = [edge for edge in edges if edge.back and edge.source in place and edge.target in place]
+    loops = []
+    for edge in (edge for edge in edges if edge.back and edge.source in place and edge.target in place):
+        if place[edge.source] is place[edge.target]:
+            place[edge.source].again += edge.count
+        else:
+            loops.append(edge)
+    _place(boxes)
     height = max(box.y + HEIGHT for column in boxes for box in column) + MARGIN + LOOP * min(len(loops), 4)
 
     def parts() -> Iterator[SafeString]:
@@ -206,7 +218,7 @@ def _place(columns: list[list[_Box]]) -> None:
     full = tallest * HEIGHT + (tallest - 1) * GAP_Y
     x = float(MARGIN)
     for column in columns:
-        width = max(84.0, max(text_width(box.title) for box in column) + 28)
+        width = max(84.0, max(max(text_width(box.title), text_width(box.said)) for box in column) + 24)
         top = MARGIN + (full - len(column) * HEIGHT - (len(column) - 1) * GAP_Y) / 2
         for index, box in enumerate(column):
             box.x, box.y, box.width = x, top + index * (HEIGHT + GAP_Y), width
@@ -237,7 +249,7 @@ def _box(box: _Box) -> SafeString:
         f"{names}, {plain(status, 40)}",
         element("rect", **rect, class_=f"obsku-node {status_class(box.status)}{many}"),
         element("text", box.title, **middle, y=box.y + 17, class_="obsku-label obsku-strong"),
-        element("text", plain(status, 18), **middle, y=box.y + 32, class_="obsku-axis"),
+        element("text", box.said, **middle, y=box.y + 32, class_="obsku-axis"),
     )
 
 
@@ -257,8 +269,7 @@ def _line(one: _Box, other: _Box, taken: bool | None) -> SafeString:
 
 
 def _back(edge: Edge, one: _Box, other: _Box, height: float, level: int, levels: int) -> Iterator[SafeString]:
-    apart = one.width / 4 if one is other else 0
-    start, end = one.x + one.width / 2 + apart, other.x + other.width / 2 - apart
+    start, end = one.x + one.width / 2, other.x + other.width / 2
     low = height - MARGIN / 2 - (levels - 1 - level) * LOOP
     tip = other.y + HEIGHT
     path = f"M{start:.1f} {one.y + HEIGHT:.1f}C{start:.1f} {low:.1f} {end:.1f} {low:.1f} {end:.1f} {tip + 6:.1f}"
@@ -268,4 +279,4 @@ def _back(edge: Edge, one: _Box, other: _Box, height: float, level: int, levels:
     yield element("polygon", points=head, class_=f"obsku-head obsku-loop {name}")
     text = _("taken %(count)s \u00d7") % {"count": number(edge.count)} if edge.count else _("not taken")
     middle = (start + end) / 2
-    yield element("text", text, x=middle, y=low - 8, text_anchor="middle", class_="obsku-axis obsku-count")
+    yield element("text", text, x=middle, y=low + 1, text_anchor="middle", class_="obsku-axis obsku-count")

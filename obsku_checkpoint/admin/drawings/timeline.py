@@ -16,7 +16,7 @@ from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, status_name, text_width
 from obsku_checkpoint.printable import plain
 
-WIDTH, LEFT, RIGHT, ROW, AXIS = 1000, 220, 100, 28, 30
+WIDTH, LEFT, RIGHT, ROW, AXIS = 1000, 210, 160, 28, 30
 TICKS = 5
 #: width of a gap, and the least that is drawn as one: milliseconds, and part of all that was worked
 GAP, GAP_LEAST, GAP_PART = 46.0, 1000.0, 0.25
@@ -175,7 +175,8 @@ def _ticks(axis: Sequence[_Stretch]) -> Iterator[SafeString]:
                 taken = middle + text_width(lasted) / 2 + 8
             continue
         count = max(1, round(TICKS * (stretch.right - stretch.left) / (WIDTH - LEFT - RIGHT))) if worked else 1
-        for tick in range(count + 1):
+        last = count if stretch is axis[-1] else count - 1  # before a gap there is its own text
+        for tick in range(last + 1):
             moment = stretch.start + (stretch.end - stretch.start) * tick / count
             x = _x(moment, axis)
             text = format.lasted(moment - axis[0].start) if moment > axis[0].start else "0"

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from django.db import connections
+from django.db.models import Count, F
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.drawings.forks import Dot, Lane, family
-from obsku_checkpoint.models import Checkpoint, Session, Source
+from obsku_checkpoint.admin.drawings import forks as drawings
+from obsku_checkpoint.admin.drawings.forks import Dot, Lane
+from obsku_checkpoint.admin.session.status import Status, statuses
+from obsku_checkpoint.models import Checkpoint, Message, Session, Source
 from obsku_checkpoint.printable import plain
 
 #: sessions of a tree that are shown
@@ -54,20 +60,25 @@ class Fork(NamedTuple):
 
 class Forks(Page):
     name = "forks"
-    title = "Forks"
+    title = gettext_lazy("Forks")
     template = "admin/obsku_checkpoint/session/forks.html"
 
     def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
         found = forks(self.database, subject.pk)
         tree = in_order(subject.pk, found)
-        sessions = self.admin.get_queryset(request).only("id", "title", "updated_at").in_bulk([id for id, _ in tree])
+        own = self.admin.get_queryset(request).only("id", "title", "created_at", "updated_at")
+        sessions = own.in_bulk([id for id, _fork in tree])
         tree = [(id, fork) for id, fork in tree if id in sessions]
-        rows = self._checkpoints([id for id, _ in tree], [fork.parent_id for _, fork in tree if fork])
-        lanes = [self._lane(sessions[id], fork, rows, here=id == subject.pk) for id, fork in tree]
-        order = [row.pk for row in rows]
+        rows = self._checkpoints([id for id, _fork in tree], [fork.parent_id for _id, fork in tree if fork])
+        standing = statuses(self.database, list(sessions.values()))
+        written = self._written(list(sessions))
+        lanes = [self._lane(sessions[id], fork, rows, standing[id], here=id == subject.pk) for id, fork in tree]
         return {
-            "drawing": family(lanes, order),
-            "members": [self._member(sessions[id], fork, order, here=id == subject.pk) for id, fork in tree],
+            "drawing": drawings.forks(lanes),
+            "members": [
+                self._member(sessions[id], fork, standing[id], written.get(id, 0), here=id == subject.pk)
+                for id, fork in tree
+            ],
             "bounded": len(found) == SESSIONS,
             "sessions": SESSIONS,
         }
@@ -87,27 +98,45 @@ class Forks(Page):
             row.total = totals[row.session_id]
         return [rows[id] for id in reversed(wanted) if id in rows]
 
-    def _lane(self, session: Any, fork: Fork | None, rows: Sequence[Any], *, here: bool) -> Lane:
+    def _written(self, session_ids: Sequence[str]) -> dict[str, int]:
+        """Session id -> its messages but for those that a fork took along, which are older than it."""
+        own = Message.objects.using(self.database).filter(session_id__in=session_ids)
+        rows = own.filter(created_at__gte=F("session__created_at")).order_by().values_list("session_id")
+        return dict(rows.annotate(Count("id")))
+
+    def _lane(self, session: Any, fork: Fork | None, rows: Sequence[Any], status: Status, *, here: bool) -> Lane:
         own = [row for row in rows if row.session_id == session.pk]
         dots = [Dot(row.pk, _name(row), _status(row), self.links.checkpoint(row.pk)) for row in own]
-        left_out = max((row.total for row in own), default=0) - len(own)
-        address = self.links.session(session.pk)
         return Lane(
-            plain(session.title or session.pk, 80), address, fork.parent_id if fork else None, here, dots, left_out
+            title=plain(session.title or session.pk, 80),
+            address=self.links.session(session.pk),
+            standing=status.badges[0][1],
+            status=status.badges[0][0],
+            origin=fork.parent_id if fork else None,
+            here=here,
+            dots=dots,
+            left_out=max((row.total for row in own), default=0) - len(own),
         )
 
-    def _member(self, session: Any, fork: Fork | None, order: Sequence[str], *, here: bool) -> dict[str, Any]:
+    def _member(self, session: Any, fork: Fork | None, status: Status, written: int, *, here: bool) -> dict[str, Any]:
+        newest = status.outermost[0].id if status.outermost else None
         return {
             "title": plain(session.title or session.pk, 80),
             "address": self.links.session(session.pk),
-            "origin": self.links.checkpoint(fork.parent_id) if fork and fork.parent_id in order else "",
-            "updated": format.timestamp(session.updated_at),
+            "badges": [badge for badge in status.badges if badge[0] != "fork"],
+            "line": plain(status.first_line, 160),
+            "written": format.number(written),
+            "origin": self.links.checkpoint(fork.parent_id) if fork else "",
+            "compare": f"{self.links.checkpoint(newest, 'compare')}?with={quote(fork.parent_id, safe='')}"
+            if fork and newest
+            else "",
+            "updated": format.ago(session.updated_at),
             "here": here,
         }
 
 
 def _name(row: Any) -> str:
-    return f"Checkpoint {plain(row.namespace, 40) or 'main'} v{row.version}, step {row.step}" + (
+    return f"{plain(row.namespace, 40) or 'main'} v{row.version}, {_('step')} {row.step}" + (
         f", {plain(row.node_id, 40)}" if row.node_id else ""
     )
 

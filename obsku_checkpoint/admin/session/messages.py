@@ -38,6 +38,7 @@ class Result:
     message_id: int
 
     first_line: str
+    content: Any
     #: from the call to the result
     lasted: str = ""
     #: no message before has a call for it
@@ -99,7 +100,9 @@ class Entry:
     @property
     def is_beside(self) -> bool:
         """Whether all that the message says stands beside calls of messages before it."""
-        return bool(self.all_results) and not (self.content or self.calls or self.results or self.unread)
+        if not self.all_results or self.calls or self.results or self.unread:
+            return False
+        return self.content is None or self.content.value in ("", *(result.content for result in self.all_results))
 
     @property
     def saved(self) -> SafeString:
@@ -196,6 +199,7 @@ def _result(item: dict[str, Any], message_id: int) -> Result:
         value=values.tree(shown, entries=TREE_ENTRIES),
         message_id=message_id,
         first_line=text_of(item.get("content", ""), 120),
+        content=item.get("content"),
     )
 
 

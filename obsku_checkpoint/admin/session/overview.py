@@ -85,8 +85,7 @@ def overview(database: str, session: Session, status: Status, links: Links) -> d
         "counts": [
             (_("Messages"), format.number(found.messages)),
             (_("Checkpoints"), format.number(found.checkpoints)),
-            (_("Tokens in"), format.number(found.tokens_in)),
-            (_("Tokens out"), format.number(found.tokens_out)),
+            (_("Tokens in / out"), f"{format.number(found.tokens_in)} / {format.number(found.tokens_out)}"),
             (_("Working time"), least + format.lasted(work.worked) if work.bars else "-"),
             (_("Waiting time"), least + format.lasted(work.waited) if work.waited else "-"),
             (_("Last activity"), format.ago(session.updated_at)),
