@@ -152,13 +152,13 @@ class SessionAdmin(BaseAdmin):
 
     @admin.display(description=gettext_lazy("Session"))
     def name(self, session: Any) -> SafeString:
-        line = plain(session.status.first_line, 110)
-        title = format_html('<bdi dir="auto">{}</bdi>', harmless(plain(session.title or session.pk, 90)))
-        return format_html('{}<span class="obsku-line" dir="auto">{}</span>', title, line) if line else title
+        return format_html('<bdi dir="auto">{}</bdi>', harmless(plain(session.title or session.pk, 90)))
 
     @admin.display(description=gettext_lazy("State"))
     def badges(self, session: Any) -> SafeString:
-        return format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', session.status.badges)
+        badges = format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', session.status.badges)
+        line = plain(session.status.first_line, 110)
+        return format_html('{}<span class="obsku-line" dir="auto">{}</span>', badges, line) if line else badges
 
     @admin.display(description=gettext_lazy("Workspace, directory"))
     def place(self, session: Any) -> SafeString:

@@ -25,7 +25,7 @@ def pages(window: Window) -> Iterator[tuple[str, Page]]:
     """Each page once, with what it folds away open."""
     page = window.page
     yield "sessions", page
-    window.follow(page.get_by_role("link", name="Waiting for a person"))
+    window.follow(page.locator(".obsku-tool"))
     yield "waiting", page
     yield "question", window.open(ASKING)
     yield "overview", window.open(FAILED)
@@ -93,6 +93,6 @@ def test_the_keyboard_is_enough(window: Window, page: Page) -> None:
     window.tab("Timeline")
     page.get_by_role("region", name="Timeline").focus()
     page.keyboard.press("Tab")
-    link = page.locator("svg.obsku-waterfall a").first
+    link = page.locator("svg.obsku-timeline a").first
     expect(link).to_be_focused()
     assert link.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"

@@ -22,7 +22,7 @@ def test_the_list_tells_how_each_session_ended(window: Window) -> None:
     page = window.page
     for title, state in ((FAILED, "failed"), (ASKING, "waiting for a person"), (SCANNED, "finished"), (FORKED, "fork")):
         expect(page.locator("#result_list tr", has_text=title).locator(".field-badges")).to_contain_text(state)
-    page.get_by_role("link", name="a node has failed").click()
+    page.locator("#changelist-filter").get_by_role("link", name="failed").click()
     expect(page.locator("#result_list .field-name")).to_have_text([FAILED])
     page.goto(f"{window.site.root}/")
     page.get_by_role("textbox", name="Search").fill("another")
@@ -87,20 +87,20 @@ def test_older_messages_load_as_one_scrolls_and_the_place_stays(window: Window, 
 def test_the_timeline_and_the_tree_of_forks_are_drawings_of_links(window: Window) -> None:
     page = window.open(FAILED)
     window.tab("Timeline")
-    expect(page.locator("svg.obsku-waterfall .obsku-status-failed")).to_have_count(2)
-    page.locator("svg.obsku-waterfall a", has_text="parse").click()
+    expect(page.locator("svg.obsku-timeline .obsku-status-failed")).to_have_count(2)
+    page.locator("svg.obsku-timeline a", has_text="parse").click()
     expect(page).to_have_title(re.compile("Checkpoint main v"))
 
     window.open(SCANNED)
     window.tab("Forks")
     for number in (1, 2, 3):
-        expect(page.locator("svg.obsku-family")).to_contain_text(f"Another way, {number}")
+        expect(page.locator("svg.obsku-forks")).to_contain_text(f"Another way, {number}")
     expect(page.locator(".obsku-edge.obsku-fork")).to_have_count(3)
-    page.locator("svg.obsku-family a", has_text=FORKED).click()
+    page.locator("svg.obsku-forks a", has_text=FORKED).click()
     expect(page.locator("h1")).to_have_text(FORKED)
     expect(page.locator("#obsku-badges")).to_contain_text("fork")
     window.tab("Forks")
-    page.locator("svg.obsku-family a:has(circle)").last.click()
+    page.locator("svg.obsku-forks a:has(circle)").last.click()
     expect(page).to_have_title(re.compile("Checkpoint main v"))
 
 
@@ -114,7 +114,6 @@ def test_checkpoints_are_read_and_compared(window: Window) -> None:
     assert tree.get_attribute("open") != opened
     page.get_by_role("link", name="Compare with the parent").click()
     expect(page.locator(".obsku-differences tbody tr")).not_to_have_count(0)
-    expect(page.locator(".obsku-differences")).to_contain_text("node_results.")
     page.get_by_label("Compare").select_option(index=3)
     page.get_by_role("button", name="Compare").first.click()
     expect(page.locator(".obsku-differences")).to_contain_text("added")
@@ -122,7 +121,7 @@ def test_checkpoints_are_read_and_compared(window: Window) -> None:
 
 def test_a_question_is_found_and_answered(window: Window) -> None:
     page = window.page
-    page.get_by_role("link", name="Waiting for a person").click()
+    page.locator(".obsku-tool").click()
     page.locator("#content tbody a").click()
     expect(page.locator("h1")).to_have_text(ASKING)
     question = page.locator(".obsku-asks")
@@ -145,7 +144,7 @@ def test_fork_export_delete(window: Window) -> None:
     page = window.open(FAILED)
     page.get_by_role("link", name="Fork from the end").click()
     page.get_by_label("Title of the new session").fill("Once more")
-    page.get_by_role("button", name="Fork").click()
+    page.get_by_role("button", name="Fork", exact=True).click()
     expect(page.locator("h1")).to_have_text("Once more")
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Export as JSON lines").click()
@@ -178,7 +177,7 @@ def test_who_may_only_look_finds_nothing_that_fails(window: Window, site: Site) 
     page = viewer.open(FAILED)
     for name in ("Transcript", "Timeline", "Checkpoints", "Forks", "Overview"):
         viewer.tab(name)
-        expect(page.locator("#content button, #content input[type=submit]")).to_have_count(0)
+        expect(page.locator("#content form[method=post] :is(button, input[type=submit])")).to_have_count(0)
         for action in ("Fork from", "Delete", "Edit"):
             expect(page.get_by_text(action)).to_have_count(0)
     links = {str(each.get_attribute("href")).partition("#")[0] for each in page.locator("#content a").all()}
@@ -209,5 +208,5 @@ def test_an_open_page_follows_a_running_session_and_the_reader_keeps_the_place(w
     results = {"plan": {"status": "running", "startedAt": 1}}
     site.call("sessions/running/checkpoints/", {"step": 1, "node_results": results, "pending_nodes": ["report"]})
     expect(page.locator("#obsku-overview")).to_contain_text("Still to do: report", timeout=20_000)
-    expect(page.locator("#obsku-badges")).to_contain_text("unfinished")
+    expect(page.locator("#obsku-badges")).to_contain_text("working, last sign")
     expect(page.locator(".obsku-last a").first).to_be_focused()
