@@ -42,7 +42,8 @@ SELECT id, created_at FROM fresh ORDER BY position
 """
 
 
-#: one text is quicker to take than a thousand rows
+#: One text is quicker to take than a thousand rows. ``LIMIT 1`` keeps the planner, which does not know how many
+#: messages are asked for, from reading all originals there are.
 ORIGINALS = f"""
 SELECT string_agg(t.data, ',' ORDER BY t.created_at, t.id), bool_and(t.plain)
 FROM (
@@ -50,7 +51,9 @@ FROM (
     FROM (
         SELECT id, created_at, content, tool_calls, tool_results FROM messages WHERE session_id = %(session_id)s
         ORDER BY created_at DESC, id DESC LIMIT %(limit)s
-    ) m LEFT JOIN originals o ON o.row_id = m.id AND o.format = %(format)s
+    ) m LEFT JOIN LATERAL (
+        SELECT data FROM originals WHERE row_id = m.id AND format = %(format)s LIMIT 1
+    ) o ON true
 ) t
 """
 
