@@ -13,6 +13,7 @@ __all__ = [
     "CheckpointStoreError",
     "ConfigurationError",
     "EntityNotFoundError",
+    "FactNotFoundError",
     "GraphError",
     "IdConflictError",
     "InvalidRecordError",
@@ -84,6 +85,12 @@ class EntityNotFoundError(NotFoundError):
     """The entity to change does not exist."""
 
     kind = "Entity"
+
+
+class FactNotFoundError(NotFoundError):
+    """The fact does not exist."""
+
+    kind = "Fact"
 
 
 class VersionConflictError(CheckpointStoreError):

@@ -16,7 +16,7 @@ from obsku_checkpoint.fields import (
 )
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.printable import plain
-from obsku_checkpoint.querysets import CheckpointManager, MessageManager, SessionManager
+from obsku_checkpoint.querysets import CheckpointManager, EntityManager, FactManager, MessageManager, SessionManager
 
 
 class Role(models.TextChoices):
@@ -120,6 +120,8 @@ class Entity(models.Model):
     updated_at = MillisecondsField(default=now)
     embedding = EmbeddingField(null=True, blank=True)
 
+    objects = EntityManager()
+
     class Meta:
         db_table = "entities"
         verbose_name = gettext_lazy("entity")
@@ -142,6 +144,8 @@ class Fact(models.Model):
     source_session = SessionForeignKey(Session, db_on_delete="SET NULL", null=True, blank=True, related_name="facts")
     created_at = MillisecondsField(default=now)
     embedding = EmbeddingField(null=True, blank=True)
+
+    objects = FactManager()
 
     class Meta:
         db_table = "facts"

@@ -33,16 +33,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from obsku_checkpoint.async_twins import twin
+from obsku_checkpoint.memory_protocol import Memory
 from obsku_checkpoint.records import (
     CheckpointRecord,
     CycleState,
     Dangling,
     MessageRecord,
     NodeResult,
+    OnCorrupt,
     Resumption,
     Role,
     SessionRecord,
@@ -51,28 +52,19 @@ from obsku_checkpoint.records import (
     ToolCall,
     ToolResult,
 )
-
-OnCorrupt = Literal["raise", "keep"]
+from obsku_checkpoint.unset import UNSET, Unset
 
 #: messages held in memory at a time by `CheckpointStore.iter_messages`
 ITERATION_PAGE = 500
 
 
-class Unset(Enum):
-    """The type of `UNSET`: an argument that was not given, where None has a meaning of its own."""
-
-    UNSET = "unset"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET = Unset.UNSET
+__all__ = ["ITERATION_PAGE", "UNSET", "CheckpointStore", "OnCorrupt", "Unset"]
 
 
 @runtime_checkable
-class CheckpointStore(Protocol):
-    """Sessions, messages and checkpoints of agents, kept so that any process can go on from them.
+class CheckpointStore(Memory, Protocol):
+    """Sessions, messages and checkpoints of agents, kept so that any process can go on from them; and what agents know
+    (`obsku_checkpoint.memory_protocol`).
 
     Every method has an async twin with the prefix ``a``. A class that subclasses this protocol writes the sync
     methods only and inherits the twins (and `iter_messages`); any other class with these methods is a store, too.

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import connections, models
-from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, Window
+from django.db.models.functions import Cast, Coalesce
 
 from obsku_checkpoint.records import CorruptValue
 
@@ -138,6 +138,22 @@ class CheckpointQuerySet(QuerySet["Checkpoint"]):
         return self.filter(session_id__in=session_ids).order_by().values_list("session_id").annotate(_count=Count("id"))
 
 
+class EntityQuerySet(QuerySet[Any, Any]):
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+
+class FactQuerySet(QuerySet[Any, Any]):
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+    def sure(self, confidence: float) -> Self:
+        """Those of this confidence or more, compared as the 32-bit floats that the column holds."""
+        return self.filter(confidence__gte=Cast(Value(confidence), self.model._meta.get_field("confidence")))
+
+
 SessionManager = models.Manager.from_queryset(SessionQuerySet)
 MessageManager = models.Manager.from_queryset(MessageQuerySet)
 CheckpointManager = models.Manager.from_queryset(CheckpointQuerySet)
+EntityManager = models.Manager.from_queryset(EntityQuerySet)
+FactManager = models.Manager.from_queryset(FactQuerySet)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
+R_co = TypeVar("R_co", covariant=True)
+OnCorrupt = Literal["raise", "keep"]
 Role = Literal["user", "assistant", "system", "tool"]
 Source = Literal["input", "loop", "interrupt", "fork"]
 NodeStatus = Literal["pending", "running", "completed", "failed", "skipped"]
@@ -66,6 +68,13 @@ class CycleState(TypedDict):
 
     backEdge: Annotated[str, "The edge that leads back, as `a->b`."]
     iteration: Annotated[int, "How often it was taken."]
+
+
+class Relationship(TypedDict):
+    """One edge from an entity to another."""
+
+    targetId: Annotated[str, "The id of the entity that it leads to; there need not be one."]
+    type: Annotated[str, "What it says, as `owns` or `works for`."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +148,49 @@ class CheckpointRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntityRecord:
+    """A thing that an agent knows of: a person, a host, a file."""
+
+    id: str
+    #: the session that said it last, with which it is deleted
+    session_id: str
+    workspace_id: str | None
+    name: str
+    type: str
+    attributes: dict[str, Any]
+    relationships: list[Relationship]
+    created_at: datetime
+    updated_at: datetime
+    #: its vector for searches; None where it has none that can be read
+    embedding: list[float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactRecord:
+    """A sentence that an agent takes for true."""
+
+    id: str
+    workspace_id: str | None
+    content: str
+    #: from 0 to 1, as exact as a 32-bit float; None only where another program has stored none
+    confidence: float | None
+    #: None where no session said it, or that session is gone
+    source_session_id: str | None
+    created_at: datetime
+    #: as an entity's
+    embedding: list[float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Generic[R_co]):
+    """What a search finds, and how near it is."""
+
+    record: R_co
+    #: the cosine of the angle between the two vectors, from -1 to 1, in 12 decimals; 0 where one of them has no length
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resumption:
     """All that a later process needs to go on with a session."""
 
@@ -171,7 +223,18 @@ def duration(session: SessionRecord) -> timedelta:
 
 
 #: where the records are kept
-TABLES = {SessionRecord: "sessions", MessageRecord: "messages", CheckpointRecord: "checkpoints"}
+TABLES = {
+    SessionRecord: "sessions",
+    MessageRecord: "messages",
+    CheckpointRecord: "checkpoints",
+    EntityRecord: "entities",
+    FactRecord: "facts",
+}
 #: their fields that are times, and those that hold JSON-plus
 MOMENTS = frozenset({"created_at", "updated_at"})
-JSON_PLUS = frozenset({"metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"})
+JSON_PLUS = frozenset(
+    {
+        *("metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"),
+        *("attributes", "relationships"),
+    }
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 #: ids that are a path's own words where they stand bare
-RESERVED = frozenset({".", "..", "latest", "summaries"})
+RESERVED = frozenset({".", "..", "latest", "summaries", "search"})
 
 
 class IdConverter:

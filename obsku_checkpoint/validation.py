@@ -17,9 +17,9 @@ from typing import Any, get_args
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
 from obsku_checkpoint.ids import new_id
-from obsku_checkpoint.protocols import UNSET
 from obsku_checkpoint.records import CycleState, NodeResult, Role, SessionRecord, Source, ToolCall, ToolResult
 from obsku_checkpoint.shapes import Check, check, check_of
+from obsku_checkpoint.unset import UNSET
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,10 @@ def title(field: str, value: Any) -> str | None:
     return None if value is None else _at_most(MAX_TITLE, field, value)
 
 
+def short_text(field: str, value: Any) -> str:
+    return _at_most(MAX_TITLE, field, value)
+
+
 def _directory(field: str, value: Any) -> str:
     return _at_most(MAX_DIRECTORY, field, value)
 
@@ -100,15 +104,15 @@ def can_exist(field: str, value: Any) -> bool:
     return not _UNSTORABLE.search(value)
 
 
-def _content(field: str, value: Any) -> str | None:
-    """A message's text. Models and tools do emit what PostgreSQL cannot hold, and an agent must not die of it."""
+def said(field: str, value: Any, of: str = "message") -> str | None:
+    """What was said. Models and tools do emit what PostgreSQL cannot hold, and an agent must not die of it."""
     if value is None:
         return None
     if not isinstance(value, str):
         raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
     stored, replaced = _UNSTORABLE.subn(lambda found: _REPLACEMENTS.get(found[0], "\ufffd"), value)
     if replaced:
-        logger.warning("%d characters that a text column cannot hold were replaced in a message's %s", replaced, field)
+        logger.warning("%d characters that a text column cannot hold were replaced in a %s's %s", replaced, of, field)
     return stored
 
 
@@ -307,7 +311,7 @@ def message(
     prefix = f"{path}." if path else ""
     return [
         _one_of(f"{prefix}role", role, ROLES),
-        _content(f"{prefix}content", content),
+        said(f"{prefix}content", content),
         _tool_calls(f"{prefix}tool_calls", tool_calls),
         _tool_results(f"{prefix}tool_results", tool_results),
         _tokens(f"{prefix}tokens_in", tokens_in),
@@ -359,7 +363,7 @@ def _milliseconds(value: Any) -> None:
         raise InvalidRecordError("", "must be less than 2**53, which JavaScript reads exactly")
 
 
-_SCALARS: dict[Any, Check] = {Any: _any, str: _text, int: partial(integer, ""), int | float: _milliseconds}
-_CALLS, _RESULTS = check_of(list[ToolCall], _SCALARS), check_of(list[ToolResult], _SCALARS)
-_NODES, _CYCLE = check_of(dict[str, NodeResult], _SCALARS), check_of(CycleState, _SCALARS)
-_NAMES = check_of(list[str], _SCALARS)
+SCALARS: dict[Any, Check] = {Any: _any, str: _text, int: partial(integer, ""), int | float: _milliseconds}
+_CALLS, _RESULTS = check_of(list[ToolCall], SCALARS), check_of(list[ToolResult], SCALARS)
+_NODES, _CYCLE = check_of(dict[str, NodeResult], SCALARS), check_of(CycleState, SCALARS)
+_NAMES = check_of(list[str], SCALARS)

@@ -111,6 +111,22 @@ def test_forks_of_the_npm_package_are_followed_to_their_origin(store: PostgresCh
         assert [checkpoint.id for checkpoint in store.get_lineage(latest.id)][1] == origin
 
 
+def test_entities_and_facts_are_read_and_found_as_the_npm_package_does(store: PostgresCheckpointStore) -> None:
+    names = (
+        *("id", "sessionId", "workspaceId", "name", "type", "attributes", "relationships"),
+        *("createdAt", "updatedAt", "embedding"),
+    )
+    entities = store.list_entities()
+    assert [fields(entity) for entity in entities] == [columns(one, *names) for one in EXPECTED["entities"]]
+    of_facts = ("id", "workspaceId", "content", "confidence", "sourceSessionId", "createdAt", "embedding")
+    facts = store.list_facts()
+    assert [fields(fact) for fact in facts] == [columns(one, *of_facts) for one in EXPECTED["facts"]]
+    assert [fact.content for fact in store.list_facts(min_confidence=0.9)] == ["unembedded", "port 22 is open"]
+    found = store.search_entities([1, 0, 0], workspace_id="ws-red", top_k=2)
+    assert [one.record.name for one in found] == EXPECTED["search"]["entities"]
+    assert [one.record.content for one in store.search_facts([1, 0, 0], top_k=2)] == EXPECTED["search"]["facts"]
+
+
 def test_rows_written_here_have_the_shape_that_the_npm_package_reads(
     upstream: tuple[PostgresCheckpointStore, str],
 ) -> None:

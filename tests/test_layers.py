@@ -12,10 +12,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: from the lowest to the highest; a module imports from lower layers and from its own
 LAYERS = [
-    {"errors", "records", "async_twins", "extras", "ids", "printable", "tool_pairs", "url_ids", "windows"},
+    {
+        *("errors", "records", "async_twins", "extras", "ids", "printable", "tool_pairs", "url_ids", "windows"),
+        *("embeddings", "unset"),
+    },
     {"codec"},
     {"run_state", "shapes"},
-    {"protocols", "validation"},
+    {"protocols", "validation", "memory_protocol", "memory_validation"},
     {"client", "graph", "messages"},
     {"conf"},
     {"forms", "time_expressions"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -10,9 +11,9 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 
-from obsku_checkpoint import validation
-from obsku_checkpoint.models import Checkpoint, Message, Session
-from obsku_checkpoint.querysets import MessageQuerySet, SessionQuerySet
+from obsku_checkpoint import memory_validation, validation
+from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
+from obsku_checkpoint.querysets import FactQuerySet, MessageQuerySet, SessionQuerySet
 
 INT64 = 2**63 - 1
 
@@ -111,3 +112,27 @@ class CheckpointFilters(filters.FilterSet):
     class Meta:
         model = Checkpoint
         fields: list[str] = []
+
+
+class EntityFilters(filters.FilterSet):
+    session_id = TextFilter(help_text="Only entities that this session said last.")
+    workspace_id = TextFilter(help_text="Only entities of this workspace; the empty text is one, too.")
+    type = TextFilter(help_text="Only entities of this type.")
+
+    class Meta:
+        model = Entity
+        fields: list[str] = []
+
+
+class FactFilters(filters.FilterSet):
+    workspace_id = TextFilter(help_text="Only facts of this workspace; the empty text is one, too.")
+    min_confidence = filters.NumberFilter(
+        method="sure", min_value=0, max_value=1, help_text="Only facts of this confidence or more, from 0 to 1."
+    )
+
+    class Meta:
+        model = Fact
+        fields: list[str] = []
+
+    def sure(self, facts: FactQuerySet, name: str, least: Decimal) -> FactQuerySet:
+        return facts.sure(memory_validation.confidence(name, float(least)))

@@ -12,7 +12,8 @@ class ModelPermissions(DjangoModelPermissions):
     """Signed-in users with Django's permissions for the model; reading needs the view permission.
 
     A route that shows records of further models (``view.shows``) needs their view permissions as well, and one that
-    changes records with a POST (``view.changes``) their change permissions.
+    changes records with a POST (``view.changes``) their change permissions. A POST that only asks (``view.asks``) needs
+    what reading needs.
     """
 
     perms_map = {
@@ -25,4 +26,7 @@ class ModelPermissions(DjangoModelPermissions):
         wanted = [name for model in view.shows for name in self.get_required_permissions("GET", model)]
         if request.method == "POST":
             wanted += [name for model in view.changes for name in self.get_required_permissions("PATCH", model)]
+        if view.asks and request.method == "POST":
+            wanted += self.get_required_permissions("GET", view.queryset.model)
+            return bool(request.user.is_authenticated and request.user.has_perms(wanted))
         return super().has_permission(request, view) and bool(request.user.has_perms(wanted))

@@ -16,6 +16,8 @@ from obsku_checkpoint.models import Message
 
 Row = Sequence[Any]
 
+#: the columns that may be large
+KINDS = (models.TextField, models.BinaryField)
 #: bytes that a row counts besides its texts, about what its names and numbers take as JSON
 ROW_BYTES = 256
 
@@ -85,5 +87,5 @@ LAST_MESSAGE = """ + coalesce((
 def octets_of(model: type[models.Model], vendor: str, alias: str) -> str:
     """SQL for the bytes of a row's texts, and `ROW_BYTES`."""
     length = "octet_length({})" if vendor == "postgresql" else "length(CAST({} AS BLOB))"
-    texts = (field.column for field in model._meta.concrete_fields if isinstance(field, models.TextField))
+    texts = (field.column for field in model._meta.concrete_fields if isinstance(field, KINDS))
     return " + ".join([str(ROW_BYTES), *(f"coalesce({length.format(f'{alias}.{text}')}, 0)" for text in texts)])

@@ -91,17 +91,17 @@ def _corrupt(text: str, reason: str) -> _CorruptColumn:
 # Fields that several of them have
 
 
-class _Id(serializers.CharField):
+class Id(serializers.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
 
 
-class _Text(serializers.CharField):
+class Text(serializers.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, allow_blank=True, **kwargs)
 
 
-class _Moment(serializers.DateTimeField):
+class Moment(serializers.DateTimeField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_null=True, **kwargs)  # null where what is stored is no time
 
@@ -126,7 +126,7 @@ class _CorruptColumn(TypedDict):
     reason: str
 
 
-class _Corrupt(JsonPlusField):
+class Corrupt(JsonPlusField):
     def __init__(self) -> None:
         super().__init__(
             required=False,
@@ -142,41 +142,41 @@ class _Corrupt(JsonPlusField):
 class Session(Shown):
     """One run, or one conversation, of an agent."""
 
-    id = _Id(help_text="Any text; a UUIDv7 where the client gave none.")
-    workspace_id = _Text(allow_null=True, help_text="Which workspace it belongs to, if any.")
-    title = _Text(allow_null=True, help_text="For people to read.")
-    directory = _Text(help_text="Where the agent works.")
-    created_at = _Moment(help_text="When it was made; UTC, whole milliseconds.")
-    updated_at = _Moment(help_text="When it was last active; UTC, whole milliseconds.")
+    id = Id(help_text="Any text; a UUIDv7 where the client gave none.")
+    workspace_id = Text(allow_null=True, help_text="Which workspace it belongs to, if any.")
+    title = Text(allow_null=True, help_text="For people to read.")
+    directory = Text(help_text="Where the agent works.")
+    created_at = Moment(help_text="When it was made; UTC, whole milliseconds.")
+    updated_at = Moment(help_text="When it was last active; UTC, whole milliseconds.")
     metadata = JsonPlusField(allow_null=True, holds=dict[str, Any], help_text="The application's own, as JSON-plus.")
-    corrupt = _Corrupt()
+    corrupt = Corrupt()
 
 
 class Message(Shown):
     """One entry of a session's transcript."""
 
     id = serializers.IntegerField(help_text="The database's number; it grows.")
-    session_id = _Id(help_text="The session it belongs to.")
+    session_id = Id(help_text="The session it belongs to.")
     role = serializers.ChoiceField(choices=Role.choices, help_text="Who speaks.")
-    content = _Text(allow_null=True, help_text="The text, if there is any.")
+    content = Text(allow_null=True, help_text="The text, if there is any.")
     tool_calls = JsonPlusField(allow_null=True, holds=list[ToolCall], help_text="The tools that an assistant calls.")
     tool_results = JsonPlusField(allow_null=True, holds=list[ToolResult], help_text="What the tools gave back.")
     tokens_in = _Tokens(help_text="Tokens that the model read.")
     tokens_out = _Tokens(help_text="Tokens that the model wrote.")
-    created_at = _Moment(help_text="When it was written; UTC, whole milliseconds.")
-    corrupt = _Corrupt()
+    created_at = Moment(help_text="When it was written; UTC, whole milliseconds.")
+    corrupt = Corrupt()
 
 
 class Checkpoint(Shown):
     """The state of a session's graph after one step."""
 
-    id = _Id(help_text="Any text; a UUIDv7 where the client gave none.")
-    session_id = _Id(help_text="The session it belongs to.")
-    namespace = _Text(help_text="Which of the session's graphs; the main one is the empty text.")
-    parent_id = _Text(allow_null=True, help_text="The checkpoint it follows; of another session in a fork.")
+    id = Id(help_text="Any text; a UUIDv7 where the client gave none.")
+    session_id = Id(help_text="The session it belongs to.")
+    namespace = Text(help_text="Which of the session's graphs; the main one is the empty text.")
+    parent_id = Text(allow_null=True, help_text="The checkpoint it follows; of another session in a fork.")
     version = serializers.IntegerField(help_text="1, 2, 3, … within session and namespace.")
     step = serializers.IntegerField(help_text="The graph's own count.")
-    node_id = _Text(allow_null=True, help_text="The node that ran last.")
+    node_id = Text(allow_null=True, help_text="The node that ran last.")
     node_results = JsonPlusField(
         allow_null=True, holds=dict[str, NodeResult], help_text="How each node ended; null if corrupt."
     )
@@ -187,15 +187,15 @@ class Checkpoint(Shown):
     source = serializers.ChoiceField(  # type: ignore[assignment]  # the metaclass takes it for a field
         choices=Source.choices, help_text="What it was made by."
     )
-    created_at = _Moment(help_text="When it was saved; UTC, whole milliseconds.")
-    corrupt = _Corrupt()
+    created_at = Moment(help_text="When it was saved; UTC, whole milliseconds.")
+    corrupt = Corrupt()
 
 
 class Dangling(Shown):
     """A tool call of a transcript that has no result, or a result that has no call."""
 
     message_id = serializers.IntegerField(help_text="The message that holds it.")
-    tool_use_id = _Text(help_text="Its toolUseId.")
+    tool_use_id = Text(help_text="Its toolUseId.")
     kind = serializers.ChoiceField(choices=["call", "result"], help_text="Which of the two it is.")
 
 
@@ -231,24 +231,24 @@ class SessionSummary(serializers.Serializer[Any]):
         return {**shown, "duration": duration_iso_string(duration)}
 
 
-class _Page(serializers.Serializer[Any]):
+class Page(serializers.Serializer[Any]):
     next = serializers.URLField(allow_null=True, help_text="The page after this one, if there is more.")
     previous = serializers.URLField(allow_null=True, help_text="The page before this one.")
 
 
-class SessionPage(_Page):
+class SessionPage(Page):
     results = Session(many=True, help_text="Sessions, last active first.")
 
 
-class SessionSummaryPage(_Page):
+class SessionSummaryPage(Page):
     results = SessionSummary(many=True, help_text="Sessions in figures, last active first.")
 
 
-class MessagePage(_Page):
+class MessagePage(Page):
     results = Message(many=True, help_text="Messages, oldest first.")
 
 
-class CheckpointPage(_Page):
+class CheckpointPage(Page):
     results = Checkpoint(many=True, help_text="Checkpoints, newest first.")
 
 
@@ -258,19 +258,19 @@ class CheckpointPage(_Page):
 class NewSession(Body):
     """A session to make."""
 
-    id = _Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same session.")
-    directory = _Text(help_text="Where the agent works.")
-    title = _Text(required=False, allow_null=True, help_text="For people to read.")
-    workspace_id = _Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
+    id = Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same session.")
+    directory = Text(help_text="Where the agent works.")
+    title = Text(required=False, allow_null=True, help_text="For people to read.")
+    workspace_id = Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
     metadata = JsonPlusField(required=False, allow_null=True, holds=dict[str, Any], help_text="The application's own.")
 
 
 class SessionChanges(Body):
     """What to change of a session: null clears, what is not given stays."""
 
-    title = _Text(required=False, allow_null=True, help_text="For people to read.")
-    directory = _Text(required=False, help_text="Where the agent works.")
-    workspace_id = _Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
+    title = Text(required=False, allow_null=True, help_text="For people to read.")
+    directory = Text(required=False, help_text="Where the agent works.")
+    workspace_id = Text(required=False, allow_null=True, help_text="Which workspace it belongs to.")
     metadata = JsonPlusField(required=False, allow_null=True, holds=dict[str, Any], help_text="The application's own.")
 
 
@@ -278,7 +278,7 @@ class NewMessage(Body):
     """A message to append to the transcript. (No id: the database numbers messages.)"""
 
     role = serializers.ChoiceField(choices=Role.choices, help_text="Who speaks.")
-    content = _Text(required=False, allow_null=True, help_text="The text; characters no column holds are replaced.")
+    content = Text(required=False, allow_null=True, help_text="The text; characters no column holds are replaced.")
     tool_calls = JsonPlusField(required=False, allow_null=True, holds=list[ToolCall], help_text="The tools called.")
     tool_results = JsonPlusField(required=False, allow_null=True, holds=list[ToolResult], help_text="What tools gave.")
     tokens_in = _Tokens(help_text="Tokens that the model read.")
@@ -288,16 +288,16 @@ class NewMessage(Body):
 class NewCheckpoint(Body):
     """A checkpoint to save."""
 
-    id = _Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same checkpoint.")
+    id = Id(required=False, allow_blank=True, help_text="Makes the call repeatable: the same id, the same checkpoint.")
     step = serializers.IntegerField(min_value=-INT32 - 1, max_value=INT32, help_text="The graph's own count.")
     node_results = JsonPlusField(holds=dict[str, NodeResult], help_text="How each node ended.")
     pending_nodes = JsonPlusField(required=False, allow_null=True, holds=list[str], help_text="The nodes still to run.")
-    namespace = _Text(required=False, help_text="Which of the session's graphs; the main one by default.")
+    namespace = Text(required=False, help_text="Which of the session's graphs; the main one by default.")
     version = serializers.IntegerField(
         required=False, allow_null=True, min_value=1, max_value=INT32, help_text="The next one by default."
     )
-    parent_id = _Text(required=False, allow_null=True, help_text="The checkpoint it follows.")
-    node_id = _Text(required=False, allow_null=True, help_text="The node that ran last.")
+    parent_id = Text(required=False, allow_null=True, help_text="The checkpoint it follows.")
+    node_id = Text(required=False, allow_null=True, help_text="The node that ran last.")
     cycle_state = JsonPlusField(required=False, allow_null=True, holds=CycleState, help_text="Where a cycle stands.")
     source = serializers.ChoiceField(  # type: ignore[assignment]  # the metaclass takes it for a field
         required=False, choices=Source.choices, help_text="What it is made by; loop by default."
@@ -307,7 +307,7 @@ class NewCheckpoint(Body):
 class NewFork(Body):
     """How the fork is to be named."""
 
-    title = _Text(required=False, allow_null=True, help_text="Fork of the session's title by default.")
+    title = Text(required=False, allow_null=True, help_text="Fork of the session's title by default.")
 
 
 class NewRepair(Body):

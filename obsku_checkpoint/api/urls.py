@@ -12,13 +12,14 @@ from django.urls import URLPattern, path, register_converter
 
 from obsku_checkpoint.api.checkpoints import Checkpoints, SessionCheckpoints
 from obsku_checkpoint.api.filters import LatestFilters
+from obsku_checkpoint.api.memory import Entities, Facts
 from obsku_checkpoint.api.messages import Messages
 from obsku_checkpoint.api.sessions import Sessions
 from obsku_checkpoint.api.stream.admission import in_turn
 from obsku_checkpoint.api.stream.views import Events
 from obsku_checkpoint.api.transcripts import Transcripts
 from obsku_checkpoint.api.views import StoreView
-from obsku_checkpoint.models import Checkpoint, Message, Session
+from obsku_checkpoint.models import Checkpoint, Entity, Message, Session
 from obsku_checkpoint.url_ids import IdConverter
 
 register_converter(IdConverter, "obsku_id")
@@ -84,4 +85,17 @@ urlpatterns = [
         queryset=Session.objects.all(),  # what is added
         shows=(Checkpoint,),
     ),
+    # An upsert changes what is there.
+    route("entities/", Entities, "entities", {"get": "list", "post": "create"}, changes=(Entity,)),
+    route("entities/search/", Entities, "search-entities", {"post": "search"}, asks=True),
+    route(
+        "entities/<obsku_id:id>/",
+        Entities,
+        "entity",
+        {"get": "retrieve", "patch": "partial_update", "delete": "destroy"},
+    ),
+    route("entities/<obsku_id:id>/related/", Entities, "related", {"get": "related"}),
+    route("facts/", Facts, "facts", {"get": "list", "post": "create"}),
+    route("facts/search/", Facts, "search-facts", {"post": "search"}, asks=True),
+    route("facts/<obsku_id:id>/", Facts, "fact", {"get": "retrieve", "delete": "destroy"}),
 ]

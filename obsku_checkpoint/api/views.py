@@ -51,6 +51,8 @@ class StoreView(GenericViewSet[Any]):
     shows: tuple[type[models.Model], ...] = ()
     #: models whose records the route changes with a POST
     changes: tuple[type[models.Model], ...] = ()
+    #: whether the route's POST only asks
+    asks = False
     #: whether the handler has begun: what fails before, such as looking the user up, has written nothing
     _handling = False
 
@@ -78,7 +80,7 @@ class StoreView(GenericViewSet[Any]):
         return [import_string(path)() for path in conf.current().PERMISSION_CLASSES]
 
     def get_exception_handler(self) -> Handler:
-        reading = self.request.method in SAFE_METHODS or not self._handling
+        reading = self.asks or self.request.method in SAFE_METHODS or not self._handling
         return handler(super().get_exception_handler(), using=self.store.using, began=self._handling, reading=reading)
 
     def _check_length(self, request: Request) -> None:

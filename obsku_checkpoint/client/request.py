@@ -39,6 +39,6 @@ def body(columns: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
 
 def _spliced(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: orjson.Fragment(value) if name in JSON_PLUS and value is not None else value
+        name: orjson.Fragment(value) if (name in JSON_PLUS or name == "embedding") and value is not None else value
         for name, value in columns.items()
     }

@@ -27,13 +27,18 @@ from obsku_checkpoint.records import (
     TABLES,
     CheckpointRecord,
     CorruptValue,
+    EntityRecord,
+    FactRecord,
     MessageRecord,
+    Scored,
     SessionRecord,
 )
 
-T = TypeVar("T", SessionRecord, MessageRecord, CheckpointRecord)
+T = TypeVar("T", SessionRecord, MessageRecord, CheckpointRecord, EntityRecord, FactRecord)
 #: what the API says where there is no such record
-ABSENT = frozenset({"session_not_found", "checkpoint_not_found", "message_not_found"})
+ABSENT = frozenset(
+    {"session_not_found", "checkpoint_not_found", "message_not_found", "entity_not_found", "fact_not_found"}
+)
 FOREIGN = "is it the API that answers there?"
 
 
@@ -91,6 +96,11 @@ def record(kind: type[T], shown: Any, on_corrupt: OnCorrupt) -> T:
 
 def records(kind: type[T], shown: Any, on_corrupt: OnCorrupt) -> list[T]:
     return [record(kind, each, on_corrupt) for each in items(shown)]
+
+
+def scored(kind: type[T], shown: Any, on_corrupt: OnCorrupt) -> list[Scored[T]]:
+    found = (members(each, "record", "score") for each in items(shown))
+    return [Scored(record=record(kind, one, on_corrupt), score=float(score)) for one, score in found]
 
 
 def members(shown: Any, *names: str) -> list[Any]:

@@ -19,6 +19,7 @@ from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.extras import require
 from obsku_checkpoint.store.calls import AfterCommit, Calls, Parameters
 from obsku_checkpoint.store.django_thread import a_sync_thread_waits
+from obsku_checkpoint.store.memory_sql import MemorySql
 from obsku_checkpoint.store.sql import Sql, select
 
 R = TypeVar("R")
@@ -28,8 +29,13 @@ VENDORS = {
     "postgresql": (
         "obsku_checkpoint.store.postgres_calls.PostgresCalls",
         "obsku_checkpoint.store.sql_postgres.PostgresSql",
+        "obsku_checkpoint.store.memory_sql_postgres.PostgresMemorySql",
     ),
-    "sqlite": ("obsku_checkpoint.store.calls.Calls", "obsku_checkpoint.store.sql.Sql"),
+    "sqlite": (
+        "obsku_checkpoint.store.calls.Calls",
+        "obsku_checkpoint.store.sql.Sql",
+        "obsku_checkpoint.store.memory_sql.MemorySql",
+    ),
 }
 
 
@@ -41,8 +47,9 @@ class DatabaseStore:
         self.using = using or conf.current().DATABASE
         if self.using not in connections.settings:
             raise ConfigurationError(f"DATABASES has no alias {self.using!r}")
-        calls, sql = (import_string(path) for path in VENDORS[_vendor(self.using)])
+        calls, sql, memory_sql = (import_string(path) for path in VENDORS[_vendor(self.using)])
         self._sql: Sql = sql()
+        self._memory_sql: MemorySql = memory_sql()
         self._calls: Calls = self._calls_of(calls)
 
     def _calls_of(self, calls: type[Any]) -> Any:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from django.db import models
 
+from obsku_checkpoint import embeddings
 from obsku_checkpoint.codec import canonical, corrupt_value, loads
 from obsku_checkpoint.errors import CheckpointCorruptionError
-from obsku_checkpoint.fields import EXACT_AS_FLOAT, JsonPlusField, from_milliseconds, read_moment
+from obsku_checkpoint.fields import EXACT_AS_FLOAT, EmbeddingField, JsonPlusField, from_milliseconds, read_moment
 from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import (
     JSON_PLUS,
@@ -19,13 +20,21 @@ from obsku_checkpoint.records import (
     TABLES,
     CheckpointRecord,
     CorruptValue,
+    EntityRecord,
+    FactRecord,
     MessageRecord,
     SessionRecord,
 )
 
 Row = Sequence[Any]
-R = TypeVar("R", SessionRecord, MessageRecord, CheckpointRecord)
+R = TypeVar("R", SessionRecord, MessageRecord, CheckpointRecord, EntityRecord, FactRecord)
 
+#: columns of which NULL, which other programs may store, is an empty list or object
+EMPTY: dict[str, type[list[Any] | dict[str, Any]]] = {
+    "pending_nodes": list,
+    "attributes": dict,
+    "relationships": list,
+}
 #: what reading a value raises that is none
 UNREADABLE = (CheckpointCorruptionError, OverflowError, TypeError)
 
@@ -38,7 +47,7 @@ def _thawed(record: type[Any]) -> type[Any]:
     return make_dataclass(record.__name__, [field.name for field in fields(record)], slots=True)
 
 
-_Session, _Message, _Checkpoint = map(_thawed, TABLES)
+_Session, _Message, _Checkpoint, _Entity, _Fact = map(_thawed, TABLES)
 
 
 def session_record(row: Row, on_corrupt: OnCorrupt = "raise") -> SessionRecord:
@@ -109,6 +118,46 @@ def checkpoint_record(row: Row, on_corrupt: OnCorrupt = "raise") -> CheckpointRe
     return record
 
 
+def entity_record(row: Row, on_corrupt: OnCorrupt = "raise") -> EntityRecord:
+    (id, session_id, workspace_id, name, type, attributes, relationships,
+     created_at, updated_at, embedding) = row  # fmt: skip
+    try:
+        record: EntityRecord = _Entity(
+            id,
+            session_id,
+            workspace_id,
+            name,
+            type,
+            {} if attributes is None else loads(attributes),
+            [] if relationships is None else loads(relationships),
+            from_milliseconds(created_at),
+            from_milliseconds(updated_at),
+            embeddings.loaded(embedding),
+        )
+    except UNREADABLE:
+        return _corrupt_record(EntityRecord, row, on_corrupt)
+    record.__class__ = EntityRecord
+    return record
+
+
+def fact_record(row: Row, on_corrupt: OnCorrupt = "raise") -> FactRecord:
+    id, workspace_id, content, confidence, source_session_id, created_at, embedding = row
+    try:
+        record: FactRecord = _Fact(
+            id,
+            workspace_id,
+            content,
+            confidence,
+            source_session_id,
+            from_milliseconds(created_at),
+            embeddings.loaded(embedding),
+        )
+    except UNREADABLE:
+        return _corrupt_record(FactRecord, row, on_corrupt)
+    record.__class__ = FactRecord
+    return record
+
+
 def _corrupt_record(record: type[R], row: Row, on_corrupt: OnCorrupt) -> R:
     """The record with a `CorruptValue` in each column that cannot be read, or the error that says which one it is.
 
@@ -132,17 +181,25 @@ def _value(column: str, stored: Any) -> Any:
         if isinstance(moment, CorruptValue):
             raise CheckpointCorruptionError("$", moment.reason, moment.text)
         return moment
-    if column == "pending_nodes" and stored is None:
-        return []
+    if column in EMPTY and stored is None:
+        return EMPTY[column]()
+    if column == "embedding":
+        return embeddings.loaded(stored)
     return loads(stored) if column in JSON_PLUS and stored is not None else stored
 
 
 def same_content(model: type[models.Model], stored: Row, given: Row, columns: Collection[str]) -> bool:
     """Whether a retried write says what is stored: the raw values of ``columns`` are equal, those of JSON columns
-    regardless of white space and the order of keys.
+    regardless of white space and the order of keys, vectors number by number.
     """
     for field, one, other in zip(model._meta.concrete_fields, stored, given, strict=True):
-        if field.column in columns and one != other and not (isinstance(field, JsonPlusField) and _equal(one, other)):
+        if field.column not in columns or one == other:
+            continue
+        if isinstance(field, EmbeddingField):
+            same = embeddings.loaded(one) == embeddings.loaded(other)
+        else:
+            same = isinstance(field, JsonPlusField) and _equal(one, other)
+        if not same:
             return False
     return True
 

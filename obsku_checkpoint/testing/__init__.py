@@ -27,6 +27,8 @@ SUBJECTS = (
     "concurrency",
     "corruption",
     "forks",
+    "memory",
+    "memory_search",
     "messages",
     "sessions",
     "summaries",
@@ -42,6 +44,8 @@ from obsku_checkpoint.testing.checkpoints import CheckpointConformance  # noqa: 
 from obsku_checkpoint.testing.concurrency import ConcurrencyConformance  # noqa: E402
 from obsku_checkpoint.testing.corruption import CorruptionConformance  # noqa: E402
 from obsku_checkpoint.testing.forks import ForkConformance  # noqa: E402
+from obsku_checkpoint.testing.memory import EntityConformance, FactConformance  # noqa: E402
+from obsku_checkpoint.testing.memory_search import SearchConformance  # noqa: E402
 from obsku_checkpoint.testing.messages import MessageConformance  # noqa: E402
 from obsku_checkpoint.testing.sessions import SessionConformance  # noqa: E402
 from obsku_checkpoint.testing.summaries import SummaryConformance  # noqa: E402
@@ -60,6 +64,9 @@ class CheckpointStoreConformance(
     TranscriptConformance,
     CheckpointConformance,
     ForkConformance,
+    EntityConformance,
+    FactConformance,
+    SearchConformance,
     ValueConformance,
     ValidationConformance,
     ConcurrencyConformance,

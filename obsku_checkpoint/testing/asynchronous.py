@@ -13,7 +13,7 @@ from obsku_checkpoint.errors import InvalidRecordError, SessionNotFoundError
 from obsku_checkpoint.protocols import ITERATION_PAGE, CheckpointStore
 from obsku_checkpoint.testing.base import RESULTS, ConformanceBase, unique, wrong
 
-_MEMBERS = {name for name, member in vars(CheckpointStore).items() if callable(member) and not name.startswith("_")}
+_MEMBERS = {name for name in dir(CheckpointStore) if callable(getattr(CheckpointStore, name)) and name[0] != "_"}
 TWINS = sorted(name for name in _MEMBERS if name.removeprefix("a") in _MEMBERS - {name})
 METHODS = sorted(_MEMBERS - set(TWINS))
 

@@ -10,8 +10,8 @@ import pytest
 
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.protocols import CheckpointStore
-from obsku_checkpoint.records import CheckpointRecord, CorruptValue, MessageRecord, SessionRecord
-from obsku_checkpoint.testing.base import CALL, RESULTS, ConformanceBase, Corrupt
+from obsku_checkpoint.records import CheckpointRecord, CorruptValue, EntityRecord, MessageRecord, SessionRecord
+from obsku_checkpoint.testing.base import CALL, RESULTS, ConformanceBase, Corrupt, pass_by, unique
 
 BAD = '{"cut off": "' + "x" * 200
 
@@ -23,6 +23,7 @@ class Rows(NamedTuple):
     sessions: tuple[SessionRecord, SessionRecord]
     messages: tuple[MessageRecord, MessageRecord]
     checkpoints: tuple[CheckpointRecord, CheckpointRecord]
+    entities: tuple[EntityRecord, EntityRecord]
 
     @property
     def session_id(self) -> str:
@@ -54,6 +55,12 @@ CHECKPOINT_READS: dict[str, Read] = {
     "get_lineage": lambda s, rows, mode: s.get_lineage(rows.checkpoints[1].id, **mode)[0],
     "continue_latest": lambda s, rows, mode: s.continue_latest(rows.workspace, **mode).checkpoint,  # type: ignore[union-attr]
 }
+ENTITY_READS: dict[str, Read] = {
+    "get_entity": lambda s, rows, mode: s.get_entity(rows.entities[1].id, **mode),
+    "list_entities": lambda s, rows, mode: s.list_entities(session_id=rows.session_id, **mode)[0],
+    "related": lambda s, rows, mode: s.related(rows.entities[0].id, **mode)[0],
+    "search_entities": lambda s, rows, mode: s.search_entities([1.0], session_id=rows.session_id, **mode)[0].record,
+}
 SPOILT = [
     ("sessions", "metadata"),
     ("messages", "tool_calls"),
@@ -61,8 +68,15 @@ SPOILT = [
     ("checkpoints", "node_results"),
     ("checkpoints", "pending_nodes"),
     ("checkpoints", "cycle_state"),
+    ("entities", "attributes"),
+    ("entities", "relationships"),
 ]
-READS = {"sessions": SESSION_READS, "messages": MESSAGE_READS, "checkpoints": CHECKPOINT_READS}
+READS = {
+    "sessions": SESSION_READS,
+    "messages": MESSAGE_READS,
+    "checkpoints": CHECKPOINT_READS,
+    "entities": ENTITY_READS,
+}
 
 
 class CorruptionConformance(ConformanceBase):
@@ -74,7 +88,13 @@ class CorruptionConformance(ConformanceBase):
         calls = subject.add_messages(second.id, [{"role": "assistant", "content": "hi", "tool_calls": [CALL]}] * 2)
         good = subject.save_checkpoint(second.id, step=1, node_results=RESULTS)
         bad = subject.save_checkpoint(second.id, step=2, node_results=RESULTS, parent_id=good.id)
-        yield Rows(workspace, (first, second), (calls[0], calls[1]), (good, bad))
+        id = unique()
+        known = subject.save_entity(
+            second.id, name="good", type="t", relationships=[{"targetId": id, "type": "r"}], embedding=[0.5]
+        )
+        pass_by(known.created_at)
+        spoilt = subject.save_entity(second.id, name="bad", type="t", id=id, embedding=[1.0])
+        yield Rows(workspace, (first, second), (calls[0], calls[1]), (good, bad), (known, spoilt))
         # Spoilt rows of one test would be in the way of others that list all sessions.
         for session in subject.list_sessions(workspace, on_corrupt="keep"):
             subject.delete_session(session.id)

@@ -45,12 +45,24 @@ ROUTES: dict[str, dict[str, tuple[int, ...]]] = {
     "checkpoints/{checkpoint}/": {"get": READ},
     "checkpoints/{checkpoint}/lineage/": {"get": READ},
     "checkpoints/{checkpoint}/fork/": {"post": ADD, "options": NO_OPTIONS_OF_ALL},
+    # An upsert may change what is there, so that a POST needs the permission for that, too; a search only asks.
+    "entities/": {"get": LIST, "post": (401, 403, 403, 201, 201, 403)},
+    "entities/search/": {"post": LIST},
+    "entities/{entity}/": {"get": READ, "patch": CHANGE, "delete": DELETE},
+    "entities/{entity}/related/": {"get": READ},
+    "facts/": {"get": LIST, "post": (401, 403, 403, 201, 201, 403)},
+    "facts/search/": {"post": LIST},
+    "facts/{fact}/": {"get": READ, "delete": DELETE},
 }
 METHODS = ["get", "head", "options", "post", "put", "patch", "delete"]
 BODIES: dict[str, Any] = {
     "sessions/": {"directory": "/", "workspace_id": "{workspace}"},
     "sessions/{session}/messages/": {"role": "user"},
     "sessions/{session}/checkpoints/": {"step": 1, "node_results": {}},
+    "entities/": {"session_id": "{session}", "name": "a", "type": "b", "workspace_id": "{workspace}"},
+    "entities/search/": {"embedding": [1.0]},
+    "facts/": {"content": "a", "workspace_id": "{workspace}"},
+    "facts/search/": {"embedding": [1.0]},
 }
 
 
@@ -107,10 +119,13 @@ def test_everybody_may_do_what_the_table_says(
         session = store.create_session("/", workspace_id=workspace)
         checkpoint = store.save_checkpoint(session.id, step=1, node_results={})
         message = store.add_message(session.id, "user")
-        path = route.format(session=session.id, checkpoint=checkpoint.id, message=message.id, workspace=workspace)
+        entity = store.save_entity(session.id, name="a", type="b", workspace_id=workspace)
+        fact = store.save_fact("a", workspace_id=workspace)
+        ids = {"session": session.id, "checkpoint": checkpoint.id, "message": message.id, "workspace": workspace}
+        path = route.format(entity=entity.id, fact=fact.id, **ids)
         body = dict(BODIES.get(route, {}))
-        if "workspace_id" in body:
-            body["workspace_id"] = workspace
+        for name in {"workspace_id", "session_id"} & body.keys():
+            body[name] = ids[name.removesuffix("_id")]
         data = {} if method in ("get", "head") else {"data": body}
         answers.append(getattr(client, method)(f"/api/{path}", **data).status_code)
     assert tuple(answers) == expected(route, method)
@@ -121,6 +136,8 @@ def test_the_table_has_every_route() -> None:
     in_table = {route.partition("?")[0] for route in ROUTES}
     assert {
         pattern.replace("sessions/<obsku_id:id>", "sessions/{session}")
+        .replace("entities/<obsku_id:id>", "entities/{entity}")
+        .replace("facts/<obsku_id:id>", "facts/{fact}")
         .replace("<obsku_id:id>", "{checkpoint}")
         .replace("<obsku_id:message_id>", "{message}")
         for pattern in from_urls
@@ -173,6 +190,49 @@ def test_a_lineage_ends_at_the_first_checkpoint_of_a_foreign_workspace(
     assert lineage("full", ids[-1]) == ids[::-1]
     assert lineage("own", ids[-1]) == [ids[3], ids[2]]
     assert lineage("other", ids[1]) == [ids[1]]
+
+
+def test_what_agents_know_is_seen_in_the_requests_workspaces(
+    clients: dict[str, Client], store: DjangoCheckpointStore, workspace: str
+) -> None:
+    places: list[str | None] = [workspace, "elsewhere", None]
+    sessions = [store.create_session("/", workspace_id=place).id for place in places]
+    last = ""
+    ids, facts = [], []
+    for place in (workspace, "elsewhere", workspace, None):
+        relationships: list[Any] = [{"targetId": last, "type": "r"}]
+        saved = store.save_entity(
+            sessions[0], name="a", type="b", workspace_id=place, relationships=relationships, embedding=[0.0, 1.0]
+        )
+        ids.append(last := saved.id)
+        facts.append(store.save_fact("a", workspace_id=place, source_session_id=sessions[1], embedding=[0.0, 1.0]).id)
+    own, full = clients["own"], clients["full"]
+    mine = {ids[0], ids[2]}
+    assert {one["id"] for one in own.get("/api/entities/?limit=500").json()["results"]} == mine
+    assert {one["id"] for one in own.get("/api/facts/?limit=500").json()["results"]} == {facts[0], facts[2]}
+    asked = {"embedding": [0, 1], "top_k": 500}
+    assert {one["record"]["id"] for one in own.post("/api/entities/search/", asked).json()} == mine
+    assert {one["record"]["id"] for one in own.post("/api/facts/search/", asked).json()} == {facts[0], facts[2]}
+    assert own.post("/api/facts/search/", {**asked, "workspace_id": "elsewhere"}).json() == []
+    path = f"/api/entities/{ids[2]}/related/?depth=5"
+    assert own.get(path).json() == []
+    assert [one["id"] for one in full.get(path).json()] == [ids[1], ids[0]]
+    for id in (ids[1], ids[3]):
+        assert own.get(f"/api/entities/{id}/").status_code == 404
+        assert own.get(f"/api/entities/{id}/related/").status_code == 404
+        assert own.patch(f"/api/entities/{id}/", {}).status_code == 404
+        assert own.delete(f"/api/entities/{id}/").status_code == 404
+    assert own.get(f"/api/facts/{facts[3]}/").status_code == 404
+    for foreign in ("elsewhere", None):
+        body: dict[str, Any] = {"session_id": sessions[0], "name": "a", "type": "b", "workspace_id": foreign}
+        assert own.post("/api/entities/", body).status_code == 403
+        assert own.patch(f"/api/entities/{ids[0]}/", {"workspace_id": foreign}).status_code == 403
+        assert own.post("/api/facts/", {"content": "a", "workspace_id": foreign}).status_code == 403
+    for session in sessions[1:]:  # of which it may not know
+        body = {"session_id": session, "name": "a", "type": "b", "workspace_id": workspace}
+        assert own.post("/api/entities/", body).status_code == 404
+        fact = {"content": "a", "workspace_id": workspace, "source_session_id": session}
+        assert own.post("/api/facts/", fact).status_code == 404
 
 
 def test_a_route_that_shows_more_needs_more_permissions(

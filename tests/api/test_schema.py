@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from obsku_checkpoint import records
-from obsku_checkpoint.api import serializers, urls
+from obsku_checkpoint.api import memory_serializers, serializers, urls
 from obsku_checkpoint.store import DjangoCheckpointStore
 from obsku_checkpoint.url_ids import RESERVED
 from tests.api.conftest import Client
@@ -65,7 +65,7 @@ def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 def test_the_schema_is_openapi_3_1_and_has_every_route(schema: dict[str, Any]) -> None:
     assert schema["openapi"].startswith("3.1")
-    assert len(list(operations(schema))) == 20
+    assert len(list(operations(schema))) == 32
 
 
 def test_every_operation_is_described_with_its_errors(schema: dict[str, Any]) -> None:
@@ -94,7 +94,8 @@ def test_every_field_has_a_type_a_description_and_numbers_a_format(schema: dict[
 
 
 def test_the_schema_names_what_a_record_holds() -> None:
-    for shown in (serializers.Session, serializers.Message, serializers.Checkpoint):
+    own = (serializers.Session, serializers.Message, serializers.Checkpoint)
+    for shown in (*own, memory_serializers.Entity, memory_serializers.Fact):
         record = getattr(records, f"{shown.__name__}Record")
         assert set(shown().fields) == {*record.__slots__, "corrupt"}
 
@@ -104,7 +105,11 @@ def place(store: DjangoCheckpointStore, api: Client) -> dict[str, str]:
     """Where there is something: a session and a checkpoint of it."""
     session = store.create_session("/")
     store.add_message(session.id, "user", "hello")
-    return {"sessions": session.id, "checkpoints": store.save_checkpoint(session.id, step=1, node_results={}).id}
+    return {
+        "sessions": session.id,
+        "checkpoints": store.save_checkpoint(session.id, step=1, node_results={}).id,
+        "entities": store.save_entity(session.id, name="a", type="b", embedding=[1.0]).id,
+    }
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])

@@ -11,6 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from obsku_checkpoint.memory_validation import MAX_DEPTH
 from obsku_checkpoint.shapes import schema_of
 
 INTEGER = ("integer", ["integer", "null"])
@@ -51,7 +52,7 @@ ID = OpenApiParameter(
     str,
     OpenApiParameter.PATH,
     description="The record's id. `~2F` stands for a slash in it, `~7E` for a tilde, a lone `~` for the empty id, and "
-    "`~6Catest` and `~73ummaries` for the ids latest and summaries.",
+    "`~6Catest`, `~73ummaries` and `~73earch` for the ids latest, summaries and search.",
 )
 MESSAGE_ID = OpenApiParameter("message_id", int, OpenApiParameter.PATH, description="The message's id.")
 ON_CORRUPT = OpenApiParameter(
@@ -60,6 +61,11 @@ ON_CORRUPT = OpenApiParameter(
     enum=["raise", "keep"],
     description="What to do about a stored column that cannot be decoded: refuse (409), the default, or take it for "
     "empty.",
+)
+DEPTH = OpenApiParameter(
+    "depth",
+    {"type": "integer", "format": "int32", "minimum": 0, "maximum": MAX_DEPTH, "default": 1},
+    description="How many steps relationships are followed.",
 )
 RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait."

@@ -1,0 +1,45 @@
+"""Vectors, as both sides store them: the UTF-8 bytes of a JSON array of numbers. Knows no Django."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+#: numbers of a vector at most: as many as pgvector stores
+MAX_DIMENSION = 16_000
+#: a direction's numbers below this count as 0, so that no product of two is too small for a database's arithmetic
+NEGLIGIBLE = 1e-100
+
+
+def stored(vector: Sequence[float]) -> bytes:
+    return orjson.dumps(vector)
+
+
+def loaded(stored: Any) -> list[float] | None:
+    """The vector of a column's value; None where that holds no vector, or nothing that can be read as one."""
+    if stored is None:
+        return None
+    try:
+        vector = orjson.loads(stored)
+    except (orjson.JSONDecodeError, TypeError):
+        return None
+    if not isinstance(vector, list) or not vector or any(type(number) not in (int, float) for number in vector):
+        return None
+    try:
+        floats = [float(number) for number in vector]
+    except OverflowError:
+        return None
+    return floats if all(map(math.isfinite, floats)) else None
+
+
+def direction(vector: Sequence[float]) -> list[float]:
+    """The vector of the same direction whose length is 1; zeros where it has none."""
+    largest = max(map(abs, vector))
+    if not largest:
+        return [0.0] * len(vector)
+    scaled = [number / largest for number in vector]
+    length = math.sqrt(math.fsum(number * number for number in scaled))
+    return [number / length if abs(number) > NEGLIGIBLE else 0.0 for number in scaled]

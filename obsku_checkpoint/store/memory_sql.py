@@ -1,0 +1,159 @@
+"""The statements of entities and facts, each whole: as SQLite takes them. `memory_sql_postgres` has PostgreSQL's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import orjson
+from django.db import models
+
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.store.calls import Write, atomic
+from obsku_checkpoint.store.rows import Row
+from obsku_checkpoint.store.sql import columns
+
+INSERT_ENTITY = """
+INSERT INTO entities (
+    id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
+)
+SELECT
+    %(id)s, id, %(workspace_id)s, %(name)s, %(type)s, %(attributes)s, %(relationships)s, %(now)s, %(now)s,
+    %(embedding)s
+FROM sessions WHERE id = %(session_id)s
+ON CONFLICT DO NOTHING
+RETURNING id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
+"""
+
+#: the newest of this workspace, type and name, where the session exists
+RENEW_ENTITY = """
+UPDATE entities SET
+    session_id = %(session_id)s, attributes = %(attributes)s, relationships = %(relationships)s, updated_at = %(now)s,
+    embedding = %(embedding)s
+WHERE id = (
+    SELECT id FROM entities WHERE workspace_id IS %(workspace_id)s AND type = %(type)s AND name = %(name)s
+    ORDER BY created_at DESC, id DESC LIMIT 1
+) AND EXISTS (SELECT 1 FROM sessions WHERE id = %(session_id)s)
+RETURNING id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
+"""
+
+UPDATE_ENTITY = """
+UPDATE entities SET
+    updated_at = %(now)s,
+    name = CASE WHEN %(set_name)s THEN %(name)s ELSE name END,
+    type = CASE WHEN %(set_type)s THEN %(type)s ELSE type END,
+    workspace_id = CASE WHEN %(set_workspace_id)s THEN %(workspace_id)s ELSE workspace_id END,
+    attributes = CASE WHEN %(set_attributes)s THEN %(attributes)s ELSE attributes END,
+    relationships = CASE WHEN %(set_relationships)s THEN %(relationships)s ELSE relationships END,
+    embedding = CASE WHEN %(set_embedding)s THEN %(embedding)s ELSE embedding END
+WHERE id = %(id)s
+RETURNING id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
+"""
+
+DELETE_ENTITY = "DELETE FROM entities WHERE id = %(id)s RETURNING id"
+
+INSERT_FACT = """
+INSERT INTO facts (id, workspace_id, content, confidence, source_session_id, created_at, embedding)
+SELECT
+    %(id)s, %(workspace_id)s, %(content)s, %(confidence)s, %(source_session_id)s, %(now)s, %(embedding)s
+WHERE %(source_session_id)s IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = %(source_session_id)s)
+ON CONFLICT DO NOTHING
+RETURNING id, workspace_id, content, confidence, source_session_id, created_at, embedding
+"""
+
+DELETE_FACT = "DELETE FROM facts WHERE id = %(id)s RETURNING id"
+
+#: ``workspaces`` is a JSON array of those that may be seen, NULL for all; UNION drops what was reached in as many steps
+RELATED = """
+WITH RECURSIVE reached (id, distance) AS (
+    SELECT id, 0 FROM entities
+    WHERE id = %(entity_id)s
+        AND (%(workspaces)s IS NULL OR workspace_id IN (SELECT value FROM json_each(%(workspaces)s)))
+    UNION
+    SELECT next.id, reached.distance + 1
+    FROM reached
+    JOIN entities e ON e.id = reached.id
+    JOIN json_each(CASE WHEN json_valid(e.relationships) THEN e.relationships ELSE '[]' END) edge
+    JOIN entities next ON next.id = CASE WHEN edge.type = 'object' THEN json_extract(edge.value, '$.targetId') END
+    WHERE reached.distance < %(depth)s
+        AND (%(workspaces)s IS NULL OR next.workspace_id IN (SELECT value FROM json_each(%(workspaces)s)))
+)
+SELECT
+    e.id, e.session_id, e.workspace_id, e.name, e.type, e.attributes, e.relationships, e.created_at, e.updated_at,
+    e.embedding
+FROM (SELECT id, min(distance) AS distance FROM reached GROUP BY id) nearest JOIN entities e ON e.id = nearest.id
+WHERE nearest.distance > 0
+ORDER BY nearest.distance, e.created_at DESC, e.id DESC
+"""
+
+#: ``query`` is a JSON array: a direction. A vector's numbers are divided by the largest of them, whatever their sizes
+SEARCH = """
+WITH query (place, number) AS MATERIALIZED (
+    SELECT key, value FROM json_each(%(query)s)
+), stored (id, text) AS MATERIALIZED (
+    SELECT id, CAST(embedding AS text) FROM {table} WHERE embedding IS NOT NULL{conditions}
+), vectors (id, text, largest) AS MATERIALIZED (
+    SELECT stored.id, stored.text, max(abs(CAST(n.value AS real)))
+    FROM stored, json_each(CASE WHEN json_valid(stored.text) THEN stored.text ELSE '[]' END) n
+    GROUP BY stored.id
+    HAVING count(*) = %(dimension)s AND min(n.type IN ('integer', 'real')) = 1 AND json_type(stored.text) = 'array'
+        AND max(abs(CAST(n.value AS real))) <= 1.7976931348623157e308
+), scores (id, score) AS (
+    SELECT vectors.id, round(coalesce(
+        sum(n.value * 1.0 / largest * query.number)
+            / nullif(sqrt(sum((n.value * 1.0 / largest) * (n.value * 1.0 / largest))), 0),
+        0), 12)
+    FROM vectors, json_each(vectors.text) n JOIN query ON query.place = n.key
+    GROUP BY vectors.id
+)
+SELECT {columns}, scores.score
+FROM scores JOIN {table} t ON t.id = scores.id
+WHERE scores.score >= %(threshold)s
+ORDER BY scores.score DESC, t.created_at DESC, t.id DESC LIMIT %(top_k)s
+"""
+
+
+@cache
+def searching(sql: str, model: type[models.Model], conditions: tuple[str, ...]) -> str:
+    """A `SEARCH` in the rows of a table for which all ``conditions`` hold."""
+    return sql.format(
+        table=model._meta.db_table,
+        columns=", ".join(f"t.{column}" for column in columns(model)),
+        conditions="".join(f" AND {condition}" for condition in conditions),
+    )
+
+
+class MemorySql:
+    """The statements that differ between the databases."""
+
+    insert_entity = INSERT_ENTITY
+    renew_entity = RENEW_ENTITY
+    update_entity = UPDATE_ENTITY
+    insert_fact = INSERT_FACT
+    related = RELATED
+    search = SEARCH
+    of_workspaces = "workspace_id IN (SELECT value FROM json_each(%(workspaces)s))"
+    at_least = "confidence >= %s"
+
+    def upsert_entity(self, entity: Mapping[str, Any]) -> Steps[Row | None]:
+        """The row of the entity, made or renewed; None where the session does not exist, or the id is another's."""
+
+        def steps() -> Steps[Row | None]:
+            yield from self._lock_name(entity)
+            rows = (yield Write(self.renew_entity, entity)) or (yield Write(self.insert_entity, entity))
+            return rows[0] if rows else None
+
+        return (yield from atomic(steps))
+
+    def _lock_name(self, entity: Mapping[str, Any]) -> Steps[None]:
+        """Keep others from saving an entity of the same name meanwhile. SQLite's only writer has no need to."""
+        return
+        yield
+
+    def texts(self, values: Sequence[str]) -> Any:
+        """The parameter that texts are bound as."""
+        return orjson.dumps(values).decode()
+
+    def numbers(self, values: Sequence[float]) -> Any:
+        return orjson.dumps(values).decode()

@@ -1,0 +1,161 @@
+"""The statements of entities and facts as PostgreSQL takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from obsku_checkpoint.async_twins import Steps
+from obsku_checkpoint.store.memory_sql import MemorySql
+
+#: the lock on the session is its foreign key's: without it, one that is deleted meanwhile would be an error
+INSERT_ENTITY = """
+INSERT INTO entities (
+    id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
+)
+SELECT
+    %(id)s::text, s.id, %(workspace_id)s::text, %(name)s::text, %(type)s::text, %(attributes)s::text,
+    %(relationships)s::text, %(now)s::bigint, %(now)s::bigint, %(embedding)s::bytea
+FROM sessions s WHERE s.id = %(session_id)s::text FOR KEY SHARE
+ON CONFLICT DO NOTHING
+RETURNING id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
+"""
+
+#: to the end of the transaction; the statement after it sees what others have saved before
+LOCK_NAME = """
+SELECT pg_advisory_xact_lock(hashtextextended(
+    json_build_array('entities', %(workspace_id)s::text, %(type)s::text, %(name)s::text)::text, 0
+))::text
+"""
+
+RENEW_ENTITY = """
+WITH session AS (
+    SELECT id FROM sessions WHERE id = %(session_id)s::text FOR KEY SHARE
+)
+UPDATE entities SET
+    session_id = session.id, attributes = %(attributes)s::text, relationships = %(relationships)s::text,
+    updated_at = %(now)s::bigint, embedding = %(embedding)s::bytea
+FROM session
+WHERE entities.id = (
+    SELECT id FROM entities
+    WHERE workspace_id IS NOT DISTINCT FROM %(workspace_id)s::text AND type = %(type)s::text AND name = %(name)s::text
+    ORDER BY created_at DESC, id DESC LIMIT 1
+)
+RETURNING
+    entities.id, entities.session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at,
+    embedding
+"""
+
+UPDATE_ENTITY = """
+UPDATE entities SET
+    updated_at = %(now)s::bigint,
+    name = CASE WHEN %(set_name)s::boolean THEN %(name)s::text ELSE name END,
+    type = CASE WHEN %(set_type)s::boolean THEN %(type)s::text ELSE type END,
+    workspace_id = CASE WHEN %(set_workspace_id)s::boolean THEN %(workspace_id)s::text ELSE workspace_id END,
+    attributes = CASE WHEN %(set_attributes)s::boolean THEN %(attributes)s::text ELSE attributes END,
+    relationships = CASE WHEN %(set_relationships)s::boolean THEN %(relationships)s::text ELSE relationships END,
+    embedding = CASE WHEN %(set_embedding)s::boolean THEN %(embedding)s::bytea ELSE embedding END
+WHERE id = %(id)s::text
+RETURNING id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
+"""
+
+INSERT_FACT = """
+WITH source AS (
+    SELECT id FROM sessions WHERE id = %(source_session_id)s::text FOR KEY SHARE
+)
+INSERT INTO facts (id, workspace_id, content, confidence, source_session_id, created_at, embedding)
+SELECT
+    %(id)s::text, %(workspace_id)s::text, %(content)s::text, %(confidence)s::real, %(source_session_id)s::text,
+    %(now)s::bigint, %(embedding)s::bytea
+WHERE %(source_session_id)s::text IS NULL OR EXISTS (SELECT FROM source)
+ON CONFLICT DO NOTHING
+RETURNING id, workspace_id, content, confidence, source_session_id, created_at, embedding
+"""
+
+#: relationships are read by a pattern: PostgreSQL's JSON functions fail on text that is not JSON, and on the escapes of
+#: NULs and lone surrogates, which no id has
+RELATED = r"""
+WITH RECURSIVE reached (id, distance) AS (
+    SELECT id, 0 FROM entities
+    WHERE id = %(entity_id)s::text
+        AND (%(workspaces)s::text[] IS NULL OR workspace_id = ANY (%(workspaces)s::text[]))
+    UNION
+    SELECT next.id, reached.distance + 1
+    FROM reached
+    JOIN entities e ON e.id = reached.id
+    CROSS JOIN LATERAL regexp_matches(
+        e.relationships,
+        '"targetId"\s*:\s*("(?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4})*")', 'g'
+    ) AS edge (target)
+    JOIN entities next ON next.id = edge.target[1]::json #>> '{}'
+    WHERE reached.distance < %(depth)s::integer
+        AND (%(workspaces)s::text[] IS NULL OR next.workspace_id = ANY (%(workspaces)s::text[]))
+)
+SELECT
+    e.id, e.session_id, e.workspace_id, e.name, e.type, e.attributes, e.relationships, e.created_at, e.updated_at,
+    e.embedding
+FROM (SELECT id, min(distance) AS distance FROM reached GROUP BY id) nearest JOIN entities e ON e.id = nearest.id
+WHERE nearest.distance > 0
+ORDER BY nearest.distance, e.created_at DESC, e.id DESC
+"""
+
+#: ``query`` is a direction. Text that has another number of commas is not looked at; text of usual numbers is cast at
+#: once; of other JSON arrays of numbers, which PostgreSQL's floats may refuse, each is divided by the largest of them
+SEARCH = r"""
+SELECT {columns}, scored.score
+FROM {table} t
+CROSS JOIN LATERAL (SELECT encode(t.embedding, 'escape') AS text OFFSET 0) stored
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN cardinality(string_to_array(stored.text, ',')) <> %(dimension)s::integer THEN NULL
+        WHEN stored.text ~ (
+            '^\s*\[\s*-?(?:0|[1-9][0-9]{{0,21}})(?:\.[0-9]{{1,60}})?(?:[eE][-+]?[0-9]{{1,2}})?'
+            '(?:\s*,\s*-?(?:0|[1-9][0-9]{{0,21}})(?:\.[0-9]{{1,60}})?(?:[eE][-+]?[0-9]{{1,2}})?)*\s*\]\s*$'
+        ) THEN translate(stored.text, '[]', '{{}}')::float8[]
+        WHEN stored.text ~ (
+            '^\s*\[\s*-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{{1,3}})?'
+            '(?:\s*,\s*-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{{1,3}})?)*\s*\]\s*$'
+        ) AND stored.text !~ '[0-9.]{{250}}'
+        THEN (
+            SELECT CASE WHEN max(largest) <= 1.7976931348623157e308::numeric
+                THEN array_agg(coalesce(round(number / nullif(largest, 0), 60), 0)::float8 ORDER BY place) END
+            FROM (
+                SELECT number, place, max(abs(number)) OVER () AS largest
+                FROM (
+                    SELECT n.text::numeric AS number, n.place
+                    FROM unnest(string_to_array(translate(stored.text, '[]', ''), ','))
+                        WITH ORDINALITY AS n (text, place)
+                ) numbers
+            ) sized
+        )
+    END AS numbers OFFSET 0
+) vector
+CROSS JOIN LATERAL (
+    SELECT round(
+        coalesce(sum(n.stored * n.query) / nullif(sqrt(sum(n.stored * n.stored)), 0), 0)::numeric, 12
+    )::float8 AS score
+    FROM unnest(vector.numbers, %(query)s::float8[]) AS n (stored, query)
+) scored
+WHERE t.embedding IS NOT NULL{conditions} AND vector.numbers IS NOT NULL AND scored.score >= %(threshold)s::float8
+ORDER BY scored.score DESC, t.created_at DESC, t.id DESC LIMIT %(top_k)s::bigint
+"""
+
+
+class PostgresMemorySql(MemorySql):
+    insert_entity = INSERT_ENTITY
+    renew_entity = RENEW_ENTITY
+    update_entity = UPDATE_ENTITY
+    insert_fact = INSERT_FACT
+    related = RELATED
+    search = SEARCH
+    of_workspaces = "workspace_id = ANY (%(workspaces)s::text[])"
+    at_least = "confidence >= %s::real"
+
+    def _lock_name(self, entity: Mapping[str, Any]) -> Steps[None]:
+        yield LOCK_NAME, entity
+
+    def texts(self, values: Sequence[str]) -> Any:
+        return list(values)
+
+    def numbers(self, values: Sequence[float]) -> Any:
+        return "{" + ",".join(map(repr, values)) + "}"
