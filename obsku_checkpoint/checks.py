@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.urls import URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from obsku_checkpoint import conf
@@ -21,6 +23,8 @@ SIZES = (
     "MAX_PAGE_BYTES",
     "MAX_BODY_BYTES",
     "STREAM_INTERVAL_MS",
+    "STREAM_MAX_SECONDS",
+    "STREAMS_PER_USER",
 )
 
 
@@ -49,6 +53,45 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         message = f"{conf.NAME}['ASYNC'] must be 'native' or 'django', not {current.ASYNC!r}."
         messages.append(Error(message, id="obsku_checkpoint.E007"))
     return messages + check_database(current.DATABASE) + check_sizes(current) + check_paths(given)
+
+
+@register(Tags.urls)
+def check_access(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What nobody would be asked, where the project has mounted the API.
+
+    W004 a permission class judges objects, of which lists are not asked, W005 nobody can be signed in.
+    """
+    given: object = conf.given()
+    mounted = getattr(settings, "ROOT_URLCONF", None) and _mounts_api(get_resolver())
+    if not mounted or not isinstance(given, dict):
+        return []
+    messages: list[CheckMessage] = []
+    classes = given.get("PERMISSION_CLASSES", ())
+    if not isinstance(classes, list | tuple):
+        return []
+    judges = [path for path in classes if isinstance(path, str) and not _refusal(path) and _judges_objects(path)]
+    if judges and given.get("WORKSPACE_SCOPE") is None:
+        message = f"Lists of the API do not ask has_object_permission of {', '.join(judges)}."
+        hint = "It is asked of the record that a path names. Limit what lists show with WORKSPACE_SCOPE."
+        messages.append(Warning(message, hint=hint, id="obsku_checkpoint.W004"))
+    authentication = getattr(settings, "REST_FRAMEWORK", {}).get("DEFAULT_AUTHENTICATION_CLASSES")
+    if authentication is not None and not authentication and not classes:
+        message = "REST_FRAMEWORK['DEFAULT_AUTHENTICATION_CLASSES'] is empty, so the API refuses everybody."
+        hint = f"Nobody can be signed in: name classes there, or {conf.NAME}['PERMISSION_CLASSES'] that need no user."
+        messages.append(Warning(message, hint=hint, id="obsku_checkpoint.W005"))
+    return messages
+
+
+def _mounts_api(resolver: URLResolver) -> bool:
+    below = (pattern for pattern in resolver.url_patterns if isinstance(pattern, URLResolver))
+    return any(
+        getattr(one.urlconf_name, "__name__", "") == "obsku_checkpoint.api.urls" or _mounts_api(one) for one in below
+    )
+
+
+def _judges_objects(path: str) -> bool:
+    asked = getattr(import_string(path), "has_object_permission", None)
+    return asked is not import_string("rest_framework.permissions.BasePermission").has_object_permission
 
 
 def check_database(alias: object) -> list[CheckMessage]:

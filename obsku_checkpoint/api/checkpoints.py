@@ -63,6 +63,7 @@ class SessionCheckpoints(StoreView):
 
 class Checkpoints(StoreView):
     queryset = Checkpoint.objects.all()
+    subject = Checkpoint
     operations = operations.CHECKPOINTS
     serializer_class = serializers.Checkpoint
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import cast
 
 from rest_framework import status
@@ -12,12 +11,10 @@ from rest_framework.response import Response
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.etags import etag
 from obsku_checkpoint.api.openapi import operations
-from obsku_checkpoint.api.views import StoreView
+from obsku_checkpoint.api.views import INT64, StoreView
 from obsku_checkpoint.errors import MessageNotFoundError
 from obsku_checkpoint.models import Message
 from obsku_checkpoint.protocols import OnCorrupt
-
-INT64 = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 class Transcripts(StoreView):

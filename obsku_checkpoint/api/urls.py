@@ -69,6 +69,7 @@ urlpatterns = [
         Transcripts,
         "fork-at",
         {"post": "fork_at"},
+        subject=Message,
         queryset=Session.objects.all(),  # what is added
         shows=(Message,),
     ),

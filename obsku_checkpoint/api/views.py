@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -20,11 +21,14 @@ from obsku_checkpoint.api.json_plus import JsonOnly, JsonPlusParser, JsonPlusRen
 from obsku_checkpoint.api.openapi.schema import Operation, Schema
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.errors import SessionNotFoundError
-from obsku_checkpoint.models import Session
+from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.querysets import CheckpointQuerySet, MessageQuerySet, SessionQuerySet
 from obsku_checkpoint.scope import Scope
 from obsku_checkpoint.store import DjangoCheckpointStore
 
+NOT_ASKED = BasePermission.has_object_permission
+#: the id of a message in a path
+INT64 = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 Rows = TypeVar("Rows", MessageQuerySet, CheckpointQuerySet)
 
 
@@ -44,9 +48,11 @@ class StoreView(GenericViewSet[Any]):
     versioning_class = None
     schema = Schema()
     #: the path's arguments that are the route's own; a project may have more where it has mounted the API
-    arguments: Collection[str] = ()
+    arguments: Sequence[str] = ()
     #: what OpenAPI says of each handler
     operations: Mapping[str, Operation] = {}
+    #: the model of the record that the path names
+    subject: type[models.Model] = Session
     #: models whose records the route shows besides those of ``queryset``
     shows: tuple[type[models.Model], ...] = ()
     #: models whose records the route changes with a POST
@@ -75,9 +81,23 @@ class StoreView(GenericViewSet[Any]):
         self._check_length(request)
         super().initial(request, *args, **kwargs)
         self._handling = True
+        self._check_subject(request)
 
     def get_permissions(self) -> list[BasePermission]:
         return [import_string(path)() for path in conf.current().PERMISSION_CLASSES]
+
+    def _check_subject(self, request: Request) -> None:
+        """Ask the permission classes that judge objects about the record that the path names, if there is one."""
+        judging = [one for one in self.get_permissions() if type(one).has_object_permission is not NOT_ASKED]
+        if not judging or not self.arguments:
+            return
+        id = self.kwargs[self.arguments[0]]
+        if self.subject is Message and not INT64.fullmatch(id):
+            return
+        if validation.can_exist("id", id):
+            record = self.subject._default_manager.using(self.store.using).filter(pk=id).first()
+            if record is not None:
+                self.check_object_permissions(request, record)
 
     def get_exception_handler(self) -> Handler:
         reading = self.asks or self.request.method in SAFE_METHODS or not self._handling
