@@ -6,6 +6,8 @@ error, question and times of each node are known whatever its output weighs. Wha
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ TAKEN_APART = 200_000_000
 #: bytes of the names of pending nodes, and of a cycle's state
 NAMES = 60_000
 
+_JSON = json.JSONDecoder()
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LARGE_COLUMNS = ("node_results", "pending_nodes", "cycle_state")
 
@@ -108,7 +111,7 @@ def runs(database: str, ids: Sequence[str], *, entries: int = ENTRIES) -> dict[s
     results: dict[str, tuple[Any, int]] = {id: (loads_or_corrupt(text), 0) for id, text in texts}
     if parts:
         for id, (value, left_out) in results_in_parts(database, parts, entries).items():
-            results[id] = (_with_errors(value), left_out)
+            results[id] = (_readable(value), left_out)
     return {
         id: Run(
             checkpoint=row,
@@ -161,14 +164,31 @@ def _pending(row: Any) -> Any:
     return [name for name in names if not isinstance(name, CorruptValue)]
 
 
-def _with_errors(value: Any) -> Any:
-    """An error, or a part of it, that is too large to be read whole is the text of its beginning."""
+def _readable(value: Any) -> Any:
+    """Of an error that is too large to be read whole, the text of its beginning; of a question, what begins it."""
     for entry in value.values() if isinstance(value, dict) else ():
-        if isinstance(entry, dict) and "error" in entry:
+        if not isinstance(entry, dict):
+            continue
+        if "error" in entry:
             error = entry["error"]
             parts = {name: _cut(part) for name, part in error.items()} if isinstance(error, dict) else _cut(error)
             entry["error"] = parts
+        if isinstance(asked := entry.get("questions"), dict):
+            entry["questions"] = {path: _question(question) for path, question in asked.items()}
     return value
+
+
+def _question(value: Any) -> Any:
+    """The reason and the options of a question that is too large, where they stand in its beginning."""
+    if not isinstance(value, Large):
+        return value
+    question: dict[str, Any] = {}
+    for name in ("reason", "options"):
+        _before, found, after = value.head.partition(f'"{name}":')
+        if found:
+            with contextlib.suppress(ValueError):  # cut
+                question[name] = _JSON.raw_decode(after)[0]
+    return {**question, "…": value}
 
 
 def _cut(value: Any) -> Any:

@@ -17,7 +17,6 @@ from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.drawings.timeline import Bar, Track, timeline, union
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.node_results import node_status
 from obsku_checkpoint.admin.runs import Run, runs
 from obsku_checkpoint.admin.session.status import around
 from obsku_checkpoint.fields import now, to_milliseconds
@@ -128,9 +127,9 @@ def _add(bars: dict[tuple[str, str, float], Bar], run: Run, node: str, state: Ru
     start = format.milliseconds(result.get("startedAt"))
     if start is None:
         return
-    status = node_status(node, state)
-    status = result["status"] if status == "waiting" else status
     end = format.milliseconds(result.get("completedAt"))
+    # A node at work keeps the result of the iteration before.
+    status = "running" if node in state.working and end is None else result["status"]
     known = bars.get((run.namespace, node, start))
     if known is None or (known.status, known.end) != (status, end):
         step = run.checkpoint.step

@@ -1,0 +1,220 @@
+"""Sessions of each kind, with ids that hold every quoted character and outputs of 5 MB, on a laptop and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
+from playwright.sync_api import Browser, Page, expect
+
+from tests.admin.browser.conftest import Window
+from tests.admin.browser.site import Site
+from tests.admin.browser.test_accessible import PHONE, RULES
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+QUOTED = ':/_#?;@&=+$,"[]<>%\\'
+KINDS = ("finished", "failed", "waiting", "unfinished", "loop", "nested", "fan")
+SIZES = ("small", "large")
+PAGES = ("Transcript", "Timeline", "Checkpoints", "Forks", "Overview")
+MAKE = """
+import time
+
+from obsku_checkpoint.graph import Edge, Graph, interrupt, run
+from obsku_checkpoint.store import DjangoCheckpointStore
+
+store = DjangoCheckpointStore()
+size = {size}
+
+def work(context):
+    return "y" * size
+
+def fail(context):
+    raise ValueError("the index is gone " + "z" * (size // 100))
+
+def ask(context):
+    return interrupt("Publish it?", options=["yes", "no"], draft="d" * size)
+
+def stop(context):
+    raise KeyboardInterrupt
+
+def pause(context):
+    time.sleep(0.002)  # runs are told apart by their starts
+
+turns = []
+def review(context):
+    turns.append(1)
+    return len(turns)
+
+inner = Graph(entry="search", nodes={{"search": work, "note": ask}}, edges=[Edge("search", "note")])
+shards = {{f"shard {{number}}": fail if number == 68 else lambda context: number for number in range(70)}}
+graphs = {{
+    "finished": Graph(entry="load", nodes={{"load": work, "end": work}}, edges=[Edge("load", "end")]),
+    "failed": Graph(entry="load", nodes={{"load": work, "check": fail}}, edges=[Edge("load", "check")]),
+    "waiting": Graph(entry="load", nodes={{"load": work, "approve": ask}}, edges=[Edge("load", "approve")]),
+    "unfinished": Graph(entry="load", nodes={{"load": work, "end": stop}}, edges=[Edge("load", "end")]),
+    "loop": Graph(
+        entry="draft",
+        nodes={{"draft": pause, "review": review, "publish": work, "drop": work}},
+        edges=[
+            Edge("draft", "review"),
+            Edge("review", "draft", back=True, max_iterations=20, until=lambda count: count >= 12),
+            Edge("review", "publish", condition=lambda count: count > 1),
+            Edge("review", "drop", condition=lambda count: count < 0),
+        ],
+    ),
+    "nested": Graph(entry="start", nodes={{"start": work, "write": inner}}, edges=[Edge("start", "write")]),
+    "fan": Graph(
+        entry="split",
+        nodes={{"split": work, **shards, "join": work}},
+        edges=[*(Edge("split", name) for name in shards), *(Edge(name, "join") for name in shards)],
+    ),
+}}
+for kind, graph in graphs.items():
+    id = f"{{kind}} {name} " + {quoted!r}
+    store.get_or_create_session(id, "/srv", title=f"{{kind}}, {name}", workspace_id="kinds")
+    store.add_message(id, "user", "Do it")
+    try:
+        run(graph, checkpoint_store=store, session_id=id, input={{"topic": kind}})
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def id_of(kind: str, size: str) -> str:
+    return f"{kind} {size} {QUOTED}"
+
+
+@pytest.fixture(scope="module")
+def made(site: Site) -> None:
+    for name, size in zip(SIZES, (10, 5_000_000), strict=True):
+        site.run("import logging; logging.disable(logging.ERROR)\n" + MAKE.format(size=size, name=name, quoted=QUOTED))
+
+
+def opened(page: Page, site: Site, kind: str, size: str) -> None:
+    page.goto(f"{site.root}/admin/obsku_checkpoint/session/?q={quote(f'{kind}, {size}')}")
+    page.get_by_role("link", name=f"{kind}, {size}", exact=True).click()
+    expect(page.locator("h1")).to_have_text(f"{kind}, {size}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_kind_says_how_it_stands(made: None, window: Window, site: Site, size: str) -> None:
+    page = window.page
+    badges = {
+        "finished": "finished", "failed": "failed", "waiting": "waiting for a person", "unfinished": "last sign",
+        "loop": "finished", "nested": "waiting for a person", "fan": "failed",
+    }  # fmt: skip
+    for kind, badge in badges.items():
+        opened(page, site, kind, size)
+        expect(page.locator("#obsku-badges")).to_contain_text(badge)
+        expect(page.locator("#obsku-overview")).to_contain_text(kind)  # the input
+        expect(page.locator("#obsku-overview")).to_contain_text("Do it")
+    opened(page, site, "failed", size)
+    expect(page.locator(".obsku-error").first).to_contain_text("the index is gone")
+    expect(page.locator(".obsku-graph .obsku-status-failed")).to_have_count(1)
+    opened(page, site, "finished", size)
+    expect(page.locator(".obsku-said")).to_contain_text("Output of end")
+    for kind in ("waiting", "nested"):
+        opened(page, site, kind, size)
+        expect(page.locator(".obsku-asks")).to_contain_text("Publish it?")
+        expect(page.locator(".obsku-asks").get_by_label("yes")).to_be_visible()
+    expect(page.locator(".obsku-depth-1 .obsku-graph")).to_be_visible()
+
+
+def test_the_graph_is_the_one_that_ran(made: None, window: Window, site: Site) -> None:
+    page = window.page
+    opened(page, site, "loop", "small")
+    expect(page.locator(".obsku-graph .obsku-untaken.obsku-edge")).to_have_count(1)
+    expect(page.locator(".obsku-graph .obsku-loop.obsku-edge")).to_have_count(1)
+    expect(page.locator(".obsku-graph")).to_contain_text("taken 11")
+    opened(page, site, "fan", "small")
+    expect(page.locator(".obsku-caption")).to_contain_text("72 nodes: 70 completed, 1 failed, 1 pending")
+    expect(page.locator(".obsku-caption")).to_contain_text("in groups")
+    failed = page.locator(".obsku-graph .obsku-node.obsku-status-failed")
+    expect(failed).to_have_count(1)
+    expect(failed).to_be_in_viewport()
+    page.locator(".obsku-graph a", has_text="shard 68").click()
+    expect(page.locator("tr:target")).to_contain_text("the index is gone")
+
+
+def test_the_timeline_folds_loops_and_shows_waiting(made: None, window: Window, site: Site) -> None:
+    page = window.page
+    opened(page, site, "loop", "large")
+    window.tab("Timeline")
+    expect(page.locator("svg.obsku-timeline").last).to_contain_text("draft \N{MULTIPLICATION SIGN} 12")
+    opened(page, site, "nested", "large")
+    window.tab("Timeline")
+    expect(page.locator(".obsku-bar.obsku-status-waiting")).to_have_count(1)
+    expect(page.locator("svg.obsku-timeline").last).to_contain_text("waited")
+
+
+def test_the_transcript_finds_and_jumps(made: None, window: Window, site: Site) -> None:
+    page = window.page
+    site.call("sessions/", {"id": "jumps", "directory": "/", "title": "Jumps"})
+    call = {"name": "look", "toolUseId": "t", "input": {}}
+    failed = {"toolUseId": "t", "content": "no such table", "status": "error"}
+    site.call("sessions/jumps/messages/", [{"role": "user", "content": f"turn {number}"} for number in range(150)])
+    site.call("sessions/jumps/messages/", [{"role": "assistant", "tool_calls": [call]}])
+    site.call("sessions/jumps/messages/", [{"role": "tool", "tool_results": [failed]}])
+    site.call("sessions/jumps/messages/", [{"role": "user", "content": f"later {number}"} for number in range(100)])
+    page.goto(site.session("jumps", "transcript"))
+    page.get_by_label("Message", exact=True).fill("7")
+    page.get_by_role("button", name="Go").click()
+    expect(page.locator(".obsku-chosen")).to_contain_text("turn 6")
+    expect(page.locator(".obsku-chosen")).to_be_in_viewport()
+    page.get_by_role("link", name="Next failed tool").click()
+    expect(page.locator(".obsku-call-failed")).to_contain_text("no such table")
+    page.get_by_role("searchbox", name="Find").fill("later 42")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("region", name="Found").get_by_role("link").click()
+    expect(page.locator(".obsku-chosen")).to_contain_text("later 42")
+
+
+def test_the_list_fits_beside_the_sidebar(made: None, window: Window, site: Site) -> None:
+    page = window.page
+    page.goto(f"{site.root}/admin/obsku_checkpoint/session/?workspace=kinds")
+    expect(page.locator("#nav-sidebar")).to_be_visible()
+    right = page.evaluate("document.querySelector('#result_list').getBoundingClientRect().right")
+    assert right <= page.evaluate("document.querySelector('#changelist-filter').getBoundingClientRect().left")
+    expect(page.locator("#result_list tr", has_text="failed, small")).to_contain_text("the index is gone")
+    for state, count in (("waiting", 4), ("failed", 4), ("finished", 4), ("unfinished", 2), ("new", 0)):
+        page.goto(f"{site.root}/admin/obsku_checkpoint/session/?workspace=kinds&state={state}")
+        expect(page.locator("#result_list tbody tr")).to_have_count(count)
+    page.goto(f"{site.root}/admin/obsku_checkpoint/")
+    expect(page.locator(".obsku-standing")).to_contain_text("waiting for a person")
+
+
+def everything(window: Window, site: Site) -> Iterator[tuple[str, Page]]:
+    for kind in KINDS:
+        opened(window.page, site, kind, "large")
+        for tab in PAGES:
+            window.tab(tab)
+            yield f"{kind} {tab}", window.page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_them(made: None, browser: Browser, site: Site, scheme: str) -> None:
+    options = {"color_scheme": scheme, "viewport": {"width": 1280, "height": 800}, "bypass_csp": True}
+    window = Window(browser, site, site.user, **options)
+    found = []
+    for name, page in everything(window, site):
+        results = Axe().run(page, options={"runOnly": RULES[scheme], "resultTypes": ["violations"]})
+        for violation in results.response["violations"]:
+            found += [f"{name}: {violation['id']}: {node['html'][:200]}" for node in violation["nodes"]]
+    assert not found, "\n".join(found)
+    window.check()
+    window.context.close()
+
+
+def test_on_a_phone_no_page_is_wider(made: None, browser: Browser, site: Site) -> None:
+    window = Window(browser, site, site.user, viewport=PHONE, has_touch=True, is_mobile=True)
+    wide = [
+        name
+        for name, page in everything(window, site)
+        if page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]
+    ]
+    assert wide == []
+    window.check()
+    window.context.close()
