@@ -86,10 +86,10 @@ def _lines(lane: Lane, places: dict[str, tuple[int, int]]) -> Iterator[SafeStrin
 def _lane(lane: Lane, y: int, places: dict[str, tuple[int, int]]) -> Iterator[SafeString]:
     x = places[lane.dots[0].id][0] - DOT if lane.dots else TOP
     mark = " obsku-here" if lane.here else ""
-    here = f" {_('(this one)')}" if lane.here else ""
+    here = _("(this one)") if lane.here else ""
     standing = element("tspan", f"  {lane.standing}", class_=f"obsku-standing obsku-standing-{lane.status}")
     text = element("text", lane.label, standing, x=x, y=y + 12, class_=f"obsku-label{mark}")
-    yield link(lane.address, f"{plain(lane.title, 80)}, {lane.standing}{here}", text)
+    yield link(lane.address, f"{plain(lane.title, 80)}, {lane.standing} {here}", text)
     for dot in lane.dots:
         cx, cy = places[dot.id]
         circle = element("circle", cx=cx, cy=cy, r=DOT, class_=f"obsku-dot {status_class(dot.status)}{mark}")

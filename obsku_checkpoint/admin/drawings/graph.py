@@ -277,6 +277,12 @@ def _back(edge: Edge, one: _Box, other: _Box, height: float, level: int, levels:
     yield element("path", d=path, class_=f"obsku-edge obsku-loop {name}")
     head = f"{end:.1f},{tip:.1f} {end - 4:.1f},{tip + 7:.1f} {end + 4:.1f},{tip + 7:.1f}"
     yield element("polygon", points=head, class_=f"obsku-head obsku-loop {name}")
-    text = _("taken %(count)s \u00d7") % {"count": number(edge.count)} if edge.count else _("not taken")
+    text = _taken(edge.count)
     middle = (start + end) / 2
     yield element("text", text, x=middle, y=low + 1, text_anchor="middle", class_="obsku-axis obsku-count")
+
+
+def _taken(count: int) -> str:
+    if not count:
+        return _("not taken")
+    return ngettext("taken %(count)s time", "taken %(count)s times", count) % {"count": number(count)}

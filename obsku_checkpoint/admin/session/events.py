@@ -127,9 +127,8 @@ def _together(happened: list[Event]) -> list[Event]:
         if count > 1:
             text = ngettext("%(count)s checkpoint", "%(count)s checkpoints", count) % {"count": format.number(count)}
             last = joined.pop()
-            joined.append(
-                Event(last.moment, "checkpoint", f"{text}, {_('the last')} {event.text}", event.address, last.id)
-            )
+            said = _("%(text)s, the last %(last)s") % {"text": text, "last": event.text}
+            joined.append(Event(last.moment, "checkpoint", said, event.address, last.id))
         else:
             joined.append(event)
     return joined

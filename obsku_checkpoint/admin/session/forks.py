@@ -14,11 +14,11 @@ from urllib.parse import quote
 from django.db import connections
 from django.db.models import Count, F
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.checkpoint.name import checkpoint_name
 from obsku_checkpoint.admin.drawings import forks as drawings
 from obsku_checkpoint.admin.drawings.forks import Dot, Lane
 from obsku_checkpoint.admin.session.status import Status, statuses
@@ -106,7 +106,7 @@ class Forks(Page):
 
     def _lane(self, session: Any, fork: Fork | None, rows: Sequence[Any], status: Status, *, here: bool) -> Lane:
         own = [row for row in rows if row.session_id == session.pk]
-        dots = [Dot(row.pk, _name(row), _status(row), self.links.checkpoint(row.pk)) for row in own]
+        dots = [Dot(row.pk, checkpoint_name(row), _status(row), self.links.checkpoint(row.pk)) for row in own]
         return Lane(
             title=plain(session.title or session.pk, 80),
             address=self.links.session(session.pk),
@@ -133,12 +133,6 @@ class Forks(Page):
             "updated": format.ago(session.updated_at),
             "here": here,
         }
-
-
-def _name(row: Any) -> str:
-    return f"{plain(row.namespace, 40) or 'main'} v{row.version}, {_('step')} {row.step}" + (
-        f", {plain(row.node_id, 40)}" if row.node_id else ""
-    )
 
 
 def _status(row: Any) -> str:
