@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import IO
 from urllib.request import Request, urlopen
 
 from tests.example.conftest import README, Project
@@ -16,6 +17,17 @@ from tests.example.server import create_user, server
 [CURL] = re.findall(r"^    (curl -N .*)$", README, re.MULTILINE)
 [SHOWN] = re.findall(r"^    (data: .*),…}$", README, re.MULTILINE)
 HEADERS = {"Authorization": "Basic " + base64.b64encode(b"agent:secret").decode(), "Content-Type": "application/json"}
+
+
+def event(stream: IO[bytes]) -> dict[str, str]:
+    """The next event with data: field -> value."""
+    fields: dict[str, str] = {}
+    while "data" not in fields:
+        line = stream.readline().decode()
+        assert line, "the stream has ended"
+        name, _, value = line.rstrip("\n").partition(": ")
+        fields[name] = value
+    return fields
 
 
 def test_the_readmes_stream_is_followed_until_the_server_stops(project: Project, tmp_path: Path) -> None:
@@ -33,13 +45,12 @@ def test_the_readmes_stream_is_followed_until_the_server_stops(project: Project,
         command = f"exec {CURL.replace('127.0.0.1:8000', f'127.0.0.1:{port}')}"
         with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as following:
             assert following.stdout is not None
-            first = [following.stdout.readline().decode().rstrip() for _ in range(7)]
-            assert first[0] == ": listening"
-            assert first[4] == "event: message"
-            assert first[5].startswith(SHOWN)
+            assert following.stdout.readline() == b": listening\n"
+            first = event(following.stdout)
+            assert first["event"] == "message"
+            assert f"data: {first['data']}".startswith(SHOWN)
             post("orders/messages/", role="assistant", content="I look at the queries.")
-            second = [following.stdout.readline() for _ in range(4)]
-            assert json.loads(second[2].removeprefix(b"data: "))["content"] == "I look at the queries."
+            assert json.loads(event(following.stdout)["data"])["content"] == "I look at the queries."
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) in (0, -signal.SIGTERM)
             assert following.stdout.read() == b""
