@@ -36,7 +36,8 @@ PAGE = 50
 CONFIGURATION = ""
 
 
-def configure(url: str) -> None:
+def configure(url: str, authentication: str = "benchmarks.rest_user.Root", **options: Any) -> None:
+    """``options`` are further keys of OBSKU_CHECKPOINT."""
     parts = urlsplit(url)
     settings.configure(
         SECRET_KEY="benchmark",
@@ -54,8 +55,8 @@ def configure(url: str) -> None:
                 "CONN_MAX_AGE": None,
             }
         },
-        REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": ["benchmarks.rest_user.Root"]},
-        OBSKU_CHECKPOINT={"PAGE_SIZE": PAGE},
+        REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": [authentication]},
+        OBSKU_CHECKPOINT={"PAGE_SIZE": PAGE, **options},
     )
     django.setup()
 

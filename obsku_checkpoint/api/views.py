@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -26,6 +28,10 @@ from obsku_checkpoint.querysets import CheckpointQuerySet, MessageQuerySet, Sess
 from obsku_checkpoint.scope import Scope
 from obsku_checkpoint.store import DjangoCheckpointStore
 
+#: bytes of a long body. Two of them are worked on at a time in a process: each may take a second of the interpreter,
+#: which all requests share, and many times its size of memory.
+LONG = 256 * 1024
+_long_bodies = threading.BoundedSemaphore(2)
 NOT_ASKED = BasePermission.has_object_permission
 #: the id of a message in a path
 INT64 = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -74,7 +80,10 @@ class StoreView(GenericViewSet[Any]):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         self._mounted = kwargs
-        return super().dispatch(request, **{name: kwargs[name] for name in self.arguments})
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        long = length.isdecimal() and LONG < int(length) <= conf.current().MAX_BODY_BYTES
+        with _long_bodies if long else nullcontext():
+            return super().dispatch(request, **{name: kwargs[name] for name in self.arguments})
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.kwargs = self._mounted  # where permission classes of the project's look for their tenant, say
