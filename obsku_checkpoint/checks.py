@@ -109,6 +109,43 @@ def check_database(alias: object) -> list[CheckMessage]:
     return []
 
 
+#: tables of the same names that others make: (table, a column that ours does not have, whose it is)
+FOREIGN = (("checkpoints", "thread_id", "LangGraph"), ("sessions", "app_name", "Google's Agent Development Kit"))
+
+
+@register(Tags.database)
+def check_tables(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """E008: a table of ours has the name of one that is there already, and is somebody else's. Before `migrate`."""
+    return [
+        Error(f"The table {table} in the database {alias!r} is {owner}'s.", hint=HINT, id="obsku_checkpoint.E008")
+        for alias in databases or ()
+        if router.allow_migrate(alias, "obsku_checkpoint") and connections[alias].vendor in ENGINES
+        for table, owner in foreign_tables(alias)
+    ]
+
+
+HINT = (
+    "Give this app a schema or a database of its own: an alias in DATABASES, on PostgreSQL with OPTIONS={'options': '-c"
+    f" search_path=agents'}}, which {conf.NAME}['DATABASE'] names, and 'obsku_checkpoint.routers.CheckpointRouter' in"
+    " DATABASE_ROUTERS."
+)
+
+
+def foreign_tables(alias: str) -> list[tuple[str, str]]:
+    """(table, whose it is) of those that are in the way of ours."""
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+        columns = {
+            table: {column.name for column in connection.introspection.get_table_description(cursor, table)}
+            for table, _, _ in FOREIGN
+            if table in tables
+        }
+    return [(table, owner) for table, column, owner in FOREIGN if column in columns.get(table, ())]
+
+
 def check_sizes(current: conf.Settings) -> list[CheckMessage]:
     sizes: dict[str, object] = {name: getattr(current, name) for name in SIZES}
     messages: list[CheckMessage] = [

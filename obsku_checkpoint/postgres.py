@@ -19,7 +19,7 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from obsku_checkpoint import routers
+from obsku_checkpoint import checks, routers
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.extras import is_installed, require
 
@@ -136,6 +136,11 @@ class PostgresCheckpointStore(DjangoCheckpointStore):
                     raise ConfigurationError(
                         f"the tables must be made or upgraded, and this role may not create in the schema {schema!r}:"
                         " call setup() as a role that may"
+                    )
+                for table, owner in checks.foreign_tables(self.using):
+                    raise ConfigurationError(
+                        f"the table {table} in the schema {schema!r} is {owner}'s: name a schema of your own in the"
+                        " connection string (options=-csearch_path%3Dagents), or another database"
                     )
                 executor.migrate(targets, fake_initial=True)
 

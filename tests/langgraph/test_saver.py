@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,8 @@ from django.db import connections, transaction
 from langgraph.types import Interrupt
 
 from obsku_checkpoint.contrib.langgraph import DjangoSaver
-from obsku_checkpoint.errors import IdConflictError, InvalidRecordError, SerializationError
+from obsku_checkpoint.errors import IdConflictError, InvalidRecordError, SerializationError, StoreUnavailableError
+from obsku_checkpoint.postgres import PostgresCheckpointStore
 from tests.langgraph.steps import checkpoint_of, config_of, new_thread, put, values_at
 
 TABLES = ("checkpoints", "blobs", "items", "writes", "messages", "threads")
@@ -320,3 +322,19 @@ def test_threads_leave_no_connection_open(saver: DjangoSaver, alias: str) -> Non
         return connections[alias].connection is None
 
     assert all(in_threads(3, work))
+
+
+def test_a_database_that_is_away_is_said_in_our_words() -> None:
+    with PostgresCheckpointStore("postgresql://me@localhost:1/none", timeout=2) as store:
+        saver = DjangoSaver(store)
+        for call in (lambda: put(saver, config_of("t"), {"a": 1}), lambda: saver.get_tuple(config_of("t"))):
+            with pytest.raises(StoreUnavailableError):
+                call()
+
+        async def run() -> None:
+            with pytest.raises(StoreUnavailableError):
+                await saver.aget_tuple(config_of("t"))
+            with pytest.raises(StoreUnavailableError):
+                await saver.aput_writes(config_of("t", checkpoint_id="1"), [("a", 1)], "task")
+
+        asyncio.run(run())
