@@ -324,7 +324,7 @@ def test_threads_leave_no_connection_open(saver: DjangoSaver, alias: str) -> Non
     assert all(in_threads(3, work))
 
 
-def test_a_database_that_is_away_is_said_in_our_words() -> None:
+def test_a_database_that_is_away_is_said_in_our_words(committed: None) -> None:
     with PostgresCheckpointStore("postgresql://me@localhost:1/none", timeout=2) as store:
         saver = DjangoSaver(store)
         for call in (lambda: put(saver, config_of("t"), {"a": 1}), lambda: saver.get_tuple(config_of("t"))):
