@@ -160,6 +160,8 @@ def test_the_graph_is_drawn_where_it_is_known(alias: str, settings: Any, monkeyp
             "agent->approve": (True, False),
             "tools->agent": (False, True),
         }
+    states = [run_state.read(record) for record in saver.store.list_checkpoints(thread)[::-1]]
+    assert [state.iterations for state in states] == [*[{}] * 3, *[{"tools->agent": 1}] * 3]
     other = DjangoSaver(alias)  # another process, which begins anew
     put(other, config_of(thread), {"a": 1})
     newest = saver.store.list_checkpoints(thread)[0]

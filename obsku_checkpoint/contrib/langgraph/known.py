@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from obsku_checkpoint.run_state import GraphReference
@@ -23,8 +23,10 @@ class Known:
     messages: set[str] = field(default_factory=set)
     #: namespace -> node -> when it ended
     times: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    #: where the graph is that runs, if it is known
+    #: where the graph is that runs, if it is known; its back edges, and how often each has been taken
     graph: GraphReference | None = None
+    back_edges: Sequence[tuple[str, str]] = ()
+    iterations: Mapping[str, int] = field(default_factory=dict)
 
 
 class KnownThreads:
@@ -47,6 +49,8 @@ class KnownThreads:
         messages: Iterable[str],
         times: Mapping[str, Mapping[str, int]],
         graph: GraphReference | None,
+        back_edges: Sequence[tuple[str, str]],
+        iterations: Mapping[str, int],
     ) -> None:
         with self._lock:
             known = self._threads.pop(thread_id, None)
@@ -59,6 +63,8 @@ class KnownThreads:
                 known.times.clear()
             known.times.update(times)
             known.graph = graph or known.graph
+            known.back_edges = back_edges or known.back_edges
+            known.iterations = iterations or known.iterations
             while len(self._threads) > THREADS:
                 self._threads.popitem(last=False)
 

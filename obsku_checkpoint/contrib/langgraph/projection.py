@@ -70,12 +70,28 @@ def times(checkpoint: Checkpoint, source: Any, known: Times) -> Times:
     return {**known, **dict.fromkeys(last(checkpoint, source), milliseconds(checkpoint))}
 
 
+def iterations(
+    checkpoint: Checkpoint, source: Any, back_edges: Sequence[tuple[str, str]], known: Mapping[str, int] | None
+) -> dict[str, int]:
+    """How often each back edge has been taken. With None of ``known``, as after a restart, at least so often."""
+    ran, open, done = last(checkpoint, source), pending(checkpoint), finished(checkpoint)
+    counts = dict(known or {})
+    for beginning, end in back_edges:
+        edge = f"{beginning}->{end}"
+        if beginning in ran and end in open:
+            counts[edge] = counts.get(edge, 0) + 1
+        elif known is None and beginning in done and end in done:
+            counts[edge] = 1
+    return counts
+
+
 def record(
     checkpoint: Checkpoint,
     metadata: Mapping[str, Any],
     run: str,
     times: Times,
     graph: RunGraph | GraphReference | None,
+    iterations: Mapping[str, int],
 ) -> dict[str, Any]:
     """The columns of the row but for its ids."""
     open = pending(checkpoint)
@@ -87,7 +103,7 @@ def record(
         "step": step if type(step) is int else 0,
         "node_id": ran[0] if len(ran) == 1 else None,
         "node_results": validation.node_results(
-            run_state.write(results, run=run, complete_everywhere=False, graph=graph, by=BY)
+            run_state.write(results, run=run, complete_everywhere=False, iterations=iterations, graph=graph, by=BY)
         ),
         "pending_nodes": validation.pending_nodes(open),
         "record_source": source if source in ("input", "fork") else "loop",

@@ -57,6 +57,7 @@ class Questions(Saver):
                 run=state.run or "",
                 complete_everywhere=False,
                 asked=[*asked],
+                iterations=state.iterations,
                 graph=state.graph,
                 by=projection.BY,
             ),

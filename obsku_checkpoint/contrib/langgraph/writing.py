@@ -44,6 +44,8 @@ class _Attempt:
     messages: list[list[Any]] = field(default_factory=list)
     times: Mapping[str, int] = field(default_factory=dict)
     graph: GraphReference | None = None
+    back_edges: Sequence[tuple[str, str]] = ()
+    iterations: Mapping[str, int] = field(default_factory=dict)
 
 
 class Writing(Questions):
@@ -107,6 +109,8 @@ class Writing(Questions):
             messages=[message[0] for message in attempt.messages],
             times={place.namespace: attempt.times},
             graph=attempt.graph,
+            back_edges=attempt.back_edges,
+            iterations=attempt.iterations,
         )
         yield WhenWritten(learn)
         if outcome.has_question and self.projection == "full":
@@ -136,13 +140,17 @@ class Writing(Questions):
             attempt.messages = projection.messages(transcript, known.messages)
             attempt.parameters["title"] = projection.title(transcript)
             if known.epoch is None:
-                if graph := graph_of(self.directory):
-                    attempt.graph = GraphReference(digest=graph.digest, checkpoint_id=record_id)
+                if drawn := graph_of(self.directory):
+                    graph = drawn
+                    attempt.graph = GraphReference(digest=drawn.digest, checkpoint_id=record_id)
+                    attempt.back_edges = [(edge.source, edge.target) for edge in drawn.edges if edge.is_back]
             else:
-                graph = known.graph
+                graph, attempt.back_edges = known.graph, known.back_edges
+            counts = None if known.epoch is None else known.iterations
+            attempt.iterations = projection.iterations(checkpoint, said.get("source"), attempt.back_edges, counts)
         attempt.times = projection.times(checkpoint, said.get("source"), known.times.get(place.namespace, {}))
         run = str(attempt.parameters["run_id"] or "")
-        attempt.parameters |= projection.record(checkpoint, said, run, attempt.times, graph)
+        attempt.parameters |= projection.record(checkpoint, said, run, attempt.times, graph, attempt.iterations)
         attempt.parameters["record_id"] = record_id
 
     def _in_turn(self, place: Place, steps: Callable[[], Steps[Outcome]]) -> Steps[Outcome]:
