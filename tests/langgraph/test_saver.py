@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 from langgraph.types import Interrupt
 
 from obsku_checkpoint.contrib.langgraph import DjangoSaver
 from obsku_checkpoint.errors import IdConflictError, InvalidRecordError, SerializationError, StoreUnavailableError
 from obsku_checkpoint.postgres import PostgresCheckpointStore
+from tests.langgraph import graphs
 from tests.langgraph.steps import checkpoint_of, config_of, new_thread, put, values_at
 
 TABLES = ("checkpoints", "blobs", "items", "writes", "messages", "threads")
@@ -292,6 +294,16 @@ def test_inside_the_callers_transaction(saver: DjangoSaver, alias: str) -> None:
     assert values_at(saver, config_of(thread)) == {"a": 1}
     put(saver, config_of(thread), {"a": elements}, id="3")  # what was taken back is sent again
     assert values_at(saver, config_of(thread)) == {"a": elements}
+
+
+def test_a_graph_in_the_callers_transaction(saver: DjangoSaver, alias: str) -> None:
+    config = config_of(new_thread())
+    graph = graphs.tool_loop().compile(checkpointer=saver)
+    with pytest.raises(KeyError), transaction.atomic(using=alias):
+        async_to_sync(graph.ainvoke)(graphs.question(1), config)
+        assert saver.get_tuple(config) is not None
+        raise KeyError
+    assert saver.get_tuple(config) is None
 
 
 def test_a_thread_of_another_workspace_is_neither_read_nor_written(alias: str) -> None:
