@@ -21,7 +21,7 @@ from uuid import UUID
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.codec import TaggedDict
-from obsku_checkpoint.records import CheckpointRecord, MessageRecord, SessionRecord
+from obsku_checkpoint.records import CheckpointRecord, EntityRecord, FactRecord, MessageRecord, SessionRecord
 
 Form = Any
 
@@ -131,7 +131,7 @@ def count(one: Form) -> int:
     return 1
 
 
-def record_form(record: SessionRecord | MessageRecord | CheckpointRecord) -> Form:
+def record_form(record: SessionRecord | MessageRecord | CheckpointRecord | EntityRecord | FactRecord) -> Form:
     """The form of the npm package's record of the same row, which has camelCase names and nothing for NULL."""
     entries = []
     for field in fields(record):
