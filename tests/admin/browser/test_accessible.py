@@ -40,6 +40,14 @@ def pages(window: Window) -> Iterator[tuple[str, Page]]:
     page.go_back()
     window.follow(page.get_by_role("link", name="Fork from here"))
     yield "fork", page
+    page.go_back()
+    window.follow(page.get_by_role("link", name="Edit an output and fork"))
+    yield "whose output", page
+    window.follow(page.locator(".obsku-nodes a").first)
+    yield "edit", page
+    window.open(FAILED)
+    window.follow(page.get_by_role("link", name="Go on"))
+    yield "go on", page
     window.open(SCANNED)
     page.get_by_text("Edit title and metadata").click()
     yield "form", page

@@ -1,0 +1,77 @@
+"""A person acts on runs in a browser: goes on, edits an output and forks, and reads German."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
+from playwright.sync_api import Browser, expect
+
+from tests.admin.browser.conftest import Window
+from tests.admin.browser.site import Site
+from tests.admin.browser.test_accessible import PHONE, RULES, pages
+from tests.admin.browser.test_walk import FAILED, SCANNED
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def test_a_failed_run_is_let_go_on_and_the_page_says_who_did(window: Window) -> None:
+    page = window.open(FAILED)
+    window.follow(page.get_by_role("link", name="Go on"))
+    expect(page.locator(".obsku-error", has_text="search failed")).to_contain_text("KeyError: 'house'")
+    window.follow(page.get_by_role("button", name="Go on"))
+    # The ruleset is still missing: it has failed again, in a further checkpoint.
+    expect(page.locator(".messagelist")).to_contain_text("The run went on.")
+    expect(page.locator("#obsku-badges")).to_contain_text("failed")
+    expect(page.locator("#obsku-deeds")).to_contain_text(window.site.user)
+    expect(page.locator("#obsku-deeds")).to_contain_text("Added resumption")
+    window.follow(page.get_by_role("link", name="The whole history"))
+    expect(page.locator("#change-history")).to_contain_text("Added resumption")
+
+
+def test_an_output_is_edited_and_the_fork_goes_on(window: Window) -> None:
+    page = window.open(SCANNED)
+    window.tab("Checkpoints")
+    window.follow(page.locator("#obsku-checkpoints tbody a").first)
+    window.follow(page.get_by_role("link", name="Edit an output and fork"))
+    window.follow(page.locator(".obsku-nodes a", has_text="rank"))
+    output = page.get_by_label("Output")
+    expect(output).not_to_have_value("")
+    page.get_by_label("Title of the new session").fill("With an edited rank")
+    window.follow(page.get_by_role("button", name="Fork and go on"))
+    expect(page.locator("h1")).to_have_text("With an edited rank")
+    expect(page.locator("#obsku-badges")).to_contain_text("fork")
+    expect(page.locator("#obsku-deeds")).to_contain_text("Added edited output “rank:")
+
+
+def test_two_runs_are_compared_across_forks(window: Window) -> None:
+    page = window.open(SCANNED)
+    window.tab("Checkpoints")
+    window.follow(page.locator("#obsku-checkpoints tbody a").first)
+    window.follow(page.get_by_role("link", name="Compare with any other"))
+    group = page.locator("#obsku-with optgroup[label='Another way, 1'] option").first
+    page.get_by_label(re.compile("^Compare")).select_option(value=group.get_attribute("value"))
+    window.follow(page.get_by_role("button", name="Compare").first)
+    expect(page.get_by_role("link", name="Another way, 1")).to_be_visible()
+    expect(page.locator(".obsku-differences .obsku-group").first).to_be_visible()
+
+
+def test_the_pages_fit_and_are_accessible_in_german(browser: Browser, site: Site) -> None:
+    english = Window(browser, site, site.user, viewport={"width": 1280, "height": 800})
+    addresses = [(name, page.url) for name, page in pages(english)]
+    english.context.close()
+    for size in ({"width": 1280, "height": 800}, PHONE):
+        window = Window(browser, site, site.user, locale="de", viewport=size, bypass_csp=True)
+        wide, found = [], []
+        for name, address in addresses:
+            window.page.goto(address)
+            assert window.page.locator("html").get_attribute("lang") == "de"
+            if window.page.evaluate("document.documentElement.scrollWidth") > size["width"]:
+                wide.append(name)
+            results = Axe().run(window.page, options={"runOnly": RULES["light"], "resultTypes": ["violations"]})
+            violations = results.response["violations"]
+            found += [f"{name}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in violations]
+        assert wide == []
+        assert not found, "\n".join(found)
+        window.context.close()
