@@ -42,7 +42,7 @@ class Pages(CursorPagination):
 
 class PlainPermissions(ModelPermissions):
     def has_permission(self, request: Request, view: Any) -> bool:
-        view.shows = ()
+        view.shows, view.changes, view.asks = (), (), False
         return super().has_permission(request, view)
 
 
