@@ -94,17 +94,23 @@ WITH query (place, number) AS MATERIALIZED (
 ), stored (id, text) AS MATERIALIZED (
     SELECT id, CAST(embedding AS text) FROM {table} WHERE embedding IS NOT NULL{conditions}
 ), vectors (id, text, largest) AS MATERIALIZED (
-    SELECT stored.id, stored.text, max(abs(CAST(n.value AS real)))
-    FROM stored, json_each(CASE WHEN json_valid(stored.text) THEN stored.text ELSE '[]' END) n
-    GROUP BY stored.id
-    HAVING count(*) = %(dimension)s AND min(n.type IN ('integer', 'real')) = 1 AND json_type(stored.text) = 'array'
-        AND max(abs(CAST(n.value AS real))) <= 1.7976931348623157e308
+    SELECT id, text, (
+        SELECT max(abs(CAST(n.value AS real)))
+        FROM json_each(
+            CASE WHEN json_valid(stored.text) THEN
+                CASE WHEN json_type(stored.text) = 'array' THEN stored.text ELSE '[]' END
+            ELSE '[]' END
+        ) n
+        HAVING count(*) = %(dimension)s AND min(n.type IN ('integer', 'real')) = 1
+    ) FROM stored
 ), scores (id, score) AS (
     SELECT vectors.id, round(coalesce(
         sum(n.value * 1.0 / largest * query.number)
             / nullif(sqrt(sum((n.value * 1.0 / largest) * (n.value * 1.0 / largest))), 0),
         0), 12)
-    FROM vectors, json_each(vectors.text) n JOIN query ON query.place = n.key
+    FROM vectors
+    JOIN json_each(CASE WHEN vectors.largest <= 1.7976931348623157e308 THEN vectors.text ELSE '[]' END) n
+    JOIN query ON query.place = n.key
     GROUP BY vectors.id
 )
 SELECT {columns}, scores.score
