@@ -1,6 +1,7 @@
-"""For index pages of the admin, a project's own among them: how many sessions wait for a person, and how many failed.
+"""For index pages of an admin site: how many sessions wait for a person, and how many failed.
 
 ``{% load obsku_checkpoint_admin %}{% session_counts as counts %}`` gives (word, text, number, address) of each state.
+Imports nothing of the admin: Django loads all tags early, also in projects without it.
 """
 
 from __future__ import annotations
@@ -8,13 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.contrib import admin
-from django.contrib.admin.sites import site as default_site
-
-from obsku_checkpoint.admin.base import BaseAdmin
-from obsku_checkpoint.admin.session.change_list import standing
-from obsku_checkpoint.admin.session.status import STATUSES
-from obsku_checkpoint.models import Session
+from django.apps import apps
 
 register = template.Library()
 
@@ -23,11 +18,7 @@ register = template.Library()
 def session_counts(context: Any) -> list[tuple[str, Any, int, str]]:
     """Of the sessions that were active last and that the request may see; empty without the right to see any."""
     request = context["request"]
-    site = next((each for each in admin.sites.all_sites if each.name == request.current_app), default_site)
-    session_admin = site._registry.get(Session)
-    if not isinstance(session_admin, BaseAdmin) or not session_admin.has_view_permission(request):
-        return []
-    found = standing(session_admin, request)
-    address = session_admin.links.sessions()
-    shown = (("waiting", "waiting"), ("failed", "failed"), ("working", "unfinished"), ("silent", "unfinished"))
-    return [(word, STATUSES[word], found[word], f"{address}?state={state}") for word, state in shown if found.get(word)]
+    site = getattr(request.resolver_match.func, "admin_site", None)
+    session_admin = site._registry.get(apps.get_model("obsku_checkpoint", "Session")) if site else None
+    counts: list[tuple[str, Any, int, str]] = session_admin.counts_by_state(request) if session_admin else []
+    return counts

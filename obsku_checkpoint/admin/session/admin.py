@@ -21,7 +21,7 @@ from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint.name import GOES_ON
 from obsku_checkpoint.admin.raw import RawMessage, RawSession
 from obsku_checkpoint.admin.results_json import ENTRIES
-from obsku_checkpoint.admin.session.change_list import SessionList
+from obsku_checkpoint.admin.session.change_list import SessionList, standing
 from obsku_checkpoint.admin.session.checkpoints import CheckpointList
 from obsku_checkpoint.admin.session.delete_selected import delete_selected
 from obsku_checkpoint.admin.session.export import Export, export
@@ -31,7 +31,7 @@ from obsku_checkpoint.admin.session.form import SessionForm
 from obsku_checkpoint.admin.session.live import Live, mark
 from obsku_checkpoint.admin.session.overview import overview
 from obsku_checkpoint.admin.session.repair import Repair
-from obsku_checkpoint.admin.session.status import Status, statuses
+from obsku_checkpoint.admin.session.status import STATUSES, Status, statuses
 from obsku_checkpoint.admin.session.timeline import Timeline
 from obsku_checkpoint.admin.session.transcript import Transcript
 from obsku_checkpoint.admin.session.waiting import waiting
@@ -147,6 +147,16 @@ class SessionAdmin(BaseAdmin):
         there = Checkpoint.objects.using(self.database).filter(pk=status.forked_from)
         seen = self.visible(request, there, CHECKPOINT_WORKSPACE).exists()
         return self.links.checkpoint(status.forked_from) if seen else ""
+
+    def counts_by_state(self, request: HttpRequest) -> list[tuple[str, Any, int, str]]:
+        """(word, text, number, address) of the states that ask for somebody, of the sessions that were active last."""
+        if not self.has_view_permission(request):
+            return []
+        found, address = standing(self, request), self.links.sessions()
+        shown = (("waiting", "waiting"), ("failed", "failed"), ("working", "unfinished"), ("silent", "unfinished"))
+        return [
+            (word, STATUSES[word], found[word], f"{address}?state={state}") for word, state in shown if found.get(word)
+        ]
 
     # -- columns of the list
 
