@@ -107,13 +107,20 @@ def test_the_pages_are_german_for_who_reads_german(
     checkpoint = store.save_checkpoint(session_id, step=1, node_results=failed, pending_nodes=["verify"]).id
     root.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
     said = {
-        links.session(session_id): ["Übersicht", "fehlgeschlagen", "Am Ende abzweigen", "Noch zu tun: verify"],
+        links.session(session_id): [
+            "Übersicht",
+            "Zeitachse",
+            "Sitzungen \u203a Find the slow query",
+            "fehlgeschlagen",
+            "Am Ende abzweigen",
+            "Noch zu tun: verify",
+        ],
         links.checkpoint(checkpoint): ["Weiterlaufen lassen", "Hier abzweigen", "Ergebnisse"],
         links.checkpoint(checkpoint, "go-on"): ["Der Lauf geht ab main v1, Schritt 1 weiter"],
         links.checkpoint(checkpoint, "compare"): ["Vor dieser gibt es keine Version."],
         links.checkpoint(checkpoint, "fork"): ["Titel der neuen Sitzung"],
         links.session(session_id, "transcript"): ["Hier ist keine Nachricht."],
-        f"{links.sessions()}?workspace={workspace}": ["Letzte Aktivität", "Nach Arbeitsbereich"],
+        f"{links.sessions()}?workspace={workspace}": ["Letzte Aktivität", "Nach Arbeitsbereich", "Sitzungen | "],
         links.waiting(): ["Wartet auf einen Menschen"],
     }
     for address, parts in said.items():

@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from obsku_checkpoint.admin import deletion, format, history
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
@@ -82,7 +82,11 @@ class SessionAdmin(BaseAdmin):
         return SessionList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        context = {"title": _("Sessions"), "waiting_address": self.links.waiting(), **(extra_context or {})}
+        context = {
+            "title": pgettext("of agents", "Sessions"),
+            "waiting_address": self.links.waiting(),
+            **(extra_context or {}),
+        }
         view = super().changelist_view
         return self._or_refused(request, lambda: view(request, context))
 

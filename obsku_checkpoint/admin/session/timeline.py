@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
@@ -59,7 +60,7 @@ class Work:
 
 class Timeline(Page):
     name = "timeline"
-    title = "Timeline"
+    title = gettext_lazy("Timeline")
     template = "admin/obsku_checkpoint/session/timeline.html"
 
     def context(self, request: HttpRequest, subject: Session) -> dict[str, Any]:
