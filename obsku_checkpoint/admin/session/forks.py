@@ -68,7 +68,8 @@ class Forks(Page):
         tree = in_order(subject.pk, found)
         own = self.admin.get_queryset(request).only("id", "title", "created_at", "updated_at")
         sessions = own.in_bulk([id for id, _fork in tree])
-        tree = [(id, fork) for id, fork in tree if id in sessions]
+        # An origin that the request may not see is none.
+        tree = [(id, fork if fork and fork.parent_session in sessions else None) for id, fork in tree if id in sessions]
         rows = self._checkpoints([id for id, _fork in tree], [fork.parent_id for _id, fork in tree if fork])
         standing = statuses(self.database, list(sessions.values()))
         written = self._written(list(sessions))
