@@ -1,6 +1,6 @@
 """``python -m benchmarks.adversarial``: how long the codec takes to read 1 MB that was made to be slow.
 
-Each figure is the time of one document over that of plain JSON of the same length; the promise is 20 at most.
+Each figure is the time of one document over that of plain JSON of the same length; what exceeds 20 is marked.
 """
 
 from __future__ import annotations

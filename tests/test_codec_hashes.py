@@ -197,7 +197,10 @@ SPREAD: dict[str, Callable[[int], Hashable]] = {
     "random float": lambda n: random.Random(n).random(),
     "tenth": lambda n: n / 10,
     "hundredth": lambda n: n / 100,
+    "thousandth": lambda n: n / 1000,
     "quarter": lambda n: n / 4,
+    "eighth": lambda n: n / 8,
+    "time in milliseconds": lambda n: 1.7e9 + n / 1000,
     "Decimal": lambda n: Decimal(n) / 100,
     "UUID": lambda n: uuid.UUID(int=n**7 % 2**128),
     "date": lambda n: dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=n),
@@ -211,7 +214,11 @@ SPREAD: dict[str, Callable[[int], Hashable]] = {
     ("name", "count"),
     [
         *[(name, 12_000) for name in SPREAD],
-        *[(name, count) for name in ("int", "tenth", "hundredth") for count in (50_000, 87_000, 100_000)],
+        *[
+            (name, count)
+            for name in ("int", "hundredth", "eighth", "time in milliseconds")
+            for count in (50_000, 87_000, 100_000)
+        ],
         *[(name, 87_000) for name in ("time", "UUID", "random float")],
     ],
 )
@@ -225,11 +232,10 @@ def test_many_honest_elements_come_back(name: str, count: int) -> None:
 
 #: of these a set or a dict may take Python more steps than are followed, which depends on its size
 CROWDED: dict[str, Callable[[int], Hashable]] = {
+    "multiple of 2**12": lambda n: n << 12,
     "multiple of 2**20": lambda n: n << 20,
     "multiple of 2**40": lambda n: n << 40,
-    "eighth": lambda n: n / 8,
     "fraction of a power of two": lambda n: n / 2**16,
-    "time in milliseconds": lambda n: 1.7e9 + n / 1000,
 }
 
 

@@ -27,10 +27,10 @@ A text is read in as many stages as it needs (:mod:`codec.reading`), in time lin
    types than text (:mod:`codec.tables`); the digits of long integers are summed up before these are converted
    (:mod:`codec.digits`).
 
-1 MB that was made to be slow takes up to 30 times as long as 1 MB of plain JSON, and most of it less than 20 times
+1 MB that was made to be slow takes up to 40 times as long as 1 MB of plain JSON, and most of it less than 20 times
 (``python -m benchmarks.adversarial``). More than 20 are lone surrogates; lists within lists to a depth of hundreds, of
 which the parser and the garbage collector alone take 19; sets of 100,000 tuples; sets of sets that hash alike; and
-numbers that make Python search for nearly as long as is allowed, such as 100,000 tenths.
+numbers that make Python search for nearly as long as is allowed, such as multiples of 2**20.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The search of CPython (``dictobject.c`` and ``setobject.c``, alike in 3.11 to 3.14) is followed, in each of the tables
 that a growing set or dict has: 0.05 us for an element in each, and 0.1 us for a step, which is what reading pays.
 Integers, UUIDs and tuples take less than two steps in sum, and decimal fractions less than is allowed. What shares its
-low bits takes up to 30: fractions of great powers of two, and multiples of them, which stay plain objects.
+low bits may take more: fractions of great powers of two, and multiples of them, which stay plain objects then.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any, Final
 SMALL: Final = 1000
 """Up to so many elements the longest searches take no longer than it takes to follow them."""
 
-#: steps of all elements in all tables, for each of them: what decimal fractions take at the worst of sizes
-_KEY_STEPS: Final = 12
-_SET_STEPS: Final = 6
+#: steps of all elements in all tables, for each of them; times in milliseconds as floats take up to 26
+_STEPS: Final = 32
 
 #: steps of one element: after 13 it has used up its hash, and soon meets a free place if the others are honest
 _LONGEST: Final = 128
@@ -28,7 +27,7 @@ _BLOCK: Final = 10  # places that a set looks at before it jumps
 
 def fits_dict(hashes: Sequence[int]) -> bool:
     """Whether a dict of keys with these hashes, put into it in this order, is built in linear time."""
-    left, slots, used = _KEY_STEPS * len(hashes), 1024, 0
+    left, slots, used = _STEPS * len(hashes), 1024, 0
     while used < len(hashes):
         mask, taken = slots - 1, bytearray(slots)
         used = min(len(hashes), slots * 2 // 3)
@@ -55,7 +54,7 @@ def fits_set(hashes: Sequence[int]) -> bool:
 
 def order_in_set(hashes: Sequence[int]) -> Sequence[int] | None:
     """The order of the set that is made of elements with these hashes; None where that takes too long."""
-    left, slots, used = _SET_STEPS * len(hashes), 8, 0
+    left, slots, used = _STEPS * len(hashes), 8, 0
     arriving: Sequence[int] = ()
     while True:
         limit = (3 * (slots - 1) + 4) // 5  # it grows when as many are in it
