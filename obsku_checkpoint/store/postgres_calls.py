@@ -104,7 +104,8 @@ class PostgresCalls(Calls):
         prepared_statements.name_by_text(self.using, driver, threshold)
 
     def _in_binary(self, cursor: Any) -> None:
-        cursor.cursor.format = psycopg.pq.Format.BINARY
+        if not isinstance(cursor.cursor, psycopg.ClientCursor):  # Django's default, which has the text format only
+            cursor.cursor.format = psycopg.pq.Format.BINARY
 
     def _before(self, connection: Any) -> None:
         """Ask a connection that was idle while another of this process broke, rather than fail with it."""

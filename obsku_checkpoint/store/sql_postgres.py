@@ -76,7 +76,7 @@ INSERT INTO checkpoints (
 )
 SELECT
     %(id)s::text, session.id, %(namespace)s::text, %(parent_id)s::text,
-    COALESCE(%(version)s::integer, (SELECT version + 1 FROM newest), 1), %(step)s::integer, %(node_id)s::text,
+    COALESCE(%(version)s::integer, (SELECT version + 1 FROM newest), 1), CAST(%(step)s AS integer), %(node_id)s::text,
     %(node_results)s::text, %(pending_nodes)s::text, %(cycle_state)s::text, %(source)s::text, session.updated_at
 FROM session
 ON CONFLICT DO NOTHING
@@ -134,7 +134,7 @@ WITH session AS (
         GREATEST(%(now)s::bigint, CASE WHEN m.created_at < %(horizon)s::bigint THEN m.created_at + 1 END),
         s.metadata
     FROM messages m JOIN sessions s ON s.id = m.session_id
-    WHERE m.id = %(message_id)s::bigint
+    WHERE m.id = CAST(%(message_id)s AS bigint)
     RETURNING id, workspace_id, title, directory, created_at, updated_at, metadata
 ), transcript AS (
     INSERT INTO messages (session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
@@ -142,7 +142,7 @@ WITH session AS (
         %(session_id)s::text, m.role, m.content, m.tool_calls, m.tool_results, m.tokens_in, m.tokens_out, m.created_at
     FROM messages last JOIN messages m
         ON m.session_id = last.session_id AND (m.created_at, m.id) <= (last.created_at, last.id)
-    WHERE last.id = %(message_id)s::bigint
+    WHERE last.id = CAST(%(message_id)s AS bigint)
     ORDER BY m.created_at, m.id
 )
 SELECT id, workspace_id, title, directory, created_at, updated_at, metadata FROM session

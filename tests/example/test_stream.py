@@ -53,5 +53,5 @@ def test_the_readmes_stream_is_followed_until_the_server_stops(project: Project,
             assert json.loads(event(following.stdout)["data"])["content"] == "I look at the queries."
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) in (0, -signal.SIGTERM)
-            assert following.stdout.read() == b""
+            assert following.stdout.read().strip() == b""
     assert "Traceback" not in log.read_text()

@@ -350,3 +350,14 @@ def test_a_database_that_is_away_is_said_in_our_words(committed: None) -> None:
                 await saver.aput_writes(config_of("t", checkpoint_id="1"), [("a", 1)], "task")
 
         asyncio.run(run())
+
+
+def test_over_djangos_own_cursor(saver: DjangoSaver, alias: str) -> None:
+    """As with DEBUG, a tool that watches queries, or a backend of somebody else's: its answers are text."""
+    config = config_of(new_thread())
+    connections[alias].force_debug_cursor = True
+    try:
+        stored = put(saver, config, {"a": b"\x00\xff", "b": ["x"] * 20})
+        assert values_at(saver, stored) == {"a": b"\x00\xff", "b": ["x"] * 20}
+    finally:
+        connections[alias].force_debug_cursor = False

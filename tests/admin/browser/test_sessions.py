@@ -88,9 +88,11 @@ def id_of(kind: str, size: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(site: Site) -> None:
+def made(site: Site) -> Iterator[None]:
     for name, size in zip(SIZES, (10, 5_000_000), strict=True):
         site.run("import logging; logging.disable(logging.ERROR)\n" + MAKE.format(size=size, name=name, quoted=QUOTED))
+    yield
+    site.run("from obsku_checkpoint.maintenance import erase; erase(workspace_id='kinds')")
 
 
 def opened(page: Page, site: Site, kind: str, size: str) -> None:
