@@ -17,6 +17,10 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 ROUTER = "obsku_checkpoint.routers.CheckpointRouter"
 
 
+#: checks of Django's own ask the database what it can do
+pytestmark = pytest.mark.django_db(databases=["default", "postgres"])
+
+
 def problems(**settings: Any) -> list[str | None]:
     with override_settings(**settings):
         return [message.id for message in run_checks() if (message.id or "").startswith("obsku_checkpoint")]

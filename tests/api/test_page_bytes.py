@@ -101,7 +101,7 @@ def test_the_client_gathers_the_pages(store: DjangoCheckpointStore, workspace: s
 
 def test_what_does_not_fit_is_not_read(bounded: Client, store: DjangoCheckpointStore, path: str) -> None:
     id = path.split("/")[-2]
-    for step in range(20):
+    for step in range(40):  # 80 MB of each, before any is decoded; a page is one of them, in a dozen copies
         output: Any = {"node": {"status": "completed", "output": "x" * 2_000_000}}
         store.save_checkpoint(id, step=step, node_results=output)
         store.add_message(id, "user", "x" * 2_000_000)
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_not_read(bounded: Client, store: DjangoCheckpointS
     try:
         for listed in ("messages", "checkpoints"):
             assert len(bounded.get(f"{path}{listed}/?limit=500").json()["results"]) == 1
-        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+        assert tracemalloc.get_traced_memory()[1] < 70_000_000
     finally:
         tracemalloc.stop()
 
