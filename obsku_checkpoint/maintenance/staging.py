@@ -152,7 +152,7 @@ class Staging:
     def _imported_rows(self, table: Table) -> str:
         sessions, messages = self._staged(self._tables[SESSIONS]), self._staged(self._tables[MESSAGES])
         among = f"i.unit IN (SELECT p.unit FROM {sessions} p JOIN sessions s ON s.id = p.id)"
-        position = self._position(table, "i")
+        position = self._position(table)
         numbered = f"(SELECT unit, id, row_number() OVER (PARTITION BY unit ORDER BY id) AS position FROM {messages})"
         return (
             f"SELECT i.unit, {position}{self._columns(table, 'i.', without=self._numbered(table))}"
@@ -161,7 +161,7 @@ class Staging:
 
     def _stored_rows(self, table: Table) -> str:
         sessions = self._staged(self._tables[SESSIONS])
-        position = self._position(table, "t")
+        position = self._position(table)
         numbered = (
             "(SELECT p.unit, m.id, row_number() OVER (PARTITION BY p.unit ORDER BY m.id) AS position"
             f" FROM {sessions} p JOIN messages m ON m.session_id = p.id)"
@@ -180,7 +180,7 @@ class Staging:
         """The column with the id of a message, which need not be the same: its position in the transcript is."""
         return "id" if table.name == MESSAGES else table.message
 
-    def _position(self, table: Table, alias: str) -> str:
+    def _position(self, table: Table) -> str:
         return "n.position, " if self._numbered(table) else ""
 
     def _join(self, table: Table, alias: str, numbered: str, same_unit: str) -> str:

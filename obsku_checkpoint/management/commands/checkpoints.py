@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.errors import CheckpointStoreError
@@ -21,12 +20,12 @@ class Command(BaseCommand):
         for name, module in SUBCOMMANDS.items():
             summary = (module.__doc__ or "").partition("\n")[0]
             subparser = subparsers.add_parser(name, help=summary, description=summary)
-            subparser.add_argument("--database", default=None, help="the alias; that of the app's tables by default")
+            subparser.add_argument("--database", help="the alias; that of the app's tables by default")
             subparser.add_argument("--json", action="store_true", help="print the result as a JSON object")
             module.add_arguments(subparser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        using = options.pop("database") or conf.current().DATABASE or DEFAULT_DB_ALIAS
+        using = options.pop("database") or conf.current().DATABASE
         output = Output(self.stdout, self.stderr, as_json=options.pop("json"))
         try:
             SUBCOMMANDS[options["subcommand"]].run(using, options, output)
