@@ -1,4 +1,4 @@
-"""A browser at the admin of the example project. All of its tests are one group: they share the server."""
+"""A browser at the admin of the example project. All of its tests are one group: they share the browser."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tests.admin.browser.site import Site, served
 VIEWER = "viewer"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
+    """Each module has its own: what one does to the runs is not seen by another."""
     with served("tests.admin.browser.settings") as site:
         site.run(
             "from django.contrib.auth.models import Permission, User;"
@@ -89,7 +90,7 @@ class Window:
         assert complaints == []
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def desktop(browser: Browser, site: Site) -> Iterator[Window]:
     window = Window(browser, site, site.user, viewport={"width": 1280, "height": 800})
     yield window
