@@ -18,7 +18,6 @@ import pytest
 from obsku_checkpoint import codec
 
 REPOSITORY = Path(__file__).parents[2]
-README = (REPOSITORY / "README.md").read_text()
 FILES = 60
 
 

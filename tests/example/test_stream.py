@@ -1,4 +1,4 @@
-"""The stream behind a real server, as the README follows it; the server is told to stop while somebody listens."""
+"""The stream behind a real server, as its page follows it; the server is told to stop while somebody listens."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import IO
 from urllib.request import Request, urlopen
 
-from tests.example.conftest import README, Project
+from tests.docs.pages import text_of
+from tests.example.conftest import Project
 from tests.example.server import create_user, server
 
-[CURL] = re.findall(r"^    (curl -N .*)$", README, re.MULTILINE)
-[SHOWN] = re.findall(r"^    (data: .*),…}$", README, re.MULTILINE)
+PAGE = text_of("docs/stream.md")
+[CURL] = re.findall(r"^    (curl -N .*)$", PAGE, re.MULTILINE)
+[SHOWN] = re.findall(r"^    (data: .*),…}$", PAGE, re.MULTILINE)
 HEADERS = {"Authorization": "Basic " + base64.b64encode(b"agent:secret").decode(), "Content-Type": "application/json"}
 
 
@@ -30,7 +32,7 @@ def event(stream: IO[bytes]) -> dict[str, str]:
     return fields
 
 
-def test_the_readmes_stream_is_followed_until_the_server_stops(project: Project, tmp_path: Path) -> None:
+def test_the_pages_stream_is_followed_until_the_server_stops(project: Project, tmp_path: Path) -> None:
     log = tmp_path / "log"
     create_user(project)
     with server(project, log) as (process, port):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.example.conftest import REPOSITORY, Project
-from tests.example.test_readme import FILE, in_order, promised, run
+from tests.docs.pages import files, in_django, in_order, promised, run, script, text_of
+from tests.example.conftest import Project
 
-PAGE = (REPOSITORY / "docs" / "using-the-models.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
-FILES = {code.split()[1]: code for code in BLOCKS if FILE.match(code)}
-SCRIPT = "\n".join(code for code in BLOCKS if not FILE.match(code))
+PAGE = text_of("docs/using-the-models.md")
+FILES, SCRIPT = files(PAGE), script(PAGE)
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ def host(project: Project, tmp_path: Path) -> Project:
 
 
 def test_the_blocks_run_in_a_project_that_refers_to_sessions(host: Project, tmp_path: Path) -> None:
-    lines = run(f"import django\n\ndjango.setup()\n\n{SCRIPT}", host.environment, tmp_path)
+    lines = run(in_django(SCRIPT), host.environment, tmp_path)
     assert sorted(FILES) == ["tickets/admin.py", "tickets/models.py"]
     assert len(promised(SCRIPT)) == 20
     assert in_order(promised(SCRIPT), lines), lines
