@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -60,6 +60,14 @@ class SessionQuerySet(QuerySet["Session"]):
     def below(self, moment: datetime | CorruptValue, id: str) -> Self:
         """Those that stand after this position in the order of `newest_first`, and in that order."""
         return beyond(self.newest_first(), (moment, id))
+
+    def pages_of_ids(self, size: int) -> Iterator[list[str]]:
+        """The ids in their order, a page at a time, whatever is written or deleted meanwhile."""
+        ids = self.order_by("pk").values_list("pk", flat=True)
+        page = list(ids[:size])  # the first id may be the empty text
+        while page:
+            yield page
+            page = list(ids.filter(pk__gt=page[-1])[:size])
 
     def last_message_ids(self, messages: MessageQuerySet) -> QuerySet[Session, int | None]:
         """The id of each session's last message, found by one index look-up a session."""

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from django.db import connections, models
@@ -59,12 +59,7 @@ def check(
 
 
 def _session_ids(using: str) -> Iterator[str]:
-    last = ""
-    while ids := list(
-        Session.objects.using(using).filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:SESSIONS]
-    ):
-        yield from ids
-        last = ids[-1]
+    return chain.from_iterable(Session.objects.using(using).all().pages_of_ids(SESSIONS))
 
 
 def _chosen(ids: Iterator[str], count: int) -> list[str]:

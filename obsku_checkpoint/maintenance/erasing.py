@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from django.db import connections, transaction
-from django.db.models import Q
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.errors import InvalidRecordError
@@ -52,11 +52,8 @@ def erase(
 
 
 def _of_workspace(using: str, workspace_id: str | None) -> Iterator[str]:
-    sessions = Session.objects.using(using).in_workspace(workspace_id).order_by("pk").values_list("pk", flat=True)
-    last = ""
-    while ids := list(sessions.filter(Q(pk__gt=last))[:SESSIONS_AT_ONCE]):
-        yield from ids
-        last = ids[-1]
+    sessions = Session.objects.using(using).in_workspace(workspace_id)
+    return chain.from_iterable(sessions.pages_of_ids(SESSIONS_AT_ONCE))
 
 
 def _erase_session(using: str, ours: dict[str, Table], id: str, *, dry_run: bool) -> dict[str, int]:

@@ -32,7 +32,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 SELECT_SESSIONS = """
 SELECT id FROM sessions
-WHERE id > %(after)s AND (%(any_workspace)s OR workspace_id = %(workspace_id)s) AND updated_at < %(before)s
+WHERE {beyond}(%(any_workspace)s OR workspace_id = %(workspace_id)s) AND updated_at < %(before)s
 ORDER BY id LIMIT %(limit)s
 """
 
@@ -92,15 +92,15 @@ class Pruner:
         return self._connection.vendor == "postgresql"
 
     def sessions(self, before: int) -> Iterator[list[str]]:
-        last = ""
+        beyond, last = "", None  # the first id may be the empty text
         while True:
             parameters = {**self._workspace, "after": last, "before": before, "limit": SESSIONS}
-            ids = [id for (id,) in self._rows(SELECT_SESSIONS, parameters)]
+            ids = [id for (id,) in self._rows(SELECT_SESSIONS.format(beyond=beyond), parameters)]
             if ids:
                 yield ids
             if len(ids) < SESSIONS:
                 return
-            last = ids[-1]
+            beyond, last = "id > %(after)s AND ", ids[-1]
 
     def old_checkpoints(self, session_ids: Sequence[str]) -> Iterator[str]:
         """The ids of those that go, of some sessions."""

@@ -6,13 +6,15 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 
-from obsku_checkpoint.maintenance import export_lines
+from obsku_checkpoint.maintenance import check, erase, export_lines, prune
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 Make = Callable[[], DjangoCheckpointStore]
@@ -88,11 +90,37 @@ def test_what_is_left_out(source: DjangoCheckpointStore, empty_store: Make, tmp_
         (["import", "/nowhere/file"], "No such file"),
         (["export", "x", "--since", "yesterday"], "'yesterday' is not a time in ISO 8601"),
         (["prnue"], "invalid choice"),
+        *(
+            ([*arguments, "--database", "nope"], "DATABASES has no alias 'nope'")
+            for arguments in (
+                ["export", "-"],
+                ["import", "-"],
+                ["prune", "--keep-last", "1"],
+                ["check"],
+                ["erase", "--session", "a"],
+            )
+        ),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(arguments: list[str], sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         checkpoints(*arguments)
+
+
+def test_no_session_is_passed_over(empty_store: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = empty_store()
+    for function, size in ((check, "SESSIONS"), (erase, "SESSIONS_AT_ONCE"), (prune, "SESSIONS")):
+        monkeypatch.setattr(sys.modules[function.__module__], size, 1)
+    for id in ("", "a", "b"):
+        store.create_session("/", id=id, workspace_id="w")
+        for step in range(3):
+            store.save_checkpoint(id, step=step, node_results={})
+    with connections[store.using].cursor() as cursor:
+        cursor.execute("UPDATE checkpoints SET node_results = '[' WHERE version = 3")
+    assert len(list(check(store.using))) == 3
+    assert prune(store.using, keep_last=1)["checkpoints"] == 6
+    assert prune(store.using, idle_sessions=-timedelta(days=1), dry_run=True)["sessions"] == 3
+    assert erase(store.using, workspace_id="w")["sessions"] == 3
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])

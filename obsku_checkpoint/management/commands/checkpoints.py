@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.errors import CheckpointStoreError
@@ -26,6 +27,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = options.pop("database") or conf.current().DATABASE
+        if using not in connections:
+            raise CommandError(f"DATABASES has no alias {using!r}")
         output = Output(self.stdout, self.stderr, as_json=options.pop("json"))
         try:
             SUBCOMMANDS[options["subcommand"]].run(using, options, output)
