@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -46,7 +47,16 @@ class SearchFilter(TextFilter):
         return qs.matching(value)
 
 
-class SessionFilters(filters.FilterSet):
+class Filters(filters.FilterSet):
+    """Makes, for a request, only the filters that it names: each costs the request more than its own query."""
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        wanted = ((name, one) for name, one in self.base_filters.items() if name in (data or ()))
+        self.base_filters = OrderedDict(wanted)
+        super().__init__(data, *args, **kwargs)
+
+
+class SessionFilters(Filters):
     workspace_id = TextFilter(help_text="Only sessions of this workspace; the empty text is one, too.")
     search = SearchFilter(help_text="Only sessions whose title, directory or id contains this, in any case.")
     updated_after = filters.IsoDateTimeFilter(
@@ -63,18 +73,18 @@ class SessionFilters(filters.FilterSet):
         fields: list[str] = []
 
     def older(self, sessions: SessionQuerySet, name: str, moment: datetime) -> SessionQuerySet:
-        id = self.form.cleaned_data["before_id"]
+        id = self.form.cleaned_data.get("before_id")
         if id is None:
             return sessions.filter(updated_at__lt=moment)
         return sessions.below(moment, id) if validation.can_exist("before_id", id) else sessions.none()
 
     def beside(self, sessions: SessionQuerySet, name: str, id: str) -> SessionQuerySet:
-        if self.form.cleaned_data["updated_before"] is None:
+        if self.form.cleaned_data.get("updated_before") is None:
             raise ValidationError({"before_id": ["needs updated_before, the time of that session"]})
         return sessions
 
 
-class LatestFilters(filters.FilterSet):
+class LatestFilters(Filters):
     workspace_id = TextFilter(help_text="The latest session of this workspace; the empty text is one, too.")
 
     class Meta:
@@ -89,7 +99,7 @@ class IdFilter(filters.Filter):
     field_class = forms.IntegerField
 
 
-class MessageFilters(filters.FilterSet):
+class MessageFilters(Filters):
     before = filters.IsoDateTimeFilter(
         "created_at", lookup_expr="lt", help_text="Only messages written before this moment."
     )
@@ -106,7 +116,7 @@ class MessageFilters(filters.FilterSet):
         return messages & session.beside(id, before=name == "before_id")
 
 
-class CheckpointFilters(filters.FilterSet):
+class CheckpointFilters(Filters):
     namespace = TextFilter(help_text="Only checkpoints of this namespace; the main one is the empty text.")
 
     class Meta:
@@ -114,7 +124,7 @@ class CheckpointFilters(filters.FilterSet):
         fields: list[str] = []
 
 
-class EntityFilters(filters.FilterSet):
+class EntityFilters(Filters):
     session_id = TextFilter(help_text="Only entities that this session said last.")
     workspace_id = TextFilter(help_text="Only entities of this workspace; the empty text is one, too.")
     type = TextFilter(help_text="Only entities of this type.")
@@ -124,7 +134,7 @@ class EntityFilters(filters.FilterSet):
         fields: list[str] = []
 
 
-class FactFilters(filters.FilterSet):
+class FactFilters(Filters):
     workspace_id = TextFilter(help_text="Only facts of this workspace; the empty text is one, too.")
     min_confidence = filters.NumberFilter(
         method="sure", min_value=0, max_value=1, help_text="Only facts of this confidence or more, from 0 to 1."

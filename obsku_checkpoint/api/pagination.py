@@ -66,7 +66,9 @@ class KeysetPage:
         """Up to ``size`` + 1 keys, which tell whether there are more, and the rows that fit."""
         if not size:
             return Budgeted(0, [], [])
-        names = [*self._names, *(["id"] if "id" not in self._names else [])]
+        whole = connections[listed.db].vendor == "postgresql"
+        columns = [field.attname for field in listed.model._meta.concrete_fields] if whole else ["id"]
+        names = [*columns, *(name for name in self._names if name not in columns)]
         try:
             sql, parameters = listed.values_list(*names)[: size + 1].query.get_compiler(listed.db).as_sql()
         except EmptyResultSet:  # a condition that no row meets

@@ -24,18 +24,21 @@ ROW_BYTES = 256
 # ``counted`` are the keys, whether their rows fit or not.
 SQL = """
 WITH keys ({names}) AS ({keys}),
-sized AS (SELECT keys.*, {octets} AS octets FROM keys JOIN {table} t ON t.id = keys.id),
+sized AS (SELECT {octets} AS octets, keys.* FROM {sized}),
 within AS (
     SELECT sized.*, row_number() OVER w AS place, sum(octets) OVER w AS total, count(*) OVER () AS counted
     FROM sized WINDOW w AS (ORDER BY {sort} ROWS UNBOUNDED PRECEDING)
 )
 SELECT within.counted, {values}, {columns}
-FROM within JOIN {table} t ON t.id = within.id WHERE within.total <= %s OR within.place = 1 ORDER BY within.place
+FROM {within} WHERE within.total <= %s OR within.place = 1 ORDER BY within.place
 """
 
 
 class Keys(NamedTuple):
-    """A statement that returns the columns ``names`` of a table's rows, the id among them."""
+    """A statement that returns the columns ``names`` of a table's rows, the id among them.
+
+    Where these are all of them, no row is looked up by its id: PostgreSQL hands values on unread, SQLite does not.
+    """
 
     sql: str
     parameters: Sequence[Any]
@@ -58,18 +61,22 @@ def within_bytes(
 ) -> Budgeted:
     """The rows of ``keys``, in order, up to ``limit`` bytes in sum; with ``last_message`` sessions count with that."""
     connection = connections[using]
-    octets = octets_of(model, connection.vendor, "t")
+    columns = [str(field.column) for field in model._meta.concrete_fields]
+    whole = set(columns) <= set(keys.names)
+    table = f"JOIN {model._meta.db_table} t ON t.id ="
+    octets = octets_of(model, connection.vendor, "keys" if whole else "t")
     if last_message:
         octets += LAST_MESSAGE.format(octets=octets_of(Message, connection.vendor, "m"))
     sorting = [name.removeprefix("-") for name in keys.order]
     sql = SQL.format(
         keys=keys.sql,
         names=", ".join(keys.names),
+        octets=octets,
+        sized="keys" if whole else f"keys {table} keys.id",
         sort=", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in keys.order),
         values=", ".join(f"within.{name}" for name in sorting),
-        octets=octets,
-        table=model._meta.db_table,
-        columns=", ".join(f"t.{field.column}" for field in model._meta.concrete_fields),
+        columns=", ".join(f"{'within' if whole else 't'}.{column}" for column in columns),
+        within="within" if whole else f"within {table} within.id",
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [*keys.parameters, limit])
@@ -79,7 +86,7 @@ def within_bytes(
 
 
 LAST_MESSAGE = """ + coalesce((
-    SELECT {octets} FROM messages m WHERE m.session_id = t.id ORDER BY m.created_at DESC, m.id DESC LIMIT 1
+    SELECT {octets} FROM messages m WHERE m.session_id = keys.id ORDER BY m.created_at DESC, m.id DESC LIMIT 1
 ), 0)"""
 
 

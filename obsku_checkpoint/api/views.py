@@ -93,6 +93,10 @@ class StoreView(GenericViewSet[Any]):
         self._check_subject(request)
 
     def get_permissions(self) -> list[BasePermission]:
+        return self._permissions
+
+    @cached_property
+    def _permissions(self) -> list[BasePermission]:
         return [import_string(path)() for path in conf.current().PERMISSION_CLASSES]
 
     def _check_subject(self, request: Request) -> None:
