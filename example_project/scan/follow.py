@@ -16,7 +16,7 @@ SECONDS = 60.0
 async def lines(using: str, session_id: str) -> AsyncGenerator[str, None]:
     """What there is, then what comes; up to the checkpoint after which nothing is left to do."""
     asked = poller(using)
-    with asked.listen(session_id, asked.feed.place(BEGINNING)) as listener:
+    with asked.listen(session_id, asked.feed.cursor(BEGINNING)) as listener:
         while True:
             found = await listener.changes(SECONDS)
             if found is None:

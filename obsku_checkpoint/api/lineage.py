@@ -25,7 +25,7 @@ class LineagePage:
     """``visible`` are the sessions that may be seen, ``first`` is the id of the checkpoint that the lineage is of."""
 
     def __init__(self, visible: SessionQuerySet, first: str, *, size: int, cursor: str | None) -> None:
-        number, start, mark = (0, first, None) if cursor is None else _place(cursor)
+        number, start, mark = (0, first, None) if cursor is None else _decoded(cursor)
         if number and number & (number - 1) == 0:  # a power of two
             mark = start
         counted, rows = _read(visible, start, size) if size and validation.can_exist("id", start) else (0, [])
@@ -55,7 +55,7 @@ def _until_around(rows: list[Row], mark: str | None) -> list[Row]:
     return rows
 
 
-def _place(cursor: str) -> tuple[int, str, str | None]:
+def _decoded(cursor: str) -> tuple[int, str, str | None]:
     """The number of a page, the checkpoint where it begins, and the one that says whether the lineage is a ring."""
     match pagination.decoded(cursor):
         case [name, int(number), str(start), (None | str()) as mark] if name == NAME and 0 < number < 2**31:

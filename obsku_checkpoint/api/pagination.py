@@ -1,6 +1,6 @@
-"""Pages that stay right while rows are being added: a cursor holds the place of a row, never a number of rows.
+"""Pages that stay right while rows are being added: a cursor holds a row's position, never a number of rows.
 
-The place is the row's values in the columns that order the list, the last of which is unique, so that rows of the
+The position is the row's values in the columns that order the list, the last of which is unique, so that rows of the
 same millisecond neither repeat nor vanish at a page's border. A page ends after so many rows, or so many bytes.
 """
 
@@ -49,18 +49,18 @@ class KeysetPage:
         self._name = name
         self._names = [str(column).removeprefix("-") for column in listed.query.order_by]
         self._last_message = last_message
-        backward, place = (from_end, None) if cursor is None else self._decoded(cursor, listed)
-        if place is not None:
-            listed = beyond(listed, place, backward=backward)
-        counted, places, rows = self._read(listed.reverse() if backward else listed, size)
-        rows, places = rows[:size], places[:size]
-        more, moved = counted > len(rows), place is not None
+        backward, position = (from_end, None) if cursor is None else self._decoded(cursor, listed)
+        if position is not None:
+            listed = beyond(listed, position, backward=backward)
+        counted, positions, rows = self._read(listed.reverse() if backward else listed, size)
+        rows, positions = rows[:size], positions[:size]
+        more, moved = counted > len(rows), position is not None
         if backward:
             rows.reverse()
-            places.reverse()
+            positions.reverse()
         self.rows = rows
-        self.next = self._cursor(False, places[-1:]) if (moved if backward else more) else None
-        self.previous = self._cursor(True, places[:1]) if (more if backward else moved) else None
+        self.next = self._cursor(False, positions[-1:]) if (moved if backward else more) else None
+        self.previous = self._cursor(True, positions[:1]) if (more if backward else moved) else None
 
     def _read(self, listed: QuerySet[Any, Any], size: int) -> Budgeted:
         """Up to ``size`` + 1 keys, which tell whether there are more, and the rows that fit."""
@@ -79,8 +79,8 @@ class KeysetPage:
         limit = conf.current().MAX_PAGE_BYTES
         return within_bytes(listed.db, listed.model, keys, limit, last_message=self._last_message)
 
-    def _cursor(self, backward: bool, place: list[Sequence[Any]]) -> str | None:
-        return encoded([self._name, backward, *place[0]]) if place else None
+    def _cursor(self, backward: bool, position: list[Sequence[Any]]) -> str | None:
+        return encoded([self._name, backward, *position[0]]) if position else None
 
     def _decoded(self, cursor: str, listed: QuerySet[Any, Any]) -> tuple[bool, list[Any]]:
         fields = [_field(listed, name) for name in self._names]
@@ -120,20 +120,20 @@ def size(request: Request) -> int:
     return min(int(given[:20]), settings.MAX_PAGE_SIZE)
 
 
-def encoded(place: Sequence[Any]) -> str:
-    """A cursor: the list's name, and a place in it."""
-    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+def encoded(position: Sequence[Any]) -> str:
+    """A cursor: the list's name, and a position in it."""
+    return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
 
 
 def decoded(cursor: str) -> list[Any]:
     """What `encoded` was given; a 400 for any other text."""
     try:
-        place = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+        position = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
     except ValueError:
         raise not_of_this_list() from None
-    if not isinstance(place, list) or not place:
+    if not isinstance(position, list) or not position:
         raise not_of_this_list()
-    return place
+    return position
 
 
 def not_of_this_list() -> ValidationError:

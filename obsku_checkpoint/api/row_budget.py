@@ -26,11 +26,11 @@ SQL = """
 WITH keys ({names}) AS ({keys}),
 sized AS (SELECT {octets} AS octets, keys.* FROM {sized}),
 within AS (
-    SELECT sized.*, row_number() OVER w AS place, sum(octets) OVER w AS total, count(*) OVER () AS counted
+    SELECT sized.*, row_number() OVER w AS number, sum(octets) OVER w AS total, count(*) OVER () AS counted
     FROM sized WINDOW w AS (ORDER BY {sort} ROWS UNBOUNDED PRECEDING)
 )
 SELECT within.counted, {values}, {columns}
-FROM {within} WHERE within.total <= %s OR within.place = 1 ORDER BY within.place
+FROM {within} WHERE within.total <= %s OR within.number = 1 ORDER BY within.number
 """
 
 
@@ -51,7 +51,7 @@ class Budgeted(NamedTuple):
     #: how many keys there are, whether their rows fit or not
     counted: int
     #: of each row that fits, the values that sort it
-    places: list[Row]
+    positions: list[Row]
     #: the rows, with all columns of the model
     rows: list[Row]
 

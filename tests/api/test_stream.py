@@ -86,15 +86,15 @@ def test_from_the_last_event_on_each_comes_once(
 
     async def test() -> None:
         async with Listening(stream, last=BEGINNING) as listening:
-            whole, places = [], []
+            whole, cursors = [], []
             for _ in range(11):
                 whole.append(await listening.event())
-                places.append(listening.last)
+                cursors.append(listening.last)
         assert [kind for kind, _ in whole] == ["message"] * 6 + ["checkpoint"] + ["message", "checkpoint"] * 2
         assert len(set(whole)) == 11
         await store.aadd_message(id, "user", "later")
-        for number, place in enumerate(places):
-            async with Listening(stream, last=place) as listening:
+        for number, cursor in enumerate(cursors):
+            async with Listening(stream, last=cursor) as listening:
                 rest = await listening.events(11 - number)
                 assert rest[:-1] == whole[number + 1 :]
         # Cut off before the first event.
@@ -239,17 +239,17 @@ def test_messages_are_found_by_their_ids_once_the_older_ones_are_settled(
 ) -> None:
     monkeypatch.setattr(postgres, "SETTLED", 0.0)
     asked = postgres.PostgresFeed(store.using)
-    place, given = asked.place(BEGINNING), list[Any]()
+    cursor, given = asked.cursor(BEGINNING), list[Any]()
     sent: list[int] = []
     # Not at once where others on the server, such as tests that run at the same time, hold the horizon back.
-    while len(sent) < 8 or not (asked._floor([(id, place)]) or len(sent) > 2000):
+    while len(sent) < 8 or not (asked._floor([(id, cursor)]) or len(sent) > 2000):
         sent.append(store.add_message(id, "user").id)
-        (found,) = asked.read([(id, place)])
+        (found,) = asked.read([(id, cursor)])
         given += [event.record.id for event in found.events]
-        place = found.place
+        cursor = found.cursor
     assert given == sent
-    assert asked._floor([(id, place)]) >= sent[0]
-    assert asked._floor([(id, asked.place(BEGINNING))]) == 0
+    assert asked._floor([(id, cursor)]) >= sent[0]
+    assert asked._floor([(id, asked.cursor(BEGINNING))]) == 0
 
 
 def test_silence_is_filled_with_comments(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +301,7 @@ def test_all_are_served_by_one_statement_an_interval_and_none_when_nobody_listen
             before = len(asked())
             while len(asked()) < before + 5:
                 await asyncio.sleep(0.01)
-            # Two sessions, at one place each, whoever listens.
+            # Two sessions, one cursor each, whoever listens.
             assert asked()[-2:] == [2, 2]
             sent = [await store.aadd_message(session, "user") for session in (id, other)]
             for one, message in zip(all, [sent[0]] * 10 + [sent[1]] * 10, strict=True):
@@ -334,7 +334,7 @@ def test_listeners_hold_no_threads(store: DjangoCheckpointStore, stream: str) ->
 
 def test_a_listener_whose_loop_is_closed_is_forgotten(store: DjangoCheckpointStore, stream: str, id: str) -> None:
     asked = poller.poller(store.using)
-    beginning = asked.feed.place(BEGINNING)
+    beginning = asked.feed.cursor(BEGINNING)
 
     async def leave() -> poller.Listener:
         listener = asked.listen(id, beginning).__enter__()
@@ -347,4 +347,4 @@ def test_a_listener_whose_loop_is_closed_is_forgotten(store: DjangoCheckpointSto
         if thread.name == "obsku-checkpoint-stream":
             thread.join(20)
             assert not thread.is_alive()
-    assert listener.place != beginning
+    assert listener.cursor != beginning

@@ -29,10 +29,10 @@ def test_a_place_of_a_server_that_was_left_behind_is_bad_input(store: DjangoChec
     """A database that was dumped and restored elsewhere counts its transactions anew."""
     postgres = PostgresFeed("postgres")
     with pytest.raises(ValueError, match="another server"):
-        postgres.place("9" * 18)
+        postgres.cursor("9" * 18)
     with pytest.raises(ValueError, match="so many"):
-        postgres.place("0" + ".1" * 401)
-    assert postgres.place("0" + ".1" * 400).horizon == 0
+        postgres.cursor("0" + ".1" * 401)
+    assert postgres.cursor("0" + ".1" * 400).horizon == 0
 
 
 def test_head_is_answered_and_ends(stream: str) -> None:

@@ -200,20 +200,20 @@ def test_a_batch_is_bounded_in_bytes_and_everybody_gets_on(store: DjangoCheckpoi
             output: Any = {"node": {"status": "completed", "output": "x" * size}}
             ids.append(store.save_checkpoint(session, step=1, node_results=output).id)
     asked = poller.Poller(store.using).feed
-    places = {session: asked.place(feed.BEGINNING) for session in wanted}
+    cursors = {session: asked.cursor(feed.BEGINNING) for session in wanted}
     given: dict[str, list[Any]] = {session: [] for session in wanted}
     rounds = 0
     while given != wanted:
         # Whoever got something goes to the end, as in the poller.
         order = sorted(wanted, key=lambda session: len(given[session]))
-        found = dict(zip(order, asked.read([(session, places[session]) for session in order]), strict=True))
+        found = dict(zip(order, asked.read([(session, cursors[session]) for session in order]), strict=True))
         events = [event for one in found.values() for event in one.events]
         sizes_of = [_bytes(event.record) for event in events]
         assert found[order[0]].events
         assert len(events) == 1 or sum(sizes_of) <= feed.BATCH_BYTES
         for session, one in found.items():
             given[session] += [event.record.id for event in one.events]
-            places[session] = one.place
+            cursors[session] = one.cursor
             assert one.more is (given[session] != wanted[session])
         rounds += 1
         assert rounds < 40

@@ -87,7 +87,7 @@ def test_a_stream_outlasts_a_database_that_is_away(server: str, settings: Any) -
     store.close()
 
     asked = Poller(ALIAS)
-    beginning = asked.feed.place("0")
+    beginning = asked.feed.cursor("0")
 
     async def test() -> None:
         with asked.listen(id, beginning) as listener:

@@ -1,7 +1,7 @@
 """One thread a process and database asks what is new, for all who listen: one statement an interval.
 
 It runs while somebody listens. A listener that has not yet taken what it was given (a slow client) is not asked for;
-it falls behind, and goes on from its own place. So nobody holds more than one answer.
+it falls behind, and goes on from its own cursor. So nobody holds more than one answer.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ FEEDS: dict[str, type[Feed]] = {"postgresql": PostgresFeed, "sqlite": SqliteFeed
 
 
 class Listener:
-    """Follows one session from one place on, in one event loop; a context manager."""
+    """Follows one session from one cursor on, in one event loop; a context manager."""
 
-    def __init__(self, poller: Poller, session_id: str, place: Any, sees: Callable[[str | None], bool]) -> None:
+    def __init__(self, poller: Poller, session_id: str, cursor: Any, sees: Callable[[str | None], bool]) -> None:
         self.session_id = session_id
-        self.place = place
+        self.cursor = cursor
         #: whether a session of this workspace may be seen
         self.sees = sees
         self._poller = poller
@@ -58,7 +58,7 @@ class Listener:
     def answer(self, found: Changes | Exception) -> None:
         """Called by the poller's thread."""
         if isinstance(found, Changes):
-            self.place = found.place
+            self.cursor = found.cursor
         self._loop.call_soon_threadsafe(self._take, self._answer, found)
 
     @staticmethod
@@ -80,8 +80,8 @@ class Poller:
         self._asking: dict[Listener, None] = {}
         self._thread: threading.Thread | None = None
 
-    def listen(self, session_id: str, place: Any, sees: Callable[[str | None], bool] = lambda _: True) -> Listener:
-        return Listener(self, session_id, place, sees)
+    def listen(self, session_id: str, cursor: Any, sees: Callable[[str | None], bool] = lambda _: True) -> Listener:
+        return Listener(self, session_id, cursor, sees)
 
     # -- called by listeners
 
@@ -128,7 +128,7 @@ class Poller:
         """Whether there is more than what was read at once."""
         groups: dict[tuple[str, Any], list[Listener]] = defaultdict(list)
         for listener in asking:
-            groups[listener.session_id, listener.place].append(listener)
+            groups[listener.session_id, listener.cursor].append(listener)
         try:
             answers = self.feed.read(list(groups))
         except StoreUnavailableError:  # which the store has logged: the next interval may have more luck
@@ -140,11 +140,11 @@ class Poller:
         for found, listeners in zip(answers, groups.values(), strict=True):
             for listener in listeners:
                 if not (found.exists and listener.sees(found.workspace_id)):
-                    self._answer(listener, Changes(exists=False, workspace_id=None, events=[], place=found.place))
+                    self._answer(listener, Changes(exists=False, workspace_id=None, events=[], cursor=found.cursor))
                 elif found.events:
                     self._answer(listener, found)
                 else:
-                    listener.place = found.place
+                    listener.cursor = found.cursor
         return any(found.more for found in answers)
 
     def _answer(self, listener: Listener, found: Changes | Exception) -> None:

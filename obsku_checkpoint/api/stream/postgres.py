@@ -1,6 +1,6 @@
 """What is new on PostgreSQL: which transactions' rows somebody has been given.
 
-All rows of one transaction become visible at once, and each has its number (``xmin``). A place is a *horizon*, such
+All rows of one transaction become visible at once, and each has its number (``xmin``). A cursor is a *horizon*, such
 that all rows of lower numbers have been given (``pg_snapshot_xmin``: none of those transactions is still open), and,
 for numbers from there on, how many rows of each have been given. So a row is given as soon as it is committed, and a
 transaction that stays open for an hour, ours or somebody else's, holds nothing up and loses nothing: its rows are not
@@ -36,7 +36,7 @@ from obsku_checkpoint.async_twins import Steps, method
 from obsku_checkpoint.errors import StoreUnavailableError
 from obsku_checkpoint.models import Checkpoint, Message
 
-#: numbers above the horizon that a place holds at most, so that its text fits into a header. With more of them (one
+#: numbers above the horizon that a cursor holds at most, so that its text fits into a header. With more of them (one
 #: transaction is open while a session gets that many) the next rows wait for the horizon, and so do new listeners.
 GIVEN = 400
 #: seconds after which the transaction of a message's id has surely got its own number
@@ -98,7 +98,7 @@ ORDER BY w.number, f.turn
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     #: all rows of lower transactions have been given
     horizon: int
     #: (transaction, rows given), ascending
@@ -120,20 +120,20 @@ class PostgresFeed(Feed):
         self._settling: tuple[int, int] | None = None
         self._seen: tuple[float, int] | None = None
 
-    def place(self, text: str) -> Place:
+    def cursor(self, text: str) -> Cursor:
         if not TEXT.fullmatch(text):
             raise ValueError(text)
         horizon, *rest = text.split(".")
         if len(rest) > GIVEN:
-            raise ValueError("a place of so many transactions was never given")
+            raise ValueError("a cursor of so many transactions was never given")
         if int(horizon) > self._next_transaction():
-            raise ValueError("a place of another server, which this database was restored from")
+            raise ValueError("a cursor of another server, which this database was restored from")
         given, last = [], int(horizon)
         for part in rest:
             number, _, count = part.partition("*")
             last += int(number, 36)
             given.append((last, int(count or 1)))
-        return Place(int(horizon), tuple(given))
+        return Cursor(int(horizon), tuple(given))
 
     @method
     def _next_transaction(self) -> Steps[int]:
@@ -141,28 +141,28 @@ class PostgresFeed(Feed):
         return number  # type: ignore[no-any-return]  # bigint
 
     @method
-    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Changes]]:
+    def read(self, watched: Sequence[tuple[str, Cursor | None]]) -> Steps[list[Changes]]:
         questions = [
             {
                 "number": number,
                 "session_id": session_id,
-                "horizon": place and place.horizon,
-                "given": {str(transaction): count for transaction, count in place.given} if place else {},
+                "horizon": cursor and cursor.horizon,
+                "given": {str(transaction): count for transaction, count in cursor.given} if cursor else {},
             }
-            for number, (session_id, place) in enumerate(watched)
+            for number, (session_id, cursor) in enumerate(watched)
         ]
         rows = yield SQL, [orjson.dumps(questions).decode(), self._floor(watched)]
         oldest, next_, top = rows[0][:3]
         self._settle(oldest, next_, top or 0)
         answers = [list(answer) for _, answer in groupby(rows, key=lambda row: row[-1])]
-        return [_found(place, answer, oldest) for (_, place), answer in zip(watched, answers, strict=True)]
+        return [_found(cursor, answer, oldest) for (_, cursor), answer in zip(watched, answers, strict=True)]
 
     # -- messages that need no look
 
-    def _floor(self, watched: Sequence[tuple[str, Place | None]]) -> int:
+    def _floor(self, watched: Sequence[tuple[str, Cursor | None]]) -> int:
         """A message id above which all messages are that anybody asks for: it lets the primary key find them."""
         transaction, id = self._settled
-        return id if all(place and place.horizon >= transaction for _, place in watched) else 0
+        return id if all(cursor and cursor.horizon >= transaction for _, cursor in watched) else 0
 
     def _settle(self, oldest: int, next_: int, top: int) -> None:
         """Ids are given out ascending, and the transaction that took one soon has its number.
@@ -182,33 +182,33 @@ class PostgresFeed(Feed):
             self._settling, self._seen = (next_, self._seen[1]), (moment, top)
 
 
-def _found(place: Place | None, rows: Sequence[Sequence[Any]], oldest: int) -> Changes:
+def _found(cursor: Cursor | None, rows: Sequence[Sequence[Any]], oldest: int) -> Changes:
     exists, workspace_id, fresh = bool(rows[0][3]), rows[0][4], rows[0][5]
     rows = [row[6:-1] for row in rows if row[6] is not None]
-    if place is None:
+    if cursor is None:
         given = {row[0]: row[1] for row in rows}
         if len(given) > GIVEN:
             raise StoreUnavailableError("a transaction has been open for too long to tell what is new since it began")
-        return Changes(exists, workspace_id, [], _place(oldest, given))
+        return Changes(exists, workspace_id, [], _cursor(oldest, given))
     events: list[Event] = []
-    horizon, given = place.horizon, dict(place.given)
+    horizon, given = cursor.horizon, dict(cursor.given)
     for transaction, count, size, kind, *row in rows:
         if len(given) >= GIVEN and transaction >= oldest and transaction not in given:
-            return Changes(exists, workspace_id, events, place)  # the rest waits for the horizon
+            return Changes(exists, workspace_id, events, cursor)  # the rest waits for the horizon
         given[transaction] = count
         # Rows come by transaction, so all of lower ones have been given, unless they are still open.
         horizon = max(horizon, min(oldest, transaction + (count == size)))
-        place = _place(horizon, given)
-        given = dict(place.given)
-        events.append(Event(feed.record(kind == 0, row), place))
+        cursor = _cursor(horizon, given)
+        given = dict(cursor.given)
+        events.append(Event(feed.record(kind == 0, row), cursor))
     more = len(rows) < fresh
     if not more:
-        place = _place(max(horizon, oldest), given)
-    return Changes(exists, workspace_id, events, place, more)
+        cursor = _cursor(max(horizon, oldest), given)
+    return Changes(exists, workspace_id, events, cursor, more)
 
 
-def _place(horizon: int, given: Mapping[int, int]) -> Place:
-    return Place(horizon, tuple(sorted(item for item in given.items() if item[0] >= horizon)))
+def _cursor(horizon: int, given: Mapping[int, int]) -> Cursor:
+    return Cursor(horizon, tuple(sorted(item for item in given.items() if item[0] >= horizon)))
 
 
 def _base36(number: int) -> str:

@@ -1,6 +1,6 @@
 """What is new on SQLite: it has one writer at a time, so the rows of a table are numbered in the order of commits.
 
-A place is the last message and the last checkpoint (its ``rowid``) that somebody has been given, of this session: a
+A cursor is the last message and the last checkpoint (its ``rowid``) that somebody has been given, of this session: a
 number above all others may be given out again after a deletion, but not while a session has it.
 
 Order: that of each table; between the two, by the latest time that each has reached, a message before a checkpoint of
@@ -76,7 +76,7 @@ ORDER BY w.number, f.turn
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     message: int = 0
     checkpoint: int = 0
 
@@ -85,31 +85,31 @@ class Place:
 
 
 class SqliteFeed(Feed):
-    def place(self, text: str) -> Place:
+    def cursor(self, text: str) -> Cursor:
         if text == BEGINNING:
-            return Place()
+            return Cursor()
         match = TEXT.fullmatch(text)
         if not match:
             raise ValueError(text)
-        return Place(int(match[1]), int(match[2]))
+        return Cursor(int(match[1]), int(match[2]))
 
     @method
-    def read(self, watched: Sequence[tuple[str, Place | None]]) -> Steps[list[Changes]]:
+    def read(self, watched: Sequence[tuple[str, Cursor | None]]) -> Steps[list[Changes]]:
         questions = [
-            [number, session_id, place and place.message, place and place.checkpoint]
-            for number, (session_id, place) in enumerate(watched)
+            [number, session_id, cursor and cursor.message, cursor and cursor.checkpoint]
+            for number, (session_id, cursor) in enumerate(watched)
         ]
         rows = yield SQL, [orjson.dumps(questions).decode()]
         answers = [list(answer) for _, answer in groupby(rows, key=lambda row: row[0])]
-        return [_found(place, answer) for (_, place), answer in zip(watched, answers, strict=True)]
+        return [_found(cursor, answer) for (_, cursor), answer in zip(watched, answers, strict=True)]
 
 
-def _found(place: Place | None, rows: Sequence[Sequence[Any]]) -> Changes:
+def _found(cursor: Cursor | None, rows: Sequence[Sequence[Any]]) -> Changes:
     _, id, workspace_id, message, checkpoint, fresh = rows[0][:6]
-    if place is None:
-        return Changes(id is not None, workspace_id, [], Place(message or 0, checkpoint or 0))
+    if cursor is None:
+        return Changes(id is not None, workspace_id, [], Cursor(message or 0, checkpoint or 0))
     events: list[Event] = []
     for kind, position, *row in (row[6:] for row in rows if row[6] is not None):
-        place = replace(place, **{"message" if kind == MESSAGE else "checkpoint": position})
-        events.append(Event(feed.record(kind == MESSAGE, row), place))
-    return Changes(id is not None, workspace_id, events, place, more=len(events) < fresh)
+        cursor = replace(cursor, **{"message" if kind == MESSAGE else "checkpoint": position})
+        events.append(Event(feed.record(kind == MESSAGE, row), cursor))
+    return Changes(id is not None, workspace_id, events, cursor, more=len(events) < fresh)

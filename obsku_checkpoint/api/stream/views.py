@@ -50,17 +50,17 @@ class Events(StoreView):
         feed = poller(self.store.using).feed
         last = request.headers.get("Last-Event-ID")
         try:
-            place = feed.place(last) if last else None
+            cursor = feed.cursor(last) if last else None
         except ValueError:
             raise ValidationError({"Last-Event-ID": ["is not an id of this stream"]}) from None
         if not isinstance(request._request, ASGIRequest):
             raise StreamNeedsASGI
-        if place is None:
-            place = feed.read([(id, None)])[0].place
+        if cursor is None:
+            cursor = feed.read([(id, None)])[0].cursor
         headers = {"Content-Type": "text/event-stream", **HEADERS}
         if request.method == "HEAD":
             return StreamingHttpResponse(_nothing(), headers=headers)
-        events = Stream(request, _events(self.store.using, id, place, self.scope.pinned()))
+        events = Stream(request, _events(self.store.using, id, cursor, self.scope.pinned()))
         return StreamingHttpResponse(events, headers=headers)
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -69,13 +69,13 @@ class Events(StoreView):
         return response
 
 
-async def _events(using: str, id: str, place: Any, sees: Callable[[str | None], bool]) -> AsyncIterator[bytes]:
+async def _events(using: str, id: str, cursor: Any, sees: Callable[[str | None], bool]) -> AsyncIterator[bytes]:
     await give_thread_back()
     # Not all at the same moment that began at the same moment, and never later than is said.
     end = time.monotonic() + conf.current().STREAM_MAX_SECONDS * random.uniform(0.9, 1)
     # Whoever is cut off before the first event goes on from here.
-    yield f": listening\nid: {place}\nretry: {RETRY_MS}\n\n".encode()
-    with poller(using).listen(id, place, sees) as listener:
+    yield f": listening\nid: {cursor}\nretry: {RETRY_MS}\n\n".encode()
+    with poller(using).listen(id, cursor, sees) as listener:
         async for lines in _lines(listener, end):
             yield lines
 
@@ -86,7 +86,7 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 
 async def _lines(listener: Listener, end: float) -> AsyncIterator[bytes]:
-    """Up to the time ``end``: the client comes back by itself, with its place, and is asked everything anew."""
+    """Up to the time ``end``: the client comes back by itself, with its cursor, and is asked everything anew."""
     while (rest := end - time.monotonic()) > 0:
         found = await listener.changes(min(HEARTBEAT, rest))
         if found is None:
@@ -109,7 +109,7 @@ def lines(event: Event) -> bytes:
     if written is None:
         message = isinstance(event.record, MessageRecord)
         kind, serializer = ("message", serializers.Message) if message else ("checkpoint", serializers.Checkpoint)
-        head = f"id: {event.place}\nevent: {kind}\ndata: "
+        head = f"id: {event.cursor}\nevent: {kind}\ndata: "
         written = _written[event] = head.encode() + orjson.dumps(serializer(event.record).data) + b"\n\n"
     return written
 
