@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test torture lint bench format clean
+.PHONY: help demo serve test torture lint docs bench format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ lint: $(VENV)/.dev ## Linter, formatter, types, missing migrations, Django's sys
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 
+docs: $(VENV)/.docs ## The documentation as a site in build/docs; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+	@echo "build/docs/index.html"
+
 bench: $(VENV)/.dev ## Five minutes of measuring beside the peers, on a PostgreSQL server of its own
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -53,3 +57,7 @@ $(VENV)/.base: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q -e ".[api,client,postgres]" --group dev
 	@touch $@ $(VENV)/.base
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q -e ".[all]" --group docs
+	@touch $@

@@ -14,6 +14,8 @@ NAME = "OBSKU_CHECKPOINT"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """The keys of ``OBSKU_CHECKPOINT`` and their defaults."""
+
     DATABASE: str = DEFAULT_DB_ALIAS
     """The alias in ``DATABASES`` that holds the tables. Other than "default", it needs
     `obsku_checkpoint.routers.CheckpointRouter` in ``DATABASE_ROUTERS``."""

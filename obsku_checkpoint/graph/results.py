@@ -47,6 +47,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
+    """What a run came to, and how to go on with it."""
+
     #: ``failed`` where a node failed, whether or not another asks a question; ``working`` where an answer was kept for
     #: the process that is at work on the run, and nothing else was done
     status: Status

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphNode:
+    """A node of the graph that ran, as it is stored."""
+
     name: str
     #: it is a graph itself, with checkpoints in `nested_namespace`
     is_graph: bool = False
@@ -15,6 +17,8 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphEdge:
+    """An edge of the graph that ran, as it is stored."""
+
     source: str
     target: str
     #: taken only where a condition holds

@@ -53,6 +53,11 @@ def test_what_a_page_points_to_exists(page: str) -> None:
     assert [path for path in map("".join, targets) if not (folder / path).exists()] == []
 
 
+def test_every_page_is_in_the_sites_contents() -> None:
+    contents = {line for line in text_of("docs/index.md").splitlines() if not line.startswith(("#", ":", "`"))}
+    assert [page for page in PAGES if page.startswith("docs/") and Path(page).stem not in {*contents, "index"}] == []
+
+
 @pytest.mark.parametrize("page", ORDINARY)
 def test_the_blocks_run_in_a_django_project(page: str, project: Project, tmp_path: Path) -> None:
     code = script(text_of(page))
