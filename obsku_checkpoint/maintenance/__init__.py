@@ -5,6 +5,17 @@ from obsku_checkpoint.maintenance.erasing import erase
 from obsku_checkpoint.maintenance.export import export_lines
 from obsku_checkpoint.maintenance.findings import Finding
 from obsku_checkpoint.maintenance.importing import ImportResult, import_lines
+from obsku_checkpoint.maintenance.indexing import EmbeddingIndex, index_embeddings
 from obsku_checkpoint.maintenance.pruning import prune
 
-__all__ = ["Finding", "ImportResult", "check", "erase", "export_lines", "import_lines", "prune"]
+__all__ = [
+    "EmbeddingIndex",
+    "Finding",
+    "ImportResult",
+    "check",
+    "erase",
+    "export_lines",
+    "import_lines",
+    "index_embeddings",
+    "prune",
+]

@@ -14,7 +14,7 @@ from obsku_checkpoint.records import EntityRecord, FactRecord, Relationship, Sco
 from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.calls import Write
-from obsku_checkpoint.store.memory_sql import DELETE_ENTITY, DELETE_FACT, searching
+from obsku_checkpoint.store.memory_sql import DELETE_ENTITY, DELETE_FACT
 from obsku_checkpoint.store.rows import Row, entity_record, fact_record, same_content
 from obsku_checkpoint.store.sql import BY_ID, columns
 
@@ -268,9 +268,10 @@ class Memory(DatabaseStore):
         if filters is None or not count:
             return []
         conditions = [f"{column} = %({column})s" for column in filters]
+        near = [filters["workspace_id"]] if "workspace_id" in filters else None
         parameters = {
             **filters,
-            "query": self._memory_sql.numbers(query),
+            "query": query,
             "dimension": len(query),
             "threshold": round(least, DECIMALS),
             "top_k": count,
@@ -278,7 +279,8 @@ class Memory(DatabaseStore):
         if workspaces is not None:
             conditions.append(self._memory_sql.of_workspaces)
             parameters["workspaces"] = self._memory_sql.texts([*workspaces])
-        return (yield searching(self._memory_sql.search, model, tuple(conditions)), parameters)  # type: ignore[no-any-return]  # rows
+            near = near or [*workspaces]
+        return (yield from self._memory_sql.nearest(model, tuple(conditions), {**parameters, "near": near}))
 
 
 #: of a score, as the statements round it

@@ -121,10 +121,12 @@ ORDER BY scores.score DESC, t.created_at DESC, t.id DESC LIMIT %(top_k)s
 
 
 @cache
-def searching(sql: str, model: type[models.Model], conditions: tuple[str, ...]) -> str:
+def searching(sql: str, model: type[models.Model], conditions: tuple[str, ...] = (), rows: str = "{table}") -> str:
     """A `SEARCH` in the rows of a table for which all ``conditions`` hold."""
+    table = model._meta.db_table
     return sql.format(
-        table=model._meta.db_table,
+        table=table,
+        rows=rows.format(table=table),
         columns=", ".join(f"t.{column}" for column in columns(model)),
         conditions="".join(f" AND {condition}" for condition in conditions),
     )
@@ -141,6 +143,17 @@ class MemorySql:
     search = SEARCH
     of_workspaces = "workspace_id IN (SELECT value FROM json_each(%(workspaces)s))"
     at_least = "confidence >= %s"
+
+    def nearest(
+        self, model: type[models.Model], conditions: tuple[str, ...], parameters: Mapping[str, Any]
+    ) -> Steps[Sequence[Row]]:
+        """The rows of a search, with their scores behind.
+
+        ``parameters`` are those of the conditions, ``query`` (a direction), ``dimension``, ``threshold``, ``top_k`` and
+        ``near``: the workspaces that are searched, None where that is all.
+        """
+        query = {**parameters, "query": orjson.dumps(parameters["query"]).decode()}
+        return (yield searching(self.search, model, conditions), query)  # type: ignore[no-any-return]  # rows
 
     def upsert_entity(self, entity: Mapping[str, Any]) -> Steps[Row | None]:
         """The row of the entity, made or renewed; None where the session does not exist, or the id is another's."""
@@ -159,7 +172,4 @@ class MemorySql:
 
     def texts(self, values: Sequence[str]) -> Any:
         """The parameter that texts are bound as."""
-        return orjson.dumps(values).decode()
-
-    def numbers(self, values: Sequence[float]) -> Any:
         return orjson.dumps(values).decode()

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import models
+
 from obsku_checkpoint.async_twins import Steps
-from obsku_checkpoint.store.memory_sql import MemorySql
+from obsku_checkpoint.store import memory_index
+from obsku_checkpoint.store.memory_sql import MemorySql, searching
+from obsku_checkpoint.store.rows import Row
 
 #: the lock on the session is its foreign key's: without it, one that is deleted meanwhile would be an error
 INSERT_ENTITY = """
@@ -103,7 +107,7 @@ ORDER BY nearest.distance, e.created_at DESC, e.id DESC
 #: once; of other JSON arrays of numbers, which PostgreSQL's floats may refuse, each is divided by the largest of them
 SEARCH = r"""
 SELECT {columns}, scored.score
-FROM {table} t
+FROM {rows} t
 CROSS JOIN LATERAL (SELECT encode(t.embedding, 'escape') AS text OFFSET 0) stored
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -157,5 +161,44 @@ class PostgresMemorySql(MemorySql):
     def texts(self, values: Sequence[str]) -> Any:
         return list(values)
 
-    def numbers(self, values: Sequence[float]) -> Any:
-        return "{" + ",".join(map(repr, values)) + "}"
+    def nearest(
+        self, model: type[models.Model], conditions: tuple[str, ...], parameters: Mapping[str, Any]
+    ) -> Steps[Sequence[Row]]:
+        query = {**parameters, "query": "{" + ",".join(map(repr, parameters["query"])) + "}"}
+        if parameters["dimension"] in memory_index.DIMENSIONS and any(parameters["query"]):
+            rows = yield from self._nearest_with_pgvector(model, conditions, query)
+            if rows is not None:
+                return rows
+        return (yield searching(self.search, model, conditions), query)  # type: ignore[no-any-return]  # rows
+
+    def _nearest_with_pgvector(
+        self, model: type[models.Model], conditions: tuple[str, ...], query: dict[str, Any]
+    ) -> Steps[Sequence[Row] | None]:
+        """None where there is no index of the dimension that can be used."""
+        dimension, top_k = query["dimension"], query["top_k"]
+
+        def said(sql: str, schema: str) -> str:
+            return memory_index.said(sql, model, dimension, schema, conditions)
+
+        few = max(memory_index.FEW, top_k)
+        index = memory_index.name(model._meta.db_table, dimension)
+        look = {**query, "few": few + 1, "scanned": memory_index.SCANNED, "index": index}
+        found = yield said(memory_index.LOOK, ""), look
+        if not found:
+            return None
+        [(schema, count, may_end_early)] = found
+        scored = searching(self.search, model, rows=memory_index.CANDIDATES)
+        if count > few:
+            near = query["near"] or []
+            signed = 0 < len(near) <= memory_index.SIGNED
+            through = {
+                **query,
+                "threshold": -2,
+                "candidates": top_k + memory_index.MORE,
+                "near": near if signed else [],
+                "width": str(memory_index.WIDTH_IN_WORKSPACE if signed else memory_index.WIDTH),
+            }
+            rows = yield said(memory_index.THROUGH_INDEX, schema) + scored, through
+            if len(rows) == top_k or not may_end_early:
+                return [row for row in rows if row[-1] >= query["threshold"]]
+        return (yield said(memory_index.ONE_BY_ONE, schema) + scored, query)  # type: ignore[no-any-return]  # rows

@@ -1,0 +1,141 @@
+r"""Vectors of one dimension in an HNSW index of pgvector's, and searches through it.
+
+The index stands on an expression over the shared column, and holds the rows whose text pgvector surely takes, so that
+no row of another dimension, or without a vector, makes a write fail, whoever writes. What is indexed is the vector's
+direction, and behind it 64 numbers that say the workspace, a fifth as heavy: neighbours of one workspace lie nearer to
+each other, so that a search in a workspace need not pass through all others. Both in 16 bits, as the index only
+proposes candidates: they are scored by the same statement that searches without an index.
+
+pgvector's settings are set in the search's own statement, to the end of its transaction, and set back in it: nothing
+is left in the caller's transaction, or behind a pooler.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.db import models
+
+#: numbers that say the workspace
+SIGNATURE = 64
+#: of a vector that can be indexed; pgvector's HNSW takes 4,000 numbers of 16 bits
+DIMENSIONS = range(1, 4000 - SIGNATURE + 1)
+#: workspaces of a request that are looked for by their signatures; the sum of many would say nothing
+SIGNED = 8
+#: as many rows are rather looked at one by one, which is exact
+FEW = 200
+#: candidates beyond those that are asked for: the index judges by numbers of 16 bits
+MORE = 10
+#: what a search through the index keeps in sight (``hnsw.ef_search``): in a workspace, and in all
+WIDTH_IN_WORKSPACE, WIDTH = 100, 400
+#: rows that pgvector looks at in one scan at most, unless somebody has changed ``hnsw.max_scan_tuples``
+SCANNED = 20_000
+
+#: numbers as JSON writers write them, none too large for 32 bits
+_NUMBER = r"-?(?:[0-9]{1,21}(?:\.[0-9]+)?|[0-9](?:\.[0-9]+)?[eE](?:-[0-9]{1,3}|\+?[12]?[0-9]))"
+USUAL = rf"^\[ ?{_NUMBER}(?:, ?{_NUMBER})*\]$"
+
+#: of unit length times the root of a fifth: the bits of a hash
+_SIGNATURE = """(
+    '[' || rtrim(replace(replace(replace(
+        hashtextextended({workspace}, 0)::bit(64)::text, '1', '+'), '0', '-+'), '+', '0.0559017,'), ',') || ']'
+)::{schema}.vector(64)"""
+
+_INDEXED = """(
+    {schema}.l2_normalize(encode(embedding, 'escape')::{schema}.vector({dimension}))
+    OPERATOR({schema}.||) {signature}
+)::{schema}.halfvec({length})"""
+
+_CONDITION = """
+    array_length(string_to_array(encode(embedding, 'escape'), ','), 1) = {dimension}
+    AND (encode(embedding, 'escape') COLLATE "C") ~ '{usual}'"""
+
+CREATE = f"""
+CREATE INDEX CONCURRENTLY {{name}} ON {{table}} USING hnsw (({_INDEXED}) {{schema}}.halfvec_ip_ops)
+WHERE {_CONDITION}
+"""
+
+#: the schema of pgvector where the index can be used, how many rows the conditions leave, and whether a scan of the
+#: index may end before its end
+LOOK = """
+SELECT
+    quote_ident(n.nspname),
+    (SELECT count(*) FROM (SELECT FROM {table} WHERE true{conditions} LIMIT %(few)s::bigint) seen),
+    pg_relation_size(i.indexrelid) / (2 * %(dimension)s::bigint) > %(scanned)s::bigint
+FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid
+CROSS JOIN pg_extension e
+JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE i.indrelid = to_regclass('{table}') AND c.relname = %(index)s::text AND i.indisvalid AND e.extname = 'vector'
+"""
+
+#: the candidates of the index. The condition is put so that no other index serves it; the vector that the scan begins
+#: with is known when the settings are set, and the settings are set back when all candidates are known
+THROUGH_INDEX = f"""
+WITH before AS MATERIALIZED (
+    SELECT current_setting('hnsw.iterative_scan') AS iterative_scan, current_setting('hnsw.ef_search') AS ef_search
+), nearest AS MATERIALIZED (
+    SELECT id FROM {{table}}
+    WHERE {_CONDITION} AND (true{{conditions}}) IS TRUE
+    ORDER BY {_INDEXED} OPERATOR({{schema}}.<#>) (
+        SELECT (
+            %(query)s::float8[]::{{schema}}.vector({{dimension}})
+            OPERATOR({{schema}}.||) coalesce(
+                (SELECT {{schema}}.sum({{signatures}}) FROM unnest(%(near)s::text[]) AS w (id)),
+                array_fill(0::real, ARRAY[64])::{{schema}}.vector(64)
+            )
+        )::{{schema}}.halfvec({{length}})
+        FROM before
+        WHERE set_config('hnsw.iterative_scan', 'relaxed_order', true) <> ''
+            AND set_config('hnsw.ef_search', %(width)s::text, true) <> ''
+    ) LIMIT %(candidates)s::bigint
+), candidates AS MATERIALIZED (
+    SELECT
+        array_agg(id) AS ids,
+        set_config('hnsw.iterative_scan', (SELECT iterative_scan FROM before), true),
+        set_config('hnsw.ef_search', (SELECT ef_search FROM before), true)
+    FROM nearest
+)"""
+
+#: the candidates of a look at all rows: pgvector reads and scores ten times as fast as PostgreSQL, in 32 bits, which
+#: the margin makes up for. What is not usual text is a candidate
+ONE_BY_ONE = """
+WITH rough AS MATERIALIZED (
+    SELECT
+        t.id,
+        CASE WHEN stored.text COLLATE "C" ~ '{usual}' THEN -(
+            {schema}.l2_normalize(stored.text::{schema}.vector({dimension}))
+            OPERATOR({schema}.<#>) %(query)s::float8[]::{schema}.vector({dimension})
+        ) END AS score
+    FROM {table} t
+    CROSS JOIN LATERAL (SELECT encode(t.embedding, 'escape') AS text OFFSET 0) stored
+    WHERE t.embedding IS NOT NULL{conditions} AND cardinality(string_to_array(stored.text, ',')) = {dimension}
+), candidates AS MATERIALIZED (
+    SELECT array_agg(id) AS ids FROM rough
+    WHERE score IS NULL OR score >= coalesce((
+        SELECT score FROM rough WHERE score IS NOT NULL ORDER BY score DESC OFFSET %(top_k)s::bigint - 1 LIMIT 1
+    ), -2) - 0.0001
+)"""
+
+CANDIDATES = "(SELECT t.* FROM candidates JOIN {table} t ON t.id = ANY (candidates.ids))"
+
+
+def name(table: str, dimension: int) -> str:
+    return f"{table}_embedding_{dimension}"
+
+
+@cache
+def said(sql: str, model: type[models.Model], dimension: int, schema: str, conditions: tuple[str, ...] = ()) -> str:
+    """The statement for the vectors of a table that have this dimension. ``schema`` is pgvector's, quoted."""
+    table = model._meta.db_table
+    return sql.format(
+        name=name(table, dimension),
+        table=table,
+        schema=schema,
+        dimension=dimension,
+        length=dimension + SIGNATURE,
+        usual=USUAL,
+        signature=_SIGNATURE.format(workspace="coalesce(workspace_id, '')", schema=schema),
+        signatures=_SIGNATURE.format(workspace="w.id", schema=schema),
+        conditions="".join(f" AND {condition}" for condition in conditions),
+    )

@@ -1,0 +1,164 @@
+"""Searches through pgvector's index give what exact searches give, and no row is in anybody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connections, transaction
+
+from obsku_checkpoint.postgres import PostgresCheckpointStore
+from obsku_checkpoint.protocols import CheckpointStore
+from obsku_checkpoint.records import FactRecord, Scored
+from obsku_checkpoint.store import DjangoCheckpointStore
+from obsku_checkpoint.testing import Corrupt
+from obsku_checkpoint.testing.memory_search import SearchConformance
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
+
+DIMENSION = 16
+ROWS = 1200
+
+
+@pytest.fixture(scope="module")
+def indexed_store(database_of_its_own: str) -> Iterator[PostgresCheckpointStore]:
+    """pgvector stands in a schema that nobody's search path has."""
+    with PostgresCheckpointStore(database_of_its_own) as store:
+        store.setup()
+        with psycopg.connect(database_of_its_own, autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA extensions; CREATE EXTENSION vector SCHEMA extensions")
+        for dimension in (1, 2, 3, DIMENSION, 64):
+            call_command("checkpoints", "index-embeddings", f"--dimension={dimension}", database=store.using)
+        yield store
+
+
+class TestIndexedStore(SearchConformance):
+    @pytest.fixture
+    def store(self, indexed_store: PostgresCheckpointStore) -> CheckpointStore:
+        return indexed_store
+
+    @pytest.fixture
+    def corrupt(self, corrupt_in_database_of_its_own: Corrupt) -> Corrupt:
+        return corrupt_in_database_of_its_own
+
+
+def vectors(seed: int, count: int) -> list[list[float]]:
+    """About a few directions, the same for every seed, each of a length of its own."""
+    chance = random.Random(0)
+    centers = [[chance.gauss(0, 1) for _ in range(DIMENSION)] for _ in range(12)]
+    chance.seed(seed)
+    made = []
+    for _ in range(count):
+        length = 10 ** chance.uniform(-3, 3)
+        made.append([length * (number + chance.gauss(0, 0.3)) for number in chance.choice(centers)])
+    return made
+
+
+def cosine(one: list[float], other: list[float]) -> float:
+    return sum(map(float.__mul__, one, other)) / math.hypot(*one) / math.hypot(*other)
+
+
+@pytest.fixture(scope="module")
+def many(indexed_store: PostgresCheckpointStore) -> dict[str, tuple[str, list[float]]]:
+    """Facts of two workspaces: more than are looked at one by one. id -> workspace and vector."""
+    facts = {f"fact {number}": (f"many {number % 2}", one) for number, one in enumerate(vectors(1, ROWS))}
+    for id, (workspace, vector) in facts.items():
+        indexed_store.save_fact(id, id=id, workspace_id=workspace, embedding=vector)
+    return facts
+
+
+def scans(store: Any, table: str) -> int:
+    with connections[store.using].cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT sum(idx_scan)::int FROM pg_stat_user_indexes WHERE indexrelname = %s",
+            [f"{table}_embedding_{DIMENSION}"],
+        )
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("filters", [{"workspace_id": "many 1"}, {}, {"workspaces": ["many 0", "many 1"]}])
+def test_the_index_finds_what_an_exact_search_finds(
+    indexed_store: PostgresCheckpointStore, many: dict[str, tuple[str, list[float]]], filters: dict[str, Any]
+) -> None:
+    before, hits, queries = scans(indexed_store, "facts"), 0, vectors(2, 20)
+    for query in queries:
+        exact = sorted(
+            (cosine(query, vector), id)
+            for id, (workspace, vector) in many.items()
+            if filters.get("workspace_id", workspace) == workspace
+        )[:-11:-1]
+        found = indexed_store.search_facts(query, **filters)
+        hits += len({one.record.id for one in found} & {id for _, id in exact})
+        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+        for one in found:
+            assert one.score == pytest.approx(cosine(query, many[one.record.id][1]))
+        least = found[4].score
+        near = indexed_store.search_facts(query, threshold=least, **filters)
+        assert near == [one for one in found if one.score >= least]
+    assert hits / len(queries) >= 9.5
+    assert scans(indexed_store, "facts") == before + 2 * len(queries)
+
+
+def test_the_async_twin_finds_the_same(
+    indexed_store: PostgresCheckpointStore, many: dict[str, tuple[str, list[float]]]
+) -> None:
+    [query] = vectors(3, 1)
+
+    async def search() -> list[Scored[FactRecord]]:
+        try:
+            return await indexed_store.asearch_facts(query, workspace_id="many 0", top_k=5)
+        finally:
+            await indexed_store.aclose()
+
+    assert asyncio.run(search()) == indexed_store.search_facts(query, workspace_id="many 0", top_k=5)
+
+
+def test_nothing_is_left_in_the_callers_transaction(
+    indexed_store: PostgresCheckpointStore, many: dict[str, tuple[str, list[float]]]
+) -> None:
+    settings = "SELECT current_setting('hnsw.iterative_scan'), current_setting('hnsw.ef_search')"
+    store = DjangoCheckpointStore(indexed_store.using)
+    with transaction.atomic(using=store.using), connections[store.using].cursor() as cursor:
+        store.search_facts([1.0] * DIMENSION)
+        cursor.execute("SET LOCAL hnsw.ef_search = 77")
+        assert len(store.search_facts([1.0] * DIMENSION, workspace_id="many 1")) == 10
+        cursor.execute(settings)
+        assert cursor.fetchone() == ("off", "77")
+    with connections[store.using].cursor() as cursor:
+        cursor.execute(settings)
+        assert cursor.fetchone() == ("off", "40")
+
+
+def test_an_index_that_is_not_finished_is_in_nobodys_way(
+    indexed_store: PostgresCheckpointStore, many: dict[str, tuple[str, list[float]]]
+) -> None:
+    [query] = vectors(4, 1)
+    found = indexed_store.search_facts(query, workspace_id="many 0", top_k=3)
+
+    def valid(valid: bool) -> None:
+        with connections[indexed_store.using].cursor() as cursor:
+            cursor.execute(
+                "UPDATE pg_index SET indisvalid = %s WHERE indexrelid = %s::regclass",
+                [valid, f"facts_embedding_{DIMENSION}"],
+            )
+
+    valid(False)
+    before = scans(indexed_store, "facts")
+    assert indexed_store.search_facts(query, workspace_id="many 0", top_k=3) == found
+    for id, vector in {"too large": [1e300] * DIMENSION, "zeros": [0.0] * DIMENSION, "other": [1.0]}.items():
+        indexed_store.save_fact(id, id=id, workspace_id="unfinished", embedding=vector)
+    assert [one.record.id for one in indexed_store.search_facts([1.0] * DIMENSION, workspace_id="unfinished")] == [
+        "too large",
+        "zeros",
+    ]
+    assert scans(indexed_store, "facts") == before
+    call_command("checkpoints", "index-embeddings", f"--dimension={DIMENSION}", database=indexed_store.using)
+    assert indexed_store.search_facts(query, workspace_id="many 0", top_k=3) == found
+    assert scans(indexed_store, "facts") == 1  # of the new index
