@@ -34,7 +34,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
     E001 not a dict, W001 unknown key, E002 unknown database, W002 router missing, E003 unsupported database, E004 no
     positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing that can be called as
-    it is, E007 an unknown way of async calls, W003 PAGE_SIZE above MAX_PAGE_SIZE.
+    it is, E007 an unknown way of async calls, E009 an embedder that does not embed, W003 PAGE_SIZE above MAX_PAGE_SIZE.
     """
     given: object = conf.given()
     if not isinstance(given, dict):
@@ -52,7 +52,13 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     if current.ASYNC not in ("native", "django"):
         message = f"{conf.NAME}['ASYNC'] must be 'native' or 'django', not {current.ASYNC!r}."
         messages.append(Error(message, id="obsku_checkpoint.E007"))
-    return messages + check_database(current.DATABASE) + check_sizes(current) + check_paths(given)
+    return (
+        messages
+        + check_database(current.DATABASE)
+        + check_sizes(current)
+        + check_paths(given)
+        + check_embedder(current)
+    )
 
 
 @register(Tags.urls)
@@ -177,6 +183,22 @@ def check_paths(given: Mapping[str, object]) -> list[CheckMessage]:
         Error(f"{conf.NAME}[{name!r}] cannot be called: {path!r}.", hint=reason, id="obsku_checkpoint.E006")
         for name, path in paths
         if (reason := _refusal(path) or (_wrong_arguments(path) if name == "RESUME" else None))
+    ]
+
+
+def check_embedder(current: conf.Settings) -> list[CheckMessage]:
+    if current.EMBEDDER is None:
+        return []
+    try:
+        found = import_string(current.EMBEDDER)
+    except (ImportError, AttributeError, TypeError) as error:
+        reason = str(error)
+    else:
+        if callable(getattr(found, "embed", None)) and not inspect.isclass(found):
+            return []
+        reason = "It takes the dotted path of an object (not of a class) with a method embed(texts)."
+    return [
+        Error(f"{conf.NAME}['EMBEDDER'] cannot embed: {current.EMBEDDER!r}.", hint=reason, id="obsku_checkpoint.E009")
     ]
 
 

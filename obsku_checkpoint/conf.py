@@ -8,6 +8,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
+from django.utils.module_loading import import_string
+
+from obsku_checkpoint.embeddings import Embedder
 
 NAME = "OBSKU_CHECKPOINT"
 
@@ -57,6 +60,9 @@ class Settings:
     answers a question in the admin."""
     LANGGRAPH_TYPES: Sequence[str] = ()
     """Dotted paths of the classes that LangGraph's states may hold besides its safe ones."""
+    EMBEDDER: str | None = None
+    """Dotted path of an object with ``embed(texts)``, which returns a vector for each: with it the admin searches
+    entities and facts by what they mean (`obsku_checkpoint.embeddings.Embedder`)."""
 
 
 KEYS = frozenset(one.name for one in fields(Settings))
@@ -69,6 +75,12 @@ def given() -> dict[str, Any]:
 
 def current() -> Settings:
     return Settings(**{key: value for key, value in given().items() if key in KEYS})
+
+
+def embedder() -> Embedder | None:
+    """What makes vectors of texts, where the project has said it."""
+    path = current().EMBEDDER
+    return None if path is None else import_string(path)  # E009 has looked at it
 
 
 def takes_answers() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -12,6 +12,14 @@ import orjson
 MAX_DIMENSION = 16_000
 #: a direction's numbers below this count as 0, so that no product of two is too small for a database's arithmetic
 NEGLIGIBLE = 1e-100
+
+
+class Embedder(Protocol):
+    """What makes vectors of texts; none comes with this package."""
+
+    def embed(self, texts: Sequence[str], /) -> list[list[float]]:
+        """A vector for each of the texts, all of one dimension. It may raise what it likes."""
+        ...
 
 
 def stored(vector: Sequence[float]) -> bytes:

@@ -2,6 +2,7 @@
 
 * `definition.py`: what a graph is made of, and which graphs are refused
 * `context.py`: what a node is given; `questions.py`: how it asks a question, and which answer is given to it
+* `memory.py`: what a run knows from before, and what it leaves behind
 * `execution.py`: the state machine of a run: what follows from a node that has ended; does no work itself
 * `stored_run.py`: the part of its state that checkpoints hold; `node_results.py`: of that, the nodes' results
 * `cycles.py`: how often its cycles have gone back; `answering.py`: how answers reach the questions
@@ -15,9 +16,10 @@
 
 from __future__ import annotations
 
-from obsku_checkpoint.graph.context import Context
+from obsku_checkpoint.graph.context import Context, Recalled
 from obsku_checkpoint.graph.definition import Edge, Graph, Node
 from obsku_checkpoint.graph.editing import aedit, edit
+from obsku_checkpoint.graph.memory import Findings, Memory
 from obsku_checkpoint.graph.questions import interrupt
 from obsku_checkpoint.graph.results import Event, RunResult
 from obsku_checkpoint.graph.runs import aresume, arun, resume, run
@@ -26,8 +28,11 @@ __all__ = [
     "Context",
     "Edge",
     "Event",
+    "Findings",
     "Graph",
+    "Memory",
     "Node",
+    "Recalled",
     "RunResult",
     "aedit",
     "aresume",

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from obsku_checkpoint.records import EntityRecord, FactRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What is known from before, as `Memory` has loaded it: for all nodes the same, and not to be changed."""
+
+    #: text for a prompt: names, types and attributes of the entities, and the facts
+    context: str = ""
+    entities: tuple[EntityRecord, ...] = ()
+    facts: tuple[FactRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +36,5 @@ class Context:
     #: the same when the node is run again (after a crash, a failure, an interrupt), another in each iteration, run
     #: and fork: for services that do a thing once for each key
     idempotency_key: str
+    #: empty unless `run` or `resume` was given a `Memory`
+    memory: Recalled = field(default_factory=Recalled)

@@ -15,7 +15,7 @@ from typing import Any
 from obsku_checkpoint.errors import GraphError, StoreUnavailableError, VersionConflictError
 from obsku_checkpoint.graph.attempts import NestedFailedError, attempt, call_node
 from obsku_checkpoint.graph.callers import Caller
-from obsku_checkpoint.graph.context import Context
+from obsku_checkpoint.graph.context import Context, Recalled
 from obsku_checkpoint.graph.definition import Graph
 from obsku_checkpoint.graph.execution import Execution
 from obsku_checkpoint.graph.questions import Interrupted
@@ -59,6 +59,7 @@ class RunConfig:
     #: how many nodes are at work at a time, and what bounds them
     max_concurrency: int
     slots: asyncio.Semaphore
+    memory: Recalled
 
 
 class Engine:
@@ -128,6 +129,7 @@ class Engine:
             return await attempt(name, node, partial(self._nested, run, context), nullcontext(), begins)
         given = self._execution.run.results.answers(name)
         alone = config.max_concurrency == 1 and node.timeout is None
+        context = replace(context, memory=config.memory)
         call = partial(call_node, run, context, given, config.caller, alone=alone)
         return await attempt(name, node, call, config.slots, begins)
 

@@ -11,10 +11,12 @@ from typing import Any, TypedDict, Unpack
 from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph.attempts import is_async
 from obsku_checkpoint.graph.callers import AsyncCaller, Caller, SyncCaller
+from obsku_checkpoint.graph.context import Recalled
 from obsku_checkpoint.graph.definition import Graph
 from obsku_checkpoint.graph.enclosing import enclosing_run
 from obsku_checkpoint.graph.engine import Aborted, Engine, OnCheckpoint, OnEvent, RunConfig
 from obsku_checkpoint.graph.execution import Execution
+from obsku_checkpoint.graph.memory import Memory, MemoryOfRun
 from obsku_checkpoint.graph.results import RunResult
 from obsku_checkpoint.protocols import UNSET, CheckpointStore
 from obsku_checkpoint.records import CheckpointRecord, SessionRecord
@@ -54,6 +56,8 @@ class Options(TypedDict, total=False):
     on_checkpoint: OnCheckpoint | None
     #: called with each `Event`
     on_event: OnEvent | None
+    #: what is known from before, and what is learned: see `Memory`
+    memory: Memory | None
 
 
 def run(
@@ -288,22 +292,29 @@ async def _run(caller: Caller, graph: Graph, open: Open, options: Options) -> Ru
     limit = options.get("max_concurrency", MAX_CONCURRENCY)
     if type(limit) is not int or limit < 1:
         raise GraphError("max_concurrency must be 1 or more")
+    await caller.begin()
+    if caller.in_transaction and (limited := tuple(_with_time_limits(graph))):
+        raise GraphError("a sync node cannot have a time limit where the caller is in a transaction", limited)
+    execution = await open(caller)
+    opened, memory = execution.last, None
+    if (given := options.get("memory")) and not execution.has_answers_to_keep:
+        memory = await MemoryOfRun.begun(given, caller, execution.session_id, execution.run.input)
     config = RunConfig(
         caller=caller,
         on_checkpoint=options.get("on_checkpoint"),
         on_event=options.get("on_event"),
         max_concurrency=limit,
         slots=asyncio.Semaphore(limit),
+        memory=memory.recalled if memory else Recalled(),
     )
-    await caller.begin()
-    if caller.in_transaction and (limited := tuple(_with_time_limits(graph))):
-        raise GraphError("a sync node cannot have a time limit where the caller is in a transaction", limited)
-    execution = await open(caller)
     try:
         engine = Engine(execution, config)
-        return await (engine.keep() if execution.has_answers_to_keep else engine.run())
+        result = await (engine.keep() if execution.has_answers_to_keep else engine.run())
     except Aborted as aborted:
         raise aborted.error from aborted.error.__cause__
+    if memory and result.status == "complete" and result.checkpoint != opened:
+        await memory.end(result)
+    return result
 
 
 def _with_time_limits(graph: Graph, prefix: str = "") -> Iterator[str]:
