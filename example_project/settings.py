@@ -27,6 +27,7 @@ SECRET_KEY = os.environ.get("EXAMPLE_SECRET_KEY") or secret_key(HERE / ".secret_
 ALLOWED_HOSTS = (os.environ.get("EXAMPLE_ALLOWED_HOSTS") or ".localhost,127.0.0.1,[::1]").split(",")
 
 INSTALLED_APPS = [
+    "obsku_checkpoint",  # before the admin, whose first page then says how many sessions wait
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -37,7 +38,6 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "obsku_checkpoint",
     "obsku_checkpoint.contrib.transcripts",
     "example_project.scan",
 ]

@@ -15,6 +15,7 @@ from tests.postgres_server import postgres_url
 SECRET_KEY = "tests"
 USE_TZ = True
 INSTALLED_APPS = [
+    "obsku_checkpoint",
     "django.contrib.admin",
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -23,7 +24,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
-    "obsku_checkpoint",
     "obsku_checkpoint.contrib.langgraph",
     "obsku_checkpoint.contrib.transcripts",
     "example_project.scan",

@@ -179,16 +179,20 @@ def _readable(value: Any) -> Any:
 
 
 def _question(value: Any) -> Any:
-    """The reason and the options of a question that is too large, where they stand in its beginning."""
+    """A question that is too large to be read whole: its entries as far as its beginning has them."""
     if not isinstance(value, Large):
         return value
     question: dict[str, Any] = {}
-    for name in ("reason", "options"):
-        _before, found, after = value.head.partition(f'"{name}":')
-        if found:
-            with contextlib.suppress(ValueError):  # cut
-                question[name] = _JSON.raw_decode(after)[0]
-    return {**question, "…": value}
+    place = 1
+    with contextlib.suppress(ValueError):  # cut
+        while value.head[place - 1 : place] in ("{", ","):
+            name, place = _JSON.raw_decode(value.head, place)
+            begin = place + 1  # behind the colon
+            question[str(name)] = Large(value.bytes - len(value.head[:begin].encode()), value.head[begin:])
+            _entry, place = _JSON.raw_decode(value.head, begin)
+            question[str(name)] = loads_or_corrupt(value.head[begin:place])
+            place += 1
+    return question
 
 
 def _cut(value: Any) -> Any:

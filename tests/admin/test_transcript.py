@@ -222,3 +222,26 @@ def test_what_happened_stands_between_the_messages(root: Reader, store: DjangoCh
     ]  # fmt: skip
     assert -1 not in places
     assert places == sorted(places)
+
+
+def test_checkpoints_stand_where_they_were_saved(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    for step in range(4):
+        store.save_checkpoint(session_id, step=step, node_results={}, pending_nodes=["a"])
+        if step % 2:
+            store.add_message(session_id, "user", f"after {step}")
+    page = root.read(links.session(session_id, "transcript"))
+    parts = ("2 checkpoints, the last v2", "after 1", "2 checkpoints, the last v4", "after 3")
+    order = [page.index(part) for part in parts]
+    assert order == sorted(order)
+
+
+def test_where_more_happened_than_is_looked_at_the_page_says_so(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in range(4):
+        store.save_checkpoint(session_id, step=step, node_results={}, pending_nodes=["a"])
+    store.add_message(session_id, "user", "hello")
+    address = links.session(session_id, "transcript")
+    assert "from before is not shown" not in root.read(address)
+    monkeypatch.setattr("obsku_checkpoint.admin.session.events.CHECKPOINTS", 2)
+    assert "from before is not shown here. " in root.read(address)

@@ -90,7 +90,9 @@ def graph(nodes: Sequence[Node], edges: Sequence[Edge], has_edges: bool) -> Safe
         else:
             loops.append(edge)
     _place(boxes)
-    height = max(box.y + HEIGHT for column in boxes for box in column) + MARGIN + LOOP * min(len(loops), 4)
+    levels = _levels([(place[edge.source], place[edge.target]) for edge in loops])
+    below = max(levels, default=-1) + 1
+    height = max(box.y + HEIGHT for column in boxes for box in column) + MARGIN + LOOP * below
 
     def parts() -> Iterator[SafeString]:
         seen = set()
@@ -100,8 +102,8 @@ def graph(nodes: Sequence[Node], edges: Sequence[Edge], has_edges: bool) -> Safe
                 continue
             seen.add((id(one), id(other)))
             yield _line(one, other, edge.taken)
-        for level, edge in enumerate(loops):
-            yield from _back(edge, place[edge.source], place[edge.target], height, level % 4, min(len(loops), 4))
+        for level, edge in zip(levels, loops, strict=True):
+            yield from _back(edge, place[edge.source], place[edge.target], height - LOOP * (below - 1 - level))
         for column in boxes:
             yield from map(_box, column)
 
@@ -225,6 +227,25 @@ def _place(columns: list[list[_Box]]) -> None:
         x += width + GAP_X
 
 
+def _levels(loops: Sequence[tuple[_Box, _Box]]) -> list[int]:
+    """How far below the boxes each loop runs, short ones first, so that neither lines nor counts lie on each other."""
+    spans = [sorted((one.x + one.width / 2, other.x + other.width / 2)) for one, other in loops]
+    levels = [0] * len(loops)
+    taken: list[list[tuple[float, float]]] = []
+    for loop in sorted(range(len(loops)), key=lambda loop: spans[loop][1] - spans[loop][0]):
+        left, right = spans[loop]
+        middle, half = (left + right) / 2, text_width(_("not taken")) / 2 + 12  # the count may be wider than the loop
+        left, right = min(left, middle - half), max(right, middle + half)
+        free = (
+            level for level, others in enumerate(taken) if all(left > end or right < start for start, end in others)
+        )
+        levels[loop] = next(free, len(taken))
+        if levels[loop] == len(taken):
+            taken.append([])
+        taken[levels[loop]].append((left, right))
+    return levels
+
+
 def _focus(columns: list[list[_Box]]) -> float | None:
     """Where the first node is that failed, asks, or is at work: what a reader looks for."""
     for statuses in (("failed",), ("waiting",), ("running",), ("pending",)):
@@ -268,9 +289,9 @@ def _line(one: _Box, other: _Box, taken: bool | None) -> SafeString:
     )
 
 
-def _back(edge: Edge, one: _Box, other: _Box, height: float, level: int, levels: int) -> Iterator[SafeString]:
+def _back(edge: Edge, one: _Box, other: _Box, bottom: float) -> Iterator[SafeString]:
     start, end = one.x + one.width / 2, other.x + other.width / 2
-    low = height - MARGIN / 2 - (levels - 1 - level) * LOOP
+    low = bottom - MARGIN / 2
     tip = other.y + HEIGHT
     path = f"M{start:.1f} {one.y + HEIGHT:.1f}C{start:.1f} {low:.1f} {end:.1f} {low:.1f} {end:.1f} {tip + 6:.1f}"
     name = "obsku-taken" if edge.count else "obsku-ahead"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, status_name, text_width
@@ -21,6 +22,10 @@ TICKS = 5
 #: width of a gap, and the least that is drawn as one: milliseconds, and part of all that was worked
 GAP, GAP_LEAST, GAP_PART = 46.0, 1000.0, 0.25
 INDENT = 14
+
+#: how a run of a node ended which its result does not say any more, or which is no status of a node
+OVER, ASKED = "over", "asked"
+_WORDS = {OVER: gettext_lazy("ended"), ASKED: gettext_lazy("asked")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Bar:
 
     @property
     def plain_status(self) -> str:
-        return plain(status_name(self.status), 40)
+        return plain(str(_WORDS.get(self.status) or status_name(self.status)), 40)
 
     @property
     def status_class(self) -> str:
@@ -165,7 +170,7 @@ def _x(moment: float, axis: Sequence[_Stretch]) -> float:
 
 def _ticks(axis: Sequence[_Stretch]) -> Iterator[SafeString]:
     worked = [stretch for stretch in axis if not stretch.is_gap]
-    y, taken = AXIS - 10, float("-inf")
+    y, taken, said = AXIS - 10, float("-inf"), ""
     for stretch in axis:
         if stretch.is_gap:
             middle = (stretch.left + stretch.right) / 2
@@ -180,9 +185,9 @@ def _ticks(axis: Sequence[_Stretch]) -> Iterator[SafeString]:
             moment = stretch.start + (stretch.end - stretch.start) * tick / count
             x = _x(moment, axis)
             text = format.lasted(moment - axis[0].start) if moment > axis[0].start else "0"
-            if x - text_width(text) / 2 > taken:
+            if x - text_width(text) / 2 > taken and text != said:
                 yield element("text", text, x=x, y=y, text_anchor="middle", class_="obsku-axis")
-                taken = x + text_width(text) / 2 + 8
+                said, taken = text, x + text_width(text) / 2 + 8
 
 
 def _grid(axis: Sequence[_Stretch], height: float) -> Iterator[SafeString]:
@@ -224,12 +229,14 @@ def _track(track: Track, y: float, axis: Sequence[_Stretch]) -> Iterator[SafeStr
 
 
 def _lasted(track: Track, right: float, y: float) -> SafeString:
-    """Behind the last bar how long all of them took, or how long a person was waited for."""
+    """Behind the last bar how long all of them took, and how long a person was waited for."""
     spans = [(bar.start, bar.end) for bar in track.bars if bar.end is not None and bar.status != "waiting"]
     waits = [bar for bar in track.bars if bar.status == "waiting"]
     last = track.bars[-1]
     text = format.lasted(sum(end - start for start, end in spans)) if spans else last.plain_status
     if waits:
-        text = _("waited %(time)s") % {"time": waits[-1].lasted}
+        waiting = format.lasted(sum((bar.end or bar.start) - bar.start for bar in waits))
+        waited = _("waited %(time)s") % {"time": waiting}
+        text = f"{text}, {waited}" if spans else waited
     x = min(right + 6, WIDTH - text_width(text) - 2)
-    return element("text", plain(text, 24), x=x, y=y + 18, class_="obsku-label obsku-lasted")
+    return element("text", plain(text, 40), x=x, y=y + 18, class_="obsku-label obsku-lasted")

@@ -21,7 +21,7 @@ from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint.name import GOES_ON
 from obsku_checkpoint.admin.raw import RawMessage, RawSession
 from obsku_checkpoint.admin.results_json import ENTRIES
-from obsku_checkpoint.admin.session.change_list import SessionList, standing
+from obsku_checkpoint.admin.session.change_list import SessionList, all_of_state, standing
 from obsku_checkpoint.admin.session.checkpoints import CheckpointList
 from obsku_checkpoint.admin.session.delete_selected import delete_selected
 from obsku_checkpoint.admin.session.export import Export, export
@@ -171,7 +171,7 @@ class SessionAdmin(BaseAdmin):
     @admin.display(description=gettext_lazy("State"))
     def badges(self, session: Any) -> SafeString:
         badges = format_html_join(" ", '<span class="obsku-badge obsku-badge-{}">{}</span>', session.status.badges)
-        line = plain(session.status.first_line, 110)
+        line = plain(session.line, 110)
         return format_html('{}<span class="obsku-line" dir="auto">{}</span>', badges, line) if line else badges
 
     @admin.display(description=gettext_lazy("Workspace, directory"))
@@ -206,6 +206,18 @@ class SessionAdmin(BaseAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         if form.changes:
             self.store.update_session(obj.pk, **form.changes)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *arguments: Any, **named: Any) -> Any:
+        """An action on all pages of a state is for the sessions that stand so, not for all that may."""
+        state = request.GET.get(StatusFilter.parameter_name, "")
+        if request.POST.get("select_across") == "1" and state in StatusFilter.words:
+            ids = all_of_state(self.database, queryset, state)
+            if ids is None:
+                text = _("These are too many sessions to look at how each stands: narrow the list by its filters.")
+                self.message_user(request, text, messages.ERROR)
+                return None
+            queryset = queryset.filter(pk__in=ids)
+        return super().response_action(request, queryset, *arguments, **named)
 
     @admin.action(description=gettext_lazy("Export as JSON lines"), permissions=["view"])
     def export_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
@@ -11,9 +11,11 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 
 from obsku_checkpoint.admin.base import BaseAdmin
-from obsku_checkpoint.admin.session.counts import figures
+from obsku_checkpoint.admin.format import number
+from obsku_checkpoint.admin.session.counts import figures, first_messages
+from obsku_checkpoint.admin.session.failures import Place, may_have_failed
 from obsku_checkpoint.admin.session.filters import StatusFilter, WorkspaceFilter, narrowed, workspaces
-from obsku_checkpoint.admin.session.status import ENTRIES, statuses
+from obsku_checkpoint.admin.session.status import ENTRIES, Status, statuses
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
 from obsku_checkpoint.records import CorruptValue
 
@@ -22,7 +24,7 @@ BEFORE = "before"
 
 
 class SessionList(ChangeList):
-    """Its rows have the attributes ``figures`` and ``status``."""
+    """Its rows have the attributes ``figures``, ``status`` and ``line``: an error, a question, or the input."""
 
     model_admin: BaseAdmin
 
@@ -34,20 +36,25 @@ class SessionList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
-        below = _place(request.GET.get(BEFORE, ""))
-        sessions: Any = self.queryset
-        unfiltered = not sessions.query.where
-        sessions = sessions.below(*below) if below else sessions.newest_first()
-        if unfiltered:
-            sessions = narrowed(sessions, self._workspaces(), size + 1 + bool(below), below and below[0])
-        rows = list(sessions[: size + 1])
+        place = _place(request.GET.get(BEFORE, ""))
+        state = request.GET.get(StatusFilter.parameter_name, "")
+        #: sessions that were looked at, where there are more of them
+        self.looked_at = ""
+        if state == "failed":
+            looked = may_have_failed(self.model_admin.database, self._below, place, size + 1)
+            rows = looked.sessions
+            self.older = _query(self, looked.last) if looked.last else ""
+            self.looked_at = number(looked.looked_at) if looked.last and len(rows) <= size else ""
+        else:
+            rows = self._below(place, size + 1)
+            self.older = ""
         self.result_list = rows[:size]
-        self.older = _query(self, rows[size - 1]) if len(rows) > size else ""
-        self.newest = self.get_query_string(remove=[BEFORE]) if below else ""
+        if len(rows) > size:
+            self.older = _query(self, rows[size - 1])
+        self.newest = self.get_query_string(remove=[BEFORE]) if place else ""
         self._add_figures(self.result_list)
-        wanted = StatusFilter.words.get(request.GET.get(StatusFilter.parameter_name, ""))
-        if wanted:
-            self.result_list = [row for row in self.result_list if set(row.status.words) & set(wanted)]
+        if wanted := StatusFilter.words.get(state):
+            self.result_list = [row for row in self.result_list if stands_so(row.status, wanted)]
         # What the admin's templates ask for.
         self.result_count = len(self.result_list)
         self.full_result_count = self.result_count  # no count is shown, as nothing was counted
@@ -57,6 +64,15 @@ class SessionList(ChangeList):
         self.multi_page = False
         self.paginator = Paginator(self.result_list, size)
 
+    def _below(self, place: Place | None, count: int) -> list[Any]:
+        """The next sessions of the list, without what a row tells of them."""
+        sessions: Any = self.queryset
+        unfiltered = not sessions.query.where
+        sessions = sessions.below(*place) if place else sessions.newest_first()
+        if unfiltered:
+            sessions = narrowed(sessions, self._workspaces(), count + bool(place), place and place[0])
+        return list(sessions[:count])
+
     def _workspaces(self) -> list[str]:
         """Those that the filter has asked for already."""
         return next(spec.names for spec in self.filter_specs if isinstance(spec, WorkspaceFilter))
@@ -65,10 +81,18 @@ class SessionList(ChangeList):
         database = self.model_admin.database
         found, standing = figures(database, [row.pk for row in rows]), statuses(database, rows)
         for row in rows:
-            row.figures, row.status = found[row.pk], standing[row.pk]
+            row.figures, row.status, row.line = found[row.pk], standing[row.pk], standing[row.pk].first_line
+        said = first_messages(database, [row.pk for row in rows if not row.line])
+        for row in rows:
+            row.line = row.line or said.get(row.pk, "")
 
 
-def _place(text: str) -> tuple[datetime, str] | None:
+def stands_so(status: Status, wanted: Collection[str]) -> bool:
+    """Whether a session is one of a filter's. One whose state is not known here is left out of none."""
+    return not {*wanted, "unknown"}.isdisjoint(status.words)
+
+
+def _place(text: str) -> Place | None:
     milliseconds, comma, id = text.partition(",")
     try:
         return (from_milliseconds(int(milliseconds)), id.replace("\x00", "")) if comma else None
@@ -80,6 +104,34 @@ def _query(changes: ChangeList, last: Any) -> str:
     moment = last.updated_at
     milliseconds = moment.text if isinstance(moment, CorruptValue) else to_milliseconds(moment, "updated_at")
     return changes.get_query_string({BEFORE: f"{milliseconds},{last.pk}"}, remove=[BEFORE])
+
+
+#: sessions that an action on all pages of a state looks at, and at once
+ACROSS, STEP = 10_000, 200
+
+
+def all_of_state(database: str, sessions: Any, state: str) -> list[str] | None:
+    """The ids of the sessions of all pages of a state's filter; None where they are too many to be looked at.
+
+    ``sessions`` are those that the database has filtered: how each stands is known when its checkpoints are read.
+    """
+
+    def below(place: Place | None, count: int) -> list[Any]:
+        return list((sessions.below(*place) if place else sessions.newest_first())[:count])
+
+    if state == "failed":
+        looked = may_have_failed(database, below, None, ACROSS)
+        rows, more = looked.sessions, looked.last is not None
+    else:
+        rows = below(None, ACROSS + 1)
+        more = len(rows) > ACROSS
+    if more:
+        return None
+    found: list[str] = []
+    for start in range(0, len(rows), STEP):
+        standing = statuses(database, rows[start : start + STEP])
+        found += [id for id, status in standing.items() if set(status.words) & set(StatusFilter.words[state])]
+    return found
 
 
 #: sessions, the last ones, of which the pages of the index say how many wait and failed

@@ -29,7 +29,7 @@ class Event:
     """One line between messages."""
 
     moment: datetime
-    #: ``checkpoint``, ``asked``, ``answered``, ``failed``, ``resumed``, ``fork``, ``person``
+    #: ``checkpoint``, ``asked``, ``answered``, ``failed``, ``resumed``, ``fork``, ``person``, ``more``
     kind: str
     text: str
     #: where more is said; empty where nothing is
@@ -42,7 +42,7 @@ class Event:
 
 
 def events(database: str, session_id: str, start: datetime | None, end: datetime | None, links: Links) -> list[Event]:
-    """Those from ``start`` to ``end``, oldest first; plain checkpoints that follow each other are one event."""
+    """Those from ``start`` to ``end``, oldest first. Where there are more than are looked at, the first one says so."""
     own: Any = Checkpoint.objects.using(database).in_session(session_id)
     if not isinstance(end, datetime | None) or not isinstance(start, datetime | None):
         return []  # a time that cannot be read has no place
@@ -53,19 +53,22 @@ def events(database: str, session_id: str, start: datetime | None, end: datetime
     happened: list[Event] = []
     for run in (found[id] for id in reversed(ids) if id in found):
         state = run.state
-        if state is None or not isinstance(run.checkpoint.created_at, datetime):
+        if not isinstance(run.checkpoint.created_at, datetime):
             continue
         if start is None or run.checkpoint.created_at >= start:
-            happened += _of_run(run, state, before.get(run.namespace), links)
-        before[run.namespace] = state
+            happened += _of_run(run, state, before.get(run.namespace), links) if state else [_plain(run, links)]
+        if state:
+            before[run.namespace] = state
+    if len(ids) == CHECKPOINTS and happened and (start is None or happened[0].moment > start):
+        said = _("What checkpoints say from before is not shown here.")
+        address = links.session(session_id, "checkpoints")
+        happened.insert(0, Event(happened[0].moment, "more", said, address, "event-more"))
     happened += _of_people(session_id, start, end)
-    return _together(sorted(happened, key=lambda event: event.moment))
+    return sorted(happened, key=lambda event: event.moment)
 
 
 def _of_run(run: Run, state: RunState, before: RunState | None, links: Links) -> list[Event]:
     moment, address = run.checkpoint.created_at, links.checkpoint(run.id)
-    place = f"{plain(run.namespace, 40)} " if run.namespace else ""
-    version = f"v{run.checkpoint.version}"
     said: list[tuple[str, str]] = []
     if run.source == "fork":
         said.append(("fork", _("forked here")))
@@ -84,9 +87,15 @@ def _of_run(run: Run, state: RunState, before: RunState | None, links: Links) ->
             reason = {"node": plain(path, 60), "question": text_of(question.get("reason") or "?", 200)}
             said.append(("asked", _("%(node)s asks: %(question)s") % reason))
     if not said:
-        node = f", {plain(run.node_id, 40)}" if run.node_id else ""
-        said = [("checkpoint", f"{place}{version}{node}")]
+        return [_plain(run, links)]
     return [Event(moment, kind, text, address, f"event-{number}-{run.id}") for number, (kind, text) in enumerate(said)]
+
+
+def _plain(run: Run, links: Links) -> Event:
+    place = f"{plain(run.namespace, 40)} " if run.namespace else ""
+    node = f", {plain(run.node_id, 40)}" if run.node_id else ""
+    name = f"{place}v{run.checkpoint.version}{node}"
+    return Event(run.checkpoint.created_at, "checkpoint", name, links.checkpoint(run.id), f"event-0-{run.id}")
 
 
 def _answers(before: RunState, state: RunState) -> list[str]:
@@ -119,7 +128,8 @@ def _of_people(session_id: str, start: datetime | None, end: datetime | None) ->
     ]
 
 
-def _together(happened: list[Event]) -> list[Event]:
+def together(happened: list[Event]) -> list[Event]:
+    """The events between two messages, in which plain checkpoints that follow each other are one."""
     joined: list[Event] = []
     count = 0
     for event in happened:

@@ -21,6 +21,7 @@ from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.checkpoint.name import checkpoint_name
 from obsku_checkpoint.admin.drawings import forks as drawings
 from obsku_checkpoint.admin.drawings.forks import Dot, Lane
+from obsku_checkpoint.admin.session.counts import last_messages
 from obsku_checkpoint.admin.session.status import Status, statuses
 from obsku_checkpoint.models import Checkpoint, Message, Session, Source
 from obsku_checkpoint.printable import plain
@@ -73,11 +74,13 @@ class Forks(Page):
         rows = self._checkpoints([id for id, _fork in tree], [fork.parent_id for _id, fork in tree if fork])
         standing = statuses(self.database, list(sessions.values()))
         written = self._written(list(sessions))
+        said = last_messages(self.database, list(sessions))
         lanes = [self._lane(sessions[id], fork, rows, standing[id], here=id == subject.pk) for id, fork in tree]
         return {
             "drawing": drawings.forks(lanes),
             "members": [
                 self._member(sessions[id], fork, standing[id], written.get(id, 0), here=id == subject.pk)
+                | {"line": plain(standing[id].hindrance or said.get(id, ""), 160)}
                 for id, fork in tree
             ],
             "bounded": len(found) == SESSIONS,
@@ -125,7 +128,6 @@ class Forks(Page):
             "title": plain(session.title or session.pk, 80),
             "address": self.links.session(session.pk),
             "badges": [badge for badge in status.badges if badge[0] != "fork"],
-            "line": plain(status.first_line, 160),
             "written": format.number(written),
             "origin": self.links.checkpoint(fork.parent_id) if fork else "",
             "compare": f"{self.links.checkpoint(newest, 'compare')}?with={quote(fork.parent_id, safe='')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections
 from django.utils import timezone
@@ -98,7 +98,7 @@ class Status:
         return _("working, last sign %(time)s ago") % ago if word == "working" else _("silent for %(time)s") % ago
 
     @property
-    def first_line(self) -> str:
+    def hindrance(self) -> str:
         """The error or the question that stands in the way; empty where nothing does."""
         for state in self._states():
             for node, error in state.failures.items():
@@ -108,26 +108,46 @@ class Status:
                 return text_of(question.get("reason") or path)
         return ""
 
+    @property
+    def first_line(self) -> str:
+        """What stands in the way, else what the run was given; empty where that is not known."""
+        given = (text_of(state.input) for state in self._states() if state.input is not None)
+        return self.hindrance or next(given, "")
+
     def _states(self) -> Iterable[RunState]:
         return (state for run in self.outermost if (state := run.state))
 
 
+class End(NamedTuple):
+    """The oldest or the newest checkpoint of a namespace."""
+
+    id: str
+    session_id: str
+    parent_id: str | None
+    source: str
+    is_newest: bool
+
+
+def ends(database: str, session_ids: Sequence[str]) -> list[End]:
+    """Those of the first `NAMESPACES` namespaces of each session, the newest first, by one statement."""
+    if not session_ids:
+        return []
+    with connections[database].cursor() as cursor:
+        cursor.execute(_ENDS.replace("(%s)", f"({', '.join(['%s'] * len(session_ids))})"), list(session_ids))
+        return [End(*row) for row in cursor.fetchall()]
+
+
 def statuses(database: str, sessions: Sequence[Any], *, entries: int = ENTRIES) -> dict[str, Status]:
     """Session id -> its status, by a fixed number of statements. ``sessions`` have ``updated_at``."""
-    if not sessions:
-        return {}
-    sql = _ENDS.replace("(%s)", f"({', '.join(['%s'] * len(sessions))})")
-    with connections[database].cursor() as cursor:
-        cursor.execute(sql, [session.pk for session in sessions])
-        ends = cursor.fetchall()
-    found = runs(database, [id for id, *_, newest in ends if newest], entries=entries)
+    all_ends = ends(database, [session.pk for session in sessions])
+    found = runs(database, [end.id for end in all_ends if end.is_newest], entries=entries) if all_ends else {}
     newest: dict[str, list[Run]] = {session.pk: [] for session in sessions}
     forks: dict[str, str | None] = {}
-    for id, session_id, parent_id, source, is_newest in ends:
-        if is_newest and id in found:
-            newest[session_id].append(found[id])
-        if source == "fork":
-            forks.setdefault(session_id, parent_id)
+    for end in all_ends:
+        if end.is_newest and end.id in found:
+            newest[end.session_id].append(found[end.id])
+        if end.source == "fork":
+            forks.setdefault(end.session_id, end.parent_id)
     return {
         session.pk: Status(
             newest=newest[session.pk],

@@ -7,7 +7,7 @@ checkpoint that has it says how it ended. What is read is bounded in checkpoints
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.drawings.timeline import Bar, Track, timeline, union
+from obsku_checkpoint.admin.drawings.timeline import ASKED, OVER, Bar, Track, timeline, union
 from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.runs import Run, runs
 from obsku_checkpoint.admin.session.status import around
@@ -30,6 +30,9 @@ CHECKPOINTS, BARS = 300, 1000
 ENTRIES = 100
 #: rows of the table
 ROWS = 300
+
+#: (namespace, node, start) -> the run of the node
+Bars = dict[tuple[str, str, float], Bar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,13 @@ def work_of(database: str, session_id: str, links: Links, before: str | None = N
     chosen = ids[:CHECKPOINTS]
     found = runs(database, chosen, entries=ENTRIES)
     oldest_first = [found[id] for id in reversed(chosen) if id in found]
-    bars: dict[tuple[str, str, float], Bar] = {}
+    bars: Bars = {}
+    at_work: dict[tuple[str, str], float] = {}
     asked: dict[tuple[str, str], Bar] = {}
     for run in oldest_first:
         if state := run.state:
             for node in state.results:
-                _add(bars, run, node, state, links)
+                _add(bars, at_work, run, node, state, links)
         _wait(bars, asked, run, links)
     unread = [run for run in oldest_first if not run.was_read]
     return Work(
@@ -123,7 +127,7 @@ def tracks(bars: Iterable[Bar]) -> list[Track]:
     return listed
 
 
-def _add(bars: dict[tuple[str, str, float], Bar], run: Run, node: str, state: RunState, links: Links) -> None:
+def _add(bars: Bars, at_work: dict[tuple[str, str], float], run: Run, node: str, state: RunState, links: Links) -> None:
     result: Any = state.results[node]
     start = format.milliseconds(result.get("startedAt"))
     if start is None:
@@ -131,13 +135,20 @@ def _add(bars: dict[tuple[str, str, float], Bar], run: Run, node: str, state: Ru
     end = format.milliseconds(result.get("completedAt"))
     # A node at work keeps the result of the iteration before.
     status = "running" if node in state.working and end is None else result["status"]
+    if status == "pending" and "interrupt" in result:
+        status = ASKED
     known = bars.get((run.namespace, node, start))
     if known is None or (known.status, known.end) != (status, end):
         step = run.checkpoint.step
         bars[run.namespace, node, start] = Bar(run.namespace, step, node, status, start, end, links.checkpoint(run.id))
+    before = at_work.pop((run.namespace, node), start)
+    if before < start:  # it was begun anew: the last one is over, though no checkpoint says when and how it ended
+        bars[run.namespace, node, before] = replace(bars[run.namespace, node, before], status=OVER, end=start)
+    if status == "running" and end is None:
+        at_work[run.namespace, node] = start
 
 
-def _wait(bars: dict[tuple[str, str, float], Bar], asked: dict[tuple[str, str], Bar], run: Run, links: Links) -> None:
+def _wait(bars: Bars, asked: dict[tuple[str, str], Bar], run: Run, links: Links) -> None:
     """A question is open from the checkpoint that asks it to the one of its namespace that does not any more."""
     saved = run.checkpoint.created_at
     if not isinstance(saved, datetime):
@@ -149,7 +160,7 @@ def _wait(bars: dict[tuple[str, str, float], Bar], asked: dict[tuple[str, str], 
     for namespace, node in [key for key in asked if key[0] == run.namespace]:
         bar = asked[namespace, node]
         end = moment if node not in open else float(to_milliseconds(now(), "now"))
-        bars[namespace, node, bar.start] = asked[namespace, node] = _until(bar, end)
+        bars[namespace, node, bar.start] = asked[namespace, node] = replace(bar, end=max(end, bar.start))
         if node not in open:
             del asked[namespace, node]
     for node in open:
@@ -157,10 +168,6 @@ def _wait(bars: dict[tuple[str, str, float], Bar], asked: dict[tuple[str, str], 
             end = float(to_milliseconds(now(), "now"))
             bar = Bar(run.namespace, run.checkpoint.step, node, "waiting", moment, end, links.checkpoint(run.id))
             asked[run.namespace, node] = bars[run.namespace, node, moment] = bar
-
-
-def _until(bar: Bar, end: float) -> Bar:
-    return Bar(bar.namespace, bar.step, bar.node, bar.status, bar.start, max(end, bar.start), bar.address)
 
 
 def _sum(bars: Iterable[Bar]) -> float:

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.session.events import events
+from obsku_checkpoint.admin.session.events import events, together
 from obsku_checkpoint.admin.session.messages import Entry, entries, messages_of
 from obsku_checkpoint.admin.session.repair import dangling
 from obsku_checkpoint.models import Message, Session
@@ -126,7 +126,8 @@ class Transcript(Page):
         for entry in shown:
             while happened and entry.message.created_at >= happened[0].moment:
                 entry.events.append(happened.pop(0))
-        return happened
+            entry.events = together(entry.events)
+        return together(happened)
 
     def _next_failure(self, all: Any, rows: list[Any], at: int | None) -> int | None:
         """The message from which on the next failed tool is looked for; None where there is none."""

@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.questions import questions
+from obsku_checkpoint.admin.runs import Run
 from obsku_checkpoint.admin.session.filters import may_stand
-from obsku_checkpoint.admin.session.status import statuses
-from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.admin.session.status import Status, statuses
+from obsku_checkpoint.models import Checkpoint, Source
 from obsku_checkpoint.printable import plain
 
 if TYPE_CHECKING:
@@ -22,39 +23,45 @@ if TYPE_CHECKING:
 
 #: the oldest are shown first: they have waited longest
 SHOWN = 100
+#: sessions that may be waiting which are looked at for the page, and at once
+LOOKED_AT, STEP = 2000, 100
 TEMPLATE = "admin/obsku_checkpoint/session/waiting.html"
 
 
 def waiting(admin: BaseAdmin, request: HttpRequest) -> HttpResponse:
     if not admin.has_view_permission(request):
         raise PermissionDenied
-    sessions = admin.get_queryset(request)
-    ids = asking(admin.database, sessions)
-    found = {session.pk: session for session in sessions.filter(pk__in=ids[:SHOWN])}
-    standing = statuses(admin.database, list(found.values()))
-    rows = [row for id in ids[:SHOWN] if id in found for row in _rows(admin, found[id], standing[id])]
+    rows, more = asking(admin, admin.get_queryset(request))
     context = {
         **admin.admin_site.each_context(request),
         "title": _("Waiting for a person"),
         "opts": admin.opts,
         "rows": rows,
-        "more": len(ids) > SHOWN,
+        "more": more,
         "sessions_address": admin.links.sessions(),
     }
     request.current_app = admin.admin_site.name
     return TemplateResponse(request, TEMPLATE, context)
 
 
-def asking(database: str, sessions: QuerySet[Any]) -> list[str]:
-    """The ids of sessions that ask, or may; one more than are shown. Reads the table once: no index leads there."""
-    rows = may_stand("waiting", Checkpoint.objects.using(database))
+def asking(admin: BaseAdmin, sessions: QuerySet[Any]) -> tuple[list[dict[str, Any]], bool]:
+    """A row for each run that asks, and whether there may be more. No index leads there: the table is read once."""
+    candidates = may_stand("waiting", Checkpoint.objects.using(admin.database))
     if sessions.query.where:
-        rows = rows.filter(session__in=sessions)
-    found = rows.order_by("created_at", "id").values_list("session_id", flat=True)[: 2 * SHOWN + 1]
-    return list(dict.fromkeys(found))
+        candidates = candidates.filter(session__in=sessions)
+    found = candidates.order_by("created_at", "id").values_list("session_id", flat=True)[: LOOKED_AT + 1]
+    ids = list(dict.fromkeys(found))
+    rows: list[dict[str, Any]] = []
+    for start in range(0, min(len(ids), LOOKED_AT), STEP):
+        own = {session.pk: session for session in sessions.filter(pk__in=ids[start : start + STEP])}
+        standing = statuses(admin.database, list(own.values()))
+        rows += [row for id in ids[start : start + STEP] if id in own for row in _rows(admin, own[id], standing[id])]
+        if len(rows) > SHOWN:
+            return rows[:SHOWN], True
+    return rows, len(ids) > LOOKED_AT
 
 
-def _rows(admin: BaseAdmin, session: Any, status: Any) -> list[dict[str, Any]]:
+def _rows(admin: BaseAdmin, session: Any, status: Status) -> list[dict[str, Any]]:
     return [
         {
             "session_id": session.pk,
@@ -62,9 +69,16 @@ def _rows(admin: BaseAdmin, session: Any, status: Any) -> list[dict[str, Any]]:
             "workspace": plain(session.workspace_id or "", 60),
             "address": admin.links.session(session.pk),
             "place": plain(run.namespace, 60),
-            "questions": [(each.node_name, plain(each.reason, 200)) for each in asked],
+            "questions": asked,
             "since": format.ago(run.checkpoint.created_at),
         }
         for run in status.outermost
-        if (asked := questions(run.state))
+        if (asked := _asked(run))
     ]
+
+
+def _asked(run: Run) -> list[tuple[str, str]]:
+    """(node, reason) of each question; a checkpoint that asks and cannot be read here is not left out."""
+    if run.state is None:
+        return [(plain(run.node_id or "", 80), "")] if run.source == Source.INTERRUPT else []
+    return [(each.node_name, plain(each.reason, 200)) for each in questions(run.state)]
