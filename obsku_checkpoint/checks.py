@@ -63,10 +63,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register(Tags.urls)
 def check_access(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """What nobody would be asked, where the project has mounted the API.
-
-    W004 a permission class judges objects, of which lists are not asked, W005 nobody can be signed in.
-    """
+    """W005 nobody can be signed in, where the project has mounted the API."""
     given: object = conf.given()
     mounted = getattr(settings, "ROOT_URLCONF", None) and _mounts_api(get_resolver())
     if not mounted or not isinstance(given, dict):
@@ -75,11 +72,6 @@ def check_access(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     classes = given.get("PERMISSION_CLASSES", ())
     if not isinstance(classes, list | tuple):
         return []
-    judges = [path for path in classes if isinstance(path, str) and not _refusal(path) and _judges_objects(path)]
-    if judges and given.get("WORKSPACE_SCOPE") is None:
-        message = f"Lists of the API do not ask has_object_permission of {', '.join(judges)}."
-        hint = "It is asked of the record that a path names. Limit what lists show with WORKSPACE_SCOPE."
-        messages.append(Warning(message, hint=hint, id="obsku_checkpoint.W004"))
     authentication = getattr(settings, "REST_FRAMEWORK", {}).get("DEFAULT_AUTHENTICATION_CLASSES")
     if authentication is not None and not authentication and not classes:
         message = "REST_FRAMEWORK['DEFAULT_AUTHENTICATION_CLASSES'] is empty, so the API refuses everybody."
@@ -93,11 +85,6 @@ def _mounts_api(resolver: URLResolver) -> bool:
     return any(
         getattr(one.urlconf_name, "__name__", "") == "obsku_checkpoint.api.urls" or _mounts_api(one) for one in below
     )
-
-
-def _judges_objects(path: str) -> bool:
-    asked = getattr(import_string(path), "has_object_permission", None)
-    return asked is not import_string("rest_framework.permissions.BasePermission").has_object_permission
 
 
 def check_database(alias: object) -> list[CheckMessage]:

@@ -13,7 +13,8 @@ from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api import memory_serializers as serializers
 from obsku_checkpoint.api.filters import EntityFilters, FactFilters
 from obsku_checkpoint.api.openapi import memory_operations as operations
-from obsku_checkpoint.api.pagination import requested, response
+from obsku_checkpoint.api.pagination import CURSOR, requested, response, size
+from obsku_checkpoint.api.related import RelatedPage
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import EntityNotFoundError, FactNotFoundError
@@ -40,6 +41,7 @@ class _Memory(StoreView):
 
 class Entities(_Memory):
     queryset = Entity.objects.all()
+    subject = Entity
     filterset_class = EntityFilters
     operations = operations.ENTITIES
     serializer_class = serializers.Entity
@@ -49,7 +51,8 @@ class Entities(_Memory):
 
     def list(self, request: Request) -> Response:
         page = requested(request, "entities", self.filter_queryset(self.rows().newest_first()))
-        results = serializers.Entity([entity_record(row, "keep") for row in page.rows], many=True).data
+        records = [entity_record(row, "keep") for row in page.rows]
+        results = serializers.Entity([one for one in records if self.permits(Entity, one)], many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
     def create(self, request: Request) -> Response:
@@ -89,14 +92,26 @@ class Entities(_Memory):
         given = request.query_params.get("depth", "1")
         if not (given.isascii() and given.isdecimal()):
             raise ValidationError({"depth": ["takes a number of steps"]})
-        found = self.store.related(id, depth=int(given[:9]), on_corrupt="keep", workspaces=self.scope.workspaces)
-        if not found:
+        if not validation.can_exist("id", id):
+            raise EntityNotFoundError(id)
+        page = RelatedPage(
+            self.store,
+            id,
+            depth=int(given[:9]),
+            workspaces=self.scope.workspaces,
+            size=size(request),
+            cursor=request.query_params.get(CURSOR),
+        )
+        if not page.rows:
             self._check(id, always=True)
-        return Response(serializers.Entity(found, many=True).data)
+        records = [entity_record(row, "keep") for row in page.rows]
+        results = serializers.Entity([one for one in records if self.permits(Entity, one)], many=True).data
+        return response(request, results, next=page.next)
 
     def search(self, request: Request) -> Response:
         found = self.store.search_entities(**self.search_body(serializers.EntitySearch), on_corrupt="keep")
-        return Response(serializers.ScoredEntity(found, many=True).data)
+        permitted = [one for one in found if self.permits(Entity, one.record)]
+        return Response(serializers.ScoredEntity(permitted, many=True).data)
 
     # -- rows
 
@@ -111,6 +126,7 @@ class Entities(_Memory):
 
 class Facts(_Memory):
     queryset = Fact.objects.all()
+    subject = Fact
     filterset_class = FactFilters
     operations = operations.FACTS
     serializer_class = serializers.Fact
@@ -120,7 +136,8 @@ class Facts(_Memory):
 
     def list(self, request: Request) -> Response:
         page = requested(request, "facts", self.filter_queryset(self.rows().newest_first()))
-        results = serializers.Fact([fact_record(row, "keep") for row in page.rows], many=True).data
+        records = [fact_record(row, "keep") for row in page.rows]
+        results = serializers.Fact([one for one in records if self.permits(Fact, one)], many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
     def create(self, request: Request) -> Response:
@@ -146,7 +163,8 @@ class Facts(_Memory):
 
     def search(self, request: Request) -> Response:
         found = self.store.search_facts(**self.search_body(serializers.FactSearch), on_corrupt="keep")
-        return Response(serializers.ScoredFact(found, many=True).data)
+        permitted = [one for one in found if self.permits(Fact, one.record)]
+        return Response(serializers.ScoredFact(permitted, many=True).data)
 
     # -- rows
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db import connections, models
 
 from obsku_checkpoint.models import Message
+from obsku_checkpoint.store.calls import Parameters
 
 Row = Sequence[Any]
 
@@ -30,7 +31,7 @@ within AS (
     FROM sized WINDOW w AS (ORDER BY {sort} ROWS UNBOUNDED PRECEDING)
 )
 SELECT within.counted, {values}, {columns}
-FROM {within} WHERE within.total <= %s OR within.number = 1 ORDER BY within.number
+FROM {within} WHERE within.total <= {limit:d} OR within.number = 1 ORDER BY within.number
 """
 
 
@@ -41,7 +42,7 @@ class Keys(NamedTuple):
     """
 
     sql: str
-    parameters: Sequence[Any]
+    parameters: Parameters
     names: Sequence[str]
     #: those that sort the rows, as in Django's ``order_by``
     order: Sequence[str]
@@ -77,9 +78,10 @@ def within_bytes(
         values=", ".join(f"within.{name}" for name in sorting),
         columns=", ".join(f"{'within' if whole else 't'}.{column}" for column in columns),
         within="within" if whole else f"within {table} within.id",
+        limit=limit,
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*keys.parameters, limit])
+        cursor.execute(sql, keys.parameters)
         found = cursor.fetchall()
     width = 1 + len(sorting)
     return Budgeted(found[0][0] if found else 0, [row[1:width] for row in found], [row[width:] for row in found])

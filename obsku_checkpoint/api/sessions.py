@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -39,7 +40,7 @@ class Sessions(StoreView):
 
     def list(self, request: Request) -> Response:
         page = requested(request, "sessions", self.filter_queryset(self.rows()))
-        results = serializers.Session([session_record(row, "keep") for row in page.rows], many=True).data
+        results = serializers.Session(self._permitted(page), many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
     def create(self, request: Request) -> Response:
@@ -76,6 +77,7 @@ class Sessions(StoreView):
         row = self.filter_queryset(self.rows()).values().first()
         if row is None:
             raise SessionNotFoundError("latest")
+        self.check_object_permissions(request, Session(**row))
         session = SessionRecord(**row)
         # As many of the newest as fit, however short they are.
         size = conf.current().MAX_PAGE_BYTES // ROW_BYTES
@@ -92,7 +94,7 @@ class Sessions(StoreView):
 
     def summaries(self, request: Request) -> Response:
         page = requested(request, "sessions", self.filter_queryset(self.rows()), last_message=True)
-        summaries = self.store.summaries_of([session_record(row, "keep") for row in page.rows], "keep")
+        summaries = self.store.summaries_of(self._permitted(page), "keep")
         results = serializers.SessionSummary(summaries, many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
@@ -104,6 +106,10 @@ class Sessions(StoreView):
         return Response(serializers.SessionSummary(summary).data)
 
     # -- rows
+
+    def _permitted(self, page: KeysetPage) -> Sequence[SessionRecord]:
+        records = [session_record(row, "keep") for row in page.rows]
+        return [one for one in records if self.permits(Session, one)]
 
     def _shown(self, id: str) -> dict[str, Any]:
         row = self.session(id).values().first()

@@ -9,10 +9,12 @@ from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
+from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.http import Http404
 from django.utils.module_loading import import_string
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
@@ -25,6 +27,7 @@ from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.querysets import CheckpointQuerySet, MessageQuerySet, SessionQuerySet
+from obsku_checkpoint.records import EntityRecord, FactRecord, SessionRecord
 from obsku_checkpoint.scope import Scope
 from obsku_checkpoint.store import DjangoCheckpointStore
 
@@ -35,6 +38,7 @@ _long_bodies = threading.BoundedSemaphore(2)
 NOT_ASKED = BasePermission.has_object_permission
 #: the id of a message in a path
 INT64 = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+Record = SessionRecord | EntityRecord | FactRecord
 Rows = TypeVar("Rows", MessageQuerySet, CheckpointQuerySet)
 
 
@@ -99,10 +103,13 @@ class StoreView(GenericViewSet[Any]):
     def _permissions(self) -> list[BasePermission]:
         return [import_string(path)() for path in conf.current().PERMISSION_CLASSES]
 
+    @cached_property
+    def _judging(self) -> list[BasePermission]:
+        return [one for one in self._permissions if type(one).has_object_permission is not NOT_ASKED]
+
     def _check_subject(self, request: Request) -> None:
         """Ask the permission classes that judge objects about the record that the path names, if there is one."""
-        judging = [one for one in self.get_permissions() if type(one).has_object_permission is not NOT_ASKED]
-        if not judging or not self.arguments:
+        if not self._judging or not self.arguments:
             return
         id = self.kwargs[self.arguments[0]]
         if self.subject is Message and not INT64.fullmatch(id):
@@ -137,6 +144,17 @@ class StoreView(GenericViewSet[Any]):
         serializer = serializer_class(data=self.request.data)
         serializer.is_valid(raise_exception=True)
         return cast("dict[str, Any]", serializer.validated_data)
+
+    def permits(self, model: type[models.Model], record: Record) -> bool:
+        """Whether no permission class that judges objects refuses a record of a list."""
+        if not self._judging:
+            return True
+        instance = model(**{field.attname: getattr(record, field.attname) for field in model._meta.concrete_fields})
+        try:
+            self.check_object_permissions(self.request, instance)
+        except (APIException, Http404, PermissionDenied):
+            return False
+        return True
 
     def sessions(self) -> SessionQuerySet:
         """The sessions that the request may see."""

@@ -62,8 +62,6 @@ class HTTPStore(Connections):
             found = found + items(results) if towards == "next" else items(results) + found
             if further is None or len(found) == limit:
                 return found
-            if not results:
-                raise InvalidResponseError(f"the list {path} has an empty page that leads on: {FOREIGN}")
             cursor = cursor_of(further)
 
 

@@ -121,8 +121,8 @@ class Memory(HTTPStore):
         steps = memory_validation.depth(depth)
         if not validation.can_exist("entity_id", entity_id):
             return []
-        shown = yield from self._ask("GET", path("entities", entity_id, "related/"), params={"depth": str(steps)})
-        return [] if shown is None else records(EntityRecord, shown, on_corrupt)
+        listed = yield from self._list(path("entities", entity_id, "related/"), {"depth": str(steps)}, None)
+        return records(EntityRecord, listed, on_corrupt)
 
     @method
     def search_entities(

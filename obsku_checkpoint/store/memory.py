@@ -14,7 +14,7 @@ from obsku_checkpoint.records import EntityRecord, FactRecord, Relationship, Sco
 from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.calls import Write
-from obsku_checkpoint.store.memory_sql import DELETE_ENTITY, DELETE_FACT
+from obsku_checkpoint.store.memory_sql import DELETE_ENTITY, DELETE_FACT, RELATED
 from obsku_checkpoint.store.rows import Row, entity_record, fact_record, same_content
 from obsku_checkpoint.store.sql import BY_ID, columns
 
@@ -130,21 +130,23 @@ class Memory(DatabaseStore):
         return bool((yield Write(DELETE_ENTITY, {"id": id})))
 
     @method
-    def related(
-        self,
-        entity_id: str,
-        *,
-        depth: int = 1,
-        on_corrupt: OnCorrupt = "raise",
-        workspaces: Collection[str] | None = None,
-    ) -> Steps[list[EntityRecord]]:
+    def related(self, entity_id: str, *, depth: int = 1, on_corrupt: OnCorrupt = "raise") -> Steps[list[EntityRecord]]:
         validation.on_corrupt(on_corrupt)
-        steps = memory_validation.depth(depth)
+        reached, parameters = self.reached(entity_id, depth, None)
         if not validation.can_exist("entity_id", entity_id):
             return []
-        seen = None if workspaces is None else self._memory_sql.texts([*workspaces])
-        rows = yield self._memory_sql.related, {"entity_id": entity_id, "depth": steps, "workspaces": seen}
+        rows = yield reached + RELATED, parameters
         return [entity_record(row, on_corrupt) for row in rows]
+
+    def reached(
+        self, entity_id: str, depth: int, workspaces: Collection[str] | None
+    ) -> tuple[str, Mapping[str, str | int | None]]:
+        """A statement's beginning that names the entities which an entity leads to ``nearest (id, distance)``, and its
+        parameters. What is beyond one that may not be seen is not even looked at.
+        """
+        seen = None if workspaces is None else self._memory_sql.texts([*workspaces])
+        steps = memory_validation.depth(depth)
+        return self._memory_sql.reached, {"entity_id": entity_id, "depth": steps, "workspaces": seen}
 
     @method
     def search_entities(

@@ -65,7 +65,7 @@ RETURNING id, workspace_id, content, confidence, source_session_id, created_at, 
 DELETE_FACT = "DELETE FROM facts WHERE id = %(id)s RETURNING id"
 
 #: ``workspaces`` is a JSON array of those that may be seen, NULL for all; UNION drops what was reached in as many steps
-RELATED = """
+REACHED = """
 WITH RECURSIVE reached (id, distance) AS (
     SELECT id, 0 FROM entities
     WHERE id = %(entity_id)s
@@ -78,12 +78,13 @@ WITH RECURSIVE reached (id, distance) AS (
     JOIN entities next ON next.id = CASE WHEN edge.type = 'object' THEN json_extract(edge.value, '$.targetId') END
     WHERE reached.distance < %(depth)s
         AND (%(workspaces)s IS NULL OR next.workspace_id IN (SELECT value FROM json_each(%(workspaces)s)))
-)
+), nearest (id, distance) AS (SELECT id, min(distance) FROM reached GROUP BY id HAVING min(distance) > 0)
+"""
+RELATED = """
 SELECT
     e.id, e.session_id, e.workspace_id, e.name, e.type, e.attributes, e.relationships, e.created_at, e.updated_at,
     e.embedding
-FROM (SELECT id, min(distance) AS distance FROM reached GROUP BY id) nearest JOIN entities e ON e.id = nearest.id
-WHERE nearest.distance > 0
+FROM nearest JOIN entities e ON e.id = nearest.id
 ORDER BY nearest.distance, e.created_at DESC, e.id DESC
 """
 
@@ -139,7 +140,8 @@ class MemorySql:
     renew_entity = RENEW_ENTITY
     update_entity = UPDATE_ENTITY
     insert_fact = INSERT_FACT
-    related = RELATED
+    #: before a statement that reads `nearest`
+    reached = REACHED
     search = SEARCH
     of_workspaces = "workspace_id IN (SELECT value FROM json_each(%(workspaces)s))"
     at_least = "confidence >= %s"

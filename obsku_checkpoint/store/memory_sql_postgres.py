@@ -78,7 +78,7 @@ RETURNING id, workspace_id, content, confidence, source_session_id, created_at, 
 
 #: relationships are read by a pattern: PostgreSQL's JSON functions fail on text that is not JSON, and on the escapes of
 #: NULs and lone surrogates, which no id has
-RELATED = r"""
+REACHED = r"""
 WITH RECURSIVE reached (id, distance) AS (
     SELECT id, 0 FROM entities
     WHERE id = %(entity_id)s::text
@@ -94,13 +94,7 @@ WITH RECURSIVE reached (id, distance) AS (
     JOIN entities next ON next.id = edge.target[1]::json #>> '{}'
     WHERE reached.distance < %(depth)s::integer
         AND (%(workspaces)s::text[] IS NULL OR next.workspace_id = ANY (%(workspaces)s::text[]))
-)
-SELECT
-    e.id, e.session_id, e.workspace_id, e.name, e.type, e.attributes, e.relationships, e.created_at, e.updated_at,
-    e.embedding
-FROM (SELECT id, min(distance) AS distance FROM reached GROUP BY id) nearest JOIN entities e ON e.id = nearest.id
-WHERE nearest.distance > 0
-ORDER BY nearest.distance, e.created_at DESC, e.id DESC
+), nearest (id, distance) AS (SELECT id, min(distance) FROM reached GROUP BY id HAVING min(distance) > 0)
 """
 
 #: ``query`` is a direction. Text that has another number of commas is not looked at; text of usual numbers is cast at
@@ -150,7 +144,7 @@ class PostgresMemorySql(MemorySql):
     renew_entity = RENEW_ENTITY
     update_entity = UPDATE_ENTITY
     insert_fact = INSERT_FACT
-    related = RELATED
+    reached = REACHED
     search = SEARCH
     of_workspaces = "workspace_id = ANY (%(workspaces)s::text[])"
     at_least = "confidence >= %s::real"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
+import httpx
 import pytest
 
 from obsku_checkpoint.client import HTTPCheckpointStore
@@ -97,6 +98,37 @@ def test_the_client_gathers_the_pages(store: DjangoCheckpointStore, workspace: s
         assert client.list_checkpoints(first) == store.list_checkpoints(first)
         assert client.get_lineage(ids["checkpoints"][-1]) == store.get_lineage(ids["checkpoints"][-1])
         assert client.continue_latest(workspace) == store.continue_latest(workspace)
+
+
+def test_what_is_related_has_pages(store: DjangoCheckpointStore, workspace: str) -> None:
+    session = store.create_session("/", workspace_id=workspace).id
+    text = {"text": "x" * LARGE}
+    far = [store.save_entity(session, name="far", type="t", attributes=text, embedding=[1.0]).id for _ in range(5)]
+    near = [
+        store.save_entity(
+            session,
+            name="near",
+            type="t",
+            attributes={"text": "x" * size},
+            relationships=[{"targetId": id, "type": "r"} for id in far],
+        ).id
+        for size in (1, PAGE * 2, LARGE)
+    ]
+    edges: Any = [{"targetId": id, "type": "r"} for id in near]
+    start = store.save_entity(session, name="start", type="t", relationships=edges).id
+    with live_server(store.using, MAX_PAGE_BYTES=PAGE) as url, HTTPCheckpointStore(url) as client:
+        assert client.related(start, depth=2) == store.related(start, depth=2)
+        assert {one.id for one in client.related(start, depth=2)} == {*near, *far}
+        with httpx.Client(base_url=url) as raw:
+            for limit, longest in ((500, 3), (1, 1)):
+                address: str | None = f"entities/{start}/related/?depth=2&limit={limit}"
+                pages: list[list[str]] = []
+                while address:
+                    answer = raw.get(address).json()
+                    pages.append([one["id"] for one in answer["results"]])
+                    address = answer["next"]
+                assert [id for page in pages for id in page] == [one.id for one in store.related(start, depth=2)]
+                assert max(map(len, pages)) == longest
 
 
 def test_what_does_not_fit_is_not_read(bounded: Client, store: DjangoCheckpointStore, path: str) -> None:

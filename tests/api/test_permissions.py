@@ -215,8 +215,8 @@ def test_what_agents_know_is_seen_in_the_requests_workspaces(
     assert {one["record"]["id"] for one in own.post("/api/facts/search/", asked).json()} == {facts[0], facts[2]}
     assert own.post("/api/facts/search/", {**asked, "workspace_id": "elsewhere"}).json() == []
     path = f"/api/entities/{ids[2]}/related/?depth=5"
-    assert own.get(path).json() == []
-    assert [one["id"] for one in full.get(path).json()] == [ids[1], ids[0]]
+    assert own.get(path).json()["results"] == []
+    assert [one["id"] for one in full.get(path).json()["results"]] == [ids[1], ids[0]]
     for id in (ids[1], ids[3]):
         assert own.get(f"/api/entities/{id}/").status_code == 404
         assert own.get(f"/api/entities/{id}/related/").status_code == 404

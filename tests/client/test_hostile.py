@@ -102,11 +102,11 @@ def test_pages_without_end_are_not_followed(open_store: Open) -> None:
         pytest.raises(InvalidResponseError, match="more than 5 pages"),
     ):
         open_store(server.url, max_pages=5).list_sessions()
-    with (
-        socket_server(page([], "a", "previous")) as server,
-        pytest.raises(InvalidResponseError, match="empty page that leads on"),
+    with (  # an empty page may lead on, but not for ever
+        socket_server(*(page([], str(number), "previous") for number in range(5))) as server,
+        pytest.raises(InvalidResponseError, match="more than 5 pages"),
     ):
-        open_store(server.url).get_messages("s")
+        open_store(server.url, max_pages=5).get_messages("s")
     latest = {"session": SESSION, "messages": [MESSAGE], "checkpoint": None}
     further = {**latest, "messages_previous": "http://elsewhere/?cursor=a"}
     with (

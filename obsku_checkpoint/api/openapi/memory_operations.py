@@ -74,9 +74,9 @@ ENTITIES = {
         id="entities_related",
         summary="The entities that its relationships lead to, nearest first",
         description="Without itself, and no further than the request may see.",
-        answers={200: Entity(many=True)},
+        answers={200: serializers.EntityPage},
         errors=[400, 404],
-        parameters=[DEPTH],
+        parameters=[CURSOR, LIMIT, DEPTH],
     ),
     "search": Operation(
         id="entities_search",
