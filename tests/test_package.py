@@ -132,6 +132,25 @@ print(asyncio.run(store.aadd_message(session.id, "user", "hello")).content, "psy
     assert run("-c", code, cwd=tmp_path, **environment).split() == ["hello", "False"]
 
 
+def test_the_client_needs_neither_django_nor_psycopg(installed: Path, tmp_path: Path) -> None:
+    code = (
+        WITHOUT.format(hidden=["django", "asgiref", "psycopg", "psycopg_pool", "rest_framework"])
+        + """
+from obsku_checkpoint.client import HTTPCheckpointStore
+from obsku_checkpoint.errors import ConfigurationError, StoreUnavailableError
+try:
+    with HTTPCheckpointStore("http://127.0.0.1:9/api/", retries=0) as store:
+        store.get_session("s")
+except (ConfigurationError, StoreUnavailableError) as error:
+    print(type(error).__name__, [name for name in ("django", "psycopg") if name in sys.modules])
+"""
+    )
+    environment = {"PYTHONPATH": str(installed), "DJANGO_SETTINGS_MODULE": ""}
+    output = run("-c", code, cwd=tmp_path, **environment)
+    assert output.partition(" ")[0] in ("StoreUnavailableError", "ConfigurationError")
+    assert output.endswith(" []\n")
+
+
 @pytest.mark.parametrize(
     ("module", "hidden", "remedy"),
     [
