@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
     E001 not a dict, W001 unknown key, E002 unknown database, W002 router missing, E003 unsupported database, E004 no
     positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing that can be called as
-    it is, E007 an unknown way of async calls, E009 an embedder that does not embed, W003 PAGE_SIZE above MAX_PAGE_SIZE.
+    it is, E007 an unknown way of async calls, E009 an embedder that does not embed, E010 prices that are none,
+    W003 PAGE_SIZE above MAX_PAGE_SIZE.
     """
     given: object = conf.given()
     if not isinstance(given, dict):
@@ -150,6 +152,28 @@ def check_sizes(current: conf.Settings) -> list[CheckMessage]:
         message = f"{conf.NAME}['PAGE_SIZE'] is above MAX_PAGE_SIZE, which is what pages will have."
         return [Warning(message, id="obsku_checkpoint.W003")]
     return messages
+
+
+def check_prices(given: Mapping[str, object]) -> list[CheckMessage]:
+    prices = given.get("TOKEN_PRICES", {})
+    hint = "{'a-model': [0.5, 2]} is the price of a million tokens in, and of a million tokens out."
+    if not isinstance(prices, Mapping):
+        message = f"{conf.NAME}['TOKEN_PRICES'] must be a dict, not {prices!r}."
+        return [Error(message, hint=hint, id="obsku_checkpoint.E010")]
+    return [
+        Error(f"{conf.NAME}['TOKEN_PRICES'][{name!r}] {wrong}.", hint=hint, id="obsku_checkpoint.E010")
+        for name, price in prices.items()
+        if (wrong := _no_price(name, price))
+    ]
+
+
+def _no_price(name: object, price: object) -> str:
+    if not isinstance(name, str):
+        return "must be the price of a model or a workspace, whose name is text"
+    if not isinstance(price, list | tuple) or len(price) != 2:
+        return f"must be two numbers, not {price!r}"
+    bad = [one for one in price if type(one) not in (int, float) or not 0 <= one < math.inf]
+    return f"must be two numbers from 0 on, not {bad[0]!r}" if bad else ""
 
 
 def check_paths(given: Mapping[str, object]) -> list[CheckMessage]:

@@ -63,6 +63,11 @@ class Settings:
     EMBEDDER: str | None = None
     """Dotted path of an object with ``embed(texts)``, which returns a vector for each: with it the admin searches
     entities and facts by what they mean (`obsku_checkpoint.embeddings.Embedder`)."""
+    TOKEN_PRICES: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Model or workspace -> [price in, price out] for a million tokens, in one currency.
+
+    The price of the ``model`` that a session's metadata names goes before that of its workspace. (PostgreSQL reads
+    metadata from version 16 on.)"""
 
 
 KEYS = frozenset(one.name for one in fields(Settings))

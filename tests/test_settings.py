@@ -55,6 +55,13 @@ def test_no_setting_is_needed() -> None:
         ({"EMBEDDER": "tests.embedder.WordEmbedder"}, ["obsku_checkpoint.E009"]),
         ({"EMBEDDER": "tests.embedder.nothing"}, ["obsku_checkpoint.E009"]),
         ({"EMBEDDER": 5}, ["obsku_checkpoint.E009"]),
+        ({"TOKEN_PRICES": {"gpt": [0.5, 2], "acme": (1, 0)}}, []),
+        ({"TOKEN_PRICES": [0.5, 2]}, ["obsku_checkpoint.E010"]),
+        (
+            {"TOKEN_PRICES": {"gpt": 2, "acme": [1], 5: [1, 2], "x": [1, True], "y": [-1, 1]}},
+            ["obsku_checkpoint.E010"] * 5,
+        ),
+        ({"TOKEN_PRICES": {"gpt": ["1", 2], "acme": [1, float("nan")]}}, ["obsku_checkpoint.E010"] * 2),
         ({"RESUME": "nowhere.go_on"}, ["obsku_checkpoint.E006"]),
         ({"RESUME": "example_project.showcase.DIRECTORY"}, ["obsku_checkpoint.E006"]),
         ({"RESUME": "example_project.showcase.go_on"}, []),

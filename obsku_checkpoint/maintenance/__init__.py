@@ -3,6 +3,7 @@
 from obsku_checkpoint.maintenance.check import check
 from obsku_checkpoint.maintenance.erasing import erase
 from obsku_checkpoint.maintenance.export import export_lines
+from obsku_checkpoint.maintenance.figures import Stats, recent_stats, stats
 from obsku_checkpoint.maintenance.findings import Finding
 from obsku_checkpoint.maintenance.importing import ImportResult, import_lines
 from obsku_checkpoint.maintenance.indexing import EmbeddingIndex, index_embeddings
@@ -12,10 +13,13 @@ __all__ = [
     "EmbeddingIndex",
     "Finding",
     "ImportResult",
+    "Stats",
     "check",
     "erase",
     "export_lines",
     "import_lines",
     "index_embeddings",
     "prune",
+    "recent_stats",
+    "stats",
 ]

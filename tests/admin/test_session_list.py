@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import pytest
 
 from obsku_checkpoint.admin.links import from_path
-from obsku_checkpoint.admin.session import filters
 from obsku_checkpoint.ids import new_id
+from obsku_checkpoint.maintenance import newest
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links, person, text
@@ -120,7 +120,7 @@ def test_the_newest_of_all_workspaces_are_the_same_without_the_index(
 ) -> None:
     made = {id for number in range(4) for id in many(30, f"space-{number}" if number else None)}
     with_index = rows(root.see(links.sessions()))
-    monkeypatch.setattr(filters, "WORKSPACES", 0)
+    monkeypatch.setattr(newest, "WORKSPACES", 0)
     assert rows(root.see(links.sessions())) == with_index
     assert set(with_index) <= made
 

@@ -14,9 +14,10 @@ from obsku_checkpoint.admin.base import BaseAdmin
 from obsku_checkpoint.admin.format import number
 from obsku_checkpoint.admin.session.counts import figures, first_messages
 from obsku_checkpoint.admin.session.failures import Place, may_have_failed
-from obsku_checkpoint.admin.session.filters import StatusFilter, WorkspaceFilter, narrowed, workspaces
+from obsku_checkpoint.admin.session.filters import StatusFilter, WorkspaceFilter
 from obsku_checkpoint.admin.session.status import ENTRIES, Status, statuses
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
+from obsku_checkpoint.maintenance.newest import narrowed, workspaces
 from obsku_checkpoint.records import CorruptValue
 
 #: the query parameter that says where a page begins: below this session, ``<updated_at in ms>,<id>``

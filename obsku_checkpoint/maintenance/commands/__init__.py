@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
-from obsku_checkpoint.maintenance.commands import check, erase, export, importing, index_embeddings, prune
+from obsku_checkpoint.maintenance.commands import check, erase, export, importing, index_embeddings, prune, stats
 from obsku_checkpoint.maintenance.commands.output import Output
 
 
@@ -26,4 +26,5 @@ SUBCOMMANDS: Final[dict[str, Subcommand]] = {
     "check": cast("Subcommand", check),
     "erase": cast("Subcommand", erase),
     "index-embeddings": cast("Subcommand", index_embeddings),
+    "stats": cast("Subcommand", stats),
 }
