@@ -1,5 +1,7 @@
 """What a team does with its sessions as a whole: the functions behind ``manage.py checkpoints``."""
 
+from obsku_checkpoint.maintenance.agents_sessions import agents_lines
+from obsku_checkpoint.maintenance.chat import chat_lines
 from obsku_checkpoint.maintenance.check import check
 from obsku_checkpoint.maintenance.erasing import erase
 from obsku_checkpoint.maintenance.export import export_lines
@@ -14,6 +16,8 @@ __all__ = [
     "Finding",
     "ImportResult",
     "Stats",
+    "agents_lines",
+    "chat_lines",
     "check",
     "erase",
     "export_lines",

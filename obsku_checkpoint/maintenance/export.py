@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -61,7 +61,7 @@ def export_lines(
         if connection.vendor == "postgresql" and alone:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield _line(HEADER)
+        yield line(HEADER)
         yield from _Export(using, workspace_id, session_ids, since).lines()
 
 
@@ -117,10 +117,10 @@ class _Export:
         ids = json.dumps([row[place] for row in sessions])
         children = {child: _Groups(self._children(child, ids)) for child in self._tables.values()}
         for session in sessions:
-            yield _row(table, session)
+            yield row_line(table, session)
             for child, groups in children.items():
                 for row in groups.of(session[place]):
-                    yield _row(child, row)
+                    yield row_line(child, row)
 
     def _children(self, table: Table, ids: str) -> Iterator[Sequence[Any]]:
         """(session, columns …) of the sessions' rows."""
@@ -154,7 +154,7 @@ class _Export:
         columns = ", ".join(f"f.{quoted(self._using, name)}" for name in _names(table))
         sql = f"SELECT {columns} FROM facts f{where} ORDER BY f.id COLLATE {self._collation}"
         for row in self._rows(sql, parameters):
-            yield _row(table, row)
+            yield row_line(table, row)
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> Iterator[Sequence[Any]]:
         with self._connection.chunked_cursor() as cursor:
@@ -180,16 +180,17 @@ def _names(table: Table) -> list[str]:
     return [column.name for column in table.columns]
 
 
-def _row(table: Table, row: Sequence[Any]) -> bytes:
-    line: dict[str, Any] = {"table": table.name}
+def row_line(table: Table, row: Sequence[Any]) -> bytes:
+    """The line of a row, whose columns are as they are stored."""
+    entries: dict[str, Any] = {"table": table.name}
     for column, stored in zip(table.columns, row, strict=True):
         name, value = _entry(column, stored)
-        line[name] = value
-    return _line(line)
+        entries[name] = value
+    return line(entries)
 
 
-def _line(line: dict[str, Any]) -> bytes:
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+def line(entries: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(entries, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _entry(column: Column, stored: Any) -> tuple[str, Any]:

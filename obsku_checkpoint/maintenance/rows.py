@@ -17,6 +17,8 @@ from obsku_checkpoint.maintenance.tables import Column, Table, tables
 
 #: the key of a line that says why those below it were left out
 REJECTED = "rejected"
+#: the key of a line that stands for a row which could not be made of what another program has: why
+FAULT = "fault"
 
 
 class StoredRow(NamedTuple):
@@ -75,6 +77,8 @@ class _TableReader:
         self._key = [names.index(name) for name in table.key]
 
     def row(self, entries: dict[str, Any]) -> StoredRow:
+        if FAULT in entries:
+            raise InvalidRecordError(str(entries.get("field")), str(entries[FAULT]))
         values: list[Any] = []
         for column, read in self._columns:
             value = entries.pop(column.name, _MISSING)

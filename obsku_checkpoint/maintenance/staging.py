@@ -191,12 +191,15 @@ class Staging:
     # -- ids of messages
 
     def _number_messages(self, cursor: Any) -> None:
-        """Ids stay where they are free; where one is not, its whole transcript gets new ones, in its order."""
+        """Ids stay where they are free; where one is not, its whole transcript gets new ones, in its order.
+        Those below 1 never stay.
+        """
         staged = self._staged(self._tables[MESSAGES])
         taken = f"SELECT unit FROM {staged} i WHERE EXISTS (SELECT 1 FROM messages m WHERE m.id = i.id)"
         twice = f"SELECT unit FROM {staged} WHERE id IN (SELECT id FROM {staged} GROUP BY id HAVING count(*) > 1)"
-        self._merged.renumbered = self._units(cursor, f"{taken} UNION {twice}")
-        among = ", ".join(map(str, self._merged.renumbered))
+        nobodys = self._units(cursor, f"SELECT DISTINCT unit FROM {staged} WHERE id < 1")
+        self._merged.renumbered = self._units(cursor, f"{taken} UNION {twice}") - nobodys
+        among = ", ".join(map(str, nobodys | self._merged.renumbered))
         if self._connection.vendor == "postgresql":
             self._raise_sequence(cursor, staged, among)
             new = "nextval(pg_get_serial_sequence('messages', 'id'))"

@@ -14,11 +14,11 @@ from django.utils.module_loading import import_string
 
 from obsku_checkpoint import codec, signals, validation
 from obsku_checkpoint.async_twins import Steps, method, steps_of, twin
+from obsku_checkpoint.contrib.transcripts.originals import original_text
 from obsku_checkpoint.contrib.transcripts.sql import CLEAR, LAST, READ, READ_UP_TO, Sql
 from obsku_checkpoint.errors import (
     CheckpointCorruptionError,
     ConfigurationError,
-    SerializationError,
     SessionNotFoundError,
 )
 from obsku_checkpoint.records import MessageRecord, SessionRecord, ToolResult
@@ -97,7 +97,7 @@ class Transcript:
     def add(self, messages: Sequence[dict[str, Any]], originals: Sequence[Any]) -> Steps[None]:
         """Append messages, as `CheckpointStore.add_messages` takes them, with an original each: all or none."""
         rows = validation.messages(messages)
-        texts = [_text(f"items[{index}]", original) for index, original in enumerate(originals)]
+        texts = [original_text(f"items[{index}]", original) for index, original in enumerate(originals)]
         if not rows:
             return
         add = partial(self._sql.add, self.session_id, rows, self.format, texts)
@@ -238,23 +238,6 @@ class Transcript:
     def _entries(self, rows: Sequence[Row]) -> Iterator[Entry]:
         """Oldest first, each decoded when it is asked for: what is kept of thousands costs more than the decoding."""
         return (Entry(row, None if row[ORIGINAL] is None else _value(row[0], row[ORIGINAL])) for row in reversed(rows))
-
-
-def _text(path: str, original: Any) -> str:
-    """Its JSON; behind a space where orjson, which is several times as fast as the standard library, would read it
-    otherwise, or not at all: long integers, NaN, lone surrogates.
-    """
-    try:
-        text = json.dumps(original, ensure_ascii=False, separators=(",", ":"))
-        data = text.encode("utf-8", "surrogatepass")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SerializationError(path, str(error)) from error
-    try:
-        if orjson.dumps(orjson.loads(data)) == data:
-            return text
-    except ValueError:
-        pass
-    return " " + json.dumps(original, separators=(",", ":"))
 
 
 def _value(id: int, text: str) -> Any:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
 from django.utils.module_loading import import_string
 
 from obsku_checkpoint.maintenance import files
+from obsku_checkpoint.maintenance.agents_sessions import agents_lines
+from obsku_checkpoint.maintenance.chat import chat_lines
 from obsku_checkpoint.maintenance.commands.output import Output
 from obsku_checkpoint.maintenance.importing import ImportResult, import_lines
 
-#: framework -> what reads its store; by name, since its packages may be missing
-FRAMEWORKS = {"langgraph": "obsku_checkpoint.contrib.langgraph.importing.import_from"}
+#: by name, since its packages may be missing
+LANGGRAPH = "obsku_checkpoint.contrib.langgraph.importing.import_from"
+#: what of another program is imported: its name is the directory of its sessions, unless one is given
+SOURCES = ("chat", "langgraph", "openai-agents")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="compressed if it ends in .gz or .zst; - is standard input")
     parser.add_argument("--rejects", metavar="FILE", help="where sessions go that cannot be read, instead of an error")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
-    others = parser.add_argument_group("from the store of a framework, whose database FILE names")
+    others = parser.add_argument_group("from another program")
     others.add_argument(
-        "--from", choices=sorted(FRAMEWORKS), help="FILE is a PostgreSQL connection string, or SQLite's"
+        "--from",
+        choices=SOURCES,
+        help="FILE is a PostgreSQL connection string or an SQLite file of a framework, or JSON of OpenAI's chat",
     )
     others.add_argument("--schema", metavar="S", help="of its tables in PostgreSQL")
     others.add_argument("--thread", metavar="ID", action="append", help="only this one; may be given several times")
@@ -35,11 +41,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(using: str, options: Mapping[str, Any], output: Output) -> None:
-    if options["from"] is not None:
-        _run_from_framework(using, options, output)
+    if options["from"] == "langgraph":
+        _run_from_langgraph(using, options, output)
         return
     rejects = options["rejects"]
-    with files.reading(options["file"]) as lines, files.writing(rejects) if rejects else nullcontext() as rejected:
+    with _lines(using, options) as lines, files.writing(rejects) if rejects else nullcontext() as rejected:
         result = import_lines(
             lines,
             using,
@@ -50,8 +56,19 @@ def run(using: str, options: Mapping[str, Any], output: Output) -> None:
     output.result(asdict(result), _sentence(result, rejects, dry_run=options["dry_run"]))
 
 
-def _run_from_framework(using: str, options: Mapping[str, Any], output: Output) -> None:
-    figures = import_string(FRAMEWORKS[options["from"]])(
+@contextmanager
+def _lines(using: str, options: Mapping[str, Any]) -> Iterator[Iterable[bytes]]:
+    """Of an export, or of what is made one of."""
+    place = {"workspace_id": options["workspace"], "directory": options["directory"] or options["from"]}
+    if options["from"] == "openai-agents":
+        yield agents_lines(options["file"], using, schema=options["schema"], session_ids=options["thread"], **place)
+        return
+    with files.reading(options["file"]) as lines:
+        yield chat_lines(lines, using, **place) if options["from"] == "chat" else lines
+
+
+def _run_from_langgraph(using: str, options: Mapping[str, Any], output: Output) -> None:
+    figures = import_string(LANGGRAPH)(
         options["file"],
         using,
         schema=options["schema"],
