@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import django
@@ -26,24 +27,26 @@ LONG, SHORT = 100_000, 100
 #: entries of each of the two results to compare: 1 MB of JSON
 ENTRIES = 12_000
 ROUNDS = 6
+FIGURES = "/admin/obsku_checkpoint/session/figures/"
+START = time.time_ns() // 1_000_000
 #: as PostgreSQL comes, fsync on
 CONFIGURATION = ""
 
 FILL = """
 INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
 SELECT 's' || n, CASE WHEN n %% 50 = 0 THEN NULL ELSE 'workspace ' || n %% {workspaces} END,
-       'Session number ' || n, '/srv/' || n %% 1000, 1700000000000 + n * 997, 1700000060000 + n * 997
+       'Session number ' || n, '/srv/' || n %% 1000, {begin} + n * 997, {begin} + 60000 + n * 997
 FROM generate_series(1, %(sessions)s) n;
 INSERT INTO messages (session_id, role, content, tokens_in, tokens_out, created_at)
 SELECT 's' || n, CASE m WHEN 0 THEN 'user' ELSE 'assistant' END, repeat('words of a message ', 10), 100, 20,
-       1700000000000 + n * 997 + m
+       {begin} + n * 997 + m
 FROM generate_series(1, %(sessions)s) n, generate_series(0, 1) m;
 INSERT INTO checkpoints (id, session_id, namespace, version, step, node_id, node_results, pending_nodes, source,
                          created_at)
 SELECT 'c' || n, 's' || n, '', 1, 1, 'work',
        '{{"work":{{"status":"' || CASE WHEN n %% 500 = 0 THEN 'failed' ELSE 'completed' END
        || '","output":"' || repeat(md5(n::text), 20) || '","startedAt":1700000000000,"completedAt":1700000060000}}}}',
-       '[]', CASE WHEN n %% 2000 = 0 THEN 'interrupt' ELSE 'loop' END, 1700000060000 + n * 997
+       '[]', CASE WHEN n %% 2000 = 0 THEN 'interrupt' ELSE 'loop' END, {begin} + 60000 + n * 997
 FROM generate_series(1, %(sessions)s) n;
 INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
 VALUES ('long', 'workspace 1', 'A long session', '/', 1600000000000, 1600100000000),
@@ -99,9 +102,14 @@ def configure(url: str) -> None:
     django.setup()
 
 
+def begin(sessions: int) -> int:
+    """Milliseconds: the last session was active a minute ago, at the beginning of this process."""
+    return START - 120_000 - sessions * 997
+
+
 def fill(sessions: int) -> None:
     with connection.cursor() as cursor:
-        for statement in FILL.format(workspaces=WORKSPACES, long=LONG, short=SHORT).split(";"):
+        for statement in FILL.format(workspaces=WORKSPACES, long=LONG, short=SHORT, begin=begin(sessions)).split(";"):
             cursor.execute(statement, {"sessions": sessions} if "%(" in statement else None)
         for version in (2, 3):
             output = [
@@ -126,7 +134,7 @@ def fill(sessions: int) -> None:
 def pages(sessions: int) -> Iterator[tuple[str, str]]:
     """(what it is, its address)"""
     listed = "/admin/obsku_checkpoint/session/"
-    middle = f"{1700000060000 + sessions // 2 * 997},s{sessions // 2}"
+    middle = f"{begin(sessions) + 60000 + sessions // 2 * 997},s{sessions // 2}"
     yield "list of sessions", listed
     yield "list, in the middle", f"{listed}?before={middle}"
     yield "list, one workspace", f"{listed}?workspace=workspace+7"
@@ -156,6 +164,34 @@ def statements(see: Callable[[], object]) -> int:
         return len(sent.captured_queries)
 
 
+def figures(client: Any) -> Iterator[tuple[str, str, str, str]]:
+    """The rows of the page of figures: when nothing has been counted, a minute after all was, and within the minute."""
+    # They read the settings when they are imported.
+    from django.core.cache import cache  # noqa: PLC0415
+
+    from obsku_checkpoint.maintenance import figures as counting  # noqa: PLC0415
+
+    def seen(name: str, rounds: int, before: Callable[[], object] = lambda: None) -> tuple[str, str, str, str]:
+        times = []
+        for _ in range(rounds):
+            before()
+            start = time.perf_counter()
+            size = len(client.get(FIGURES).content) / 1000
+            times.append(time.perf_counter() - start)
+        before()
+        count = statements(lambda: client.get(FIGURES))
+        return f"figures, {name}", str(count), f"{median(times) * 1000:.1f}", f"{size:.0f}"
+
+    yield seen("the first of a day", 3, cache.clear)
+    fresh, counting.FRESH = counting.FRESH, 0  # what was counted is kept, and no page
+    for _ in range(counting.DAYS):
+        client.get(FIGURES)
+    yield seen("a minute later", 9)
+    counting.FRESH = fresh
+    client.get(FIGURES)
+    yield seen("within a minute", 9)
+
+
 def main(sessions: int, seconds: float, out: Path) -> None:
     # Django's settings depend on the server, and these on Django's settings.
     from django.contrib.auth.models import User  # noqa: PLC0415
@@ -183,6 +219,9 @@ def main(sessions: int, seconds: float, out: Path) -> None:
         count = statements(lambda address=address: client.get(address))  # type: ignore[misc]  # a default binds it
         rows.append((name, str(count), f"{median(times[name]) * 1000:.1f}", f"{size:.0f}"))
         print(*rows[-1], sep="\t", flush=True)
+    for row in figures(client):
+        rows.append(row)
+        print(*row, sep="\t", flush=True)
     head = f"Written by `python -m benchmarks.admin`: {sessions:,} sessions and checkpoints, twice as many messages."
     rules = [("---", "---:", "---:", "---:")]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], *rules, *rows[1:]])

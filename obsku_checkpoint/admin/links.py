@@ -34,6 +34,9 @@ class Links:
     def waiting(self) -> str:
         return self._reverse("session_waiting")
 
+    def figures(self) -> str:
+        return self._reverse("session_figures")
+
     def session(self, id: str, page: str = "change") -> str:
         """A page of a session: ``change`` (the overview), ``transcript``, ``timeline``, …"""
         return self._reverse(f"session_{page}", id)

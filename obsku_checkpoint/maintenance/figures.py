@@ -15,7 +15,7 @@ from django.core.cache import cache
 from obsku_checkpoint import conf, fields
 from obsku_checkpoint.errors import InvalidRecordError
 from obsku_checkpoint.maintenance.sizes import DAY, Growth, LargeSession, Sizes, TableSize
-from obsku_checkpoint.maintenance.spending import Counts, Spending, count_on, spendings
+from obsku_checkpoint.maintenance.spending import Counts, Spending, count, joined, spendings
 from obsku_checkpoint.maintenance.standing import Standing, standing
 from obsku_checkpoint.store import failures
 
@@ -27,14 +27,18 @@ MOST_DAYS = 366
 LAG = 5_000
 #: seconds for which `recent_stats` gives the same again, and after which what was counted is of no use any more
 FRESH, COUNTED = 60, 86_400
+#: seconds after which `recent_stats` begins to count nothing further
+PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     #: when it was counted
     at: datetime
-    #: the first day that growth and spending have, from its beginning in UTC
+    #: the first day that growth has, and spending when it is complete, from its beginning in UTC
     since: datetime
+    #: the first day that spending has
+    spending_since: datetime
     #: of the whole database; empty where only some workspaces count
     tables: list[TableSize]
     #: of the whole database, with what else is in it; None where only some workspaces count
@@ -56,15 +60,16 @@ def stats(using: str | None = None, *, days: int = DAYS, workspaces: Collection[
     using = using or conf.current().DATABASE
     with failures.in_our_words(using):
         tonight = since + days * DAY  # a busy session's times run ahead
-        counts = count_on(using, Counts(since), tonight, workspaces, conf.current().TOKEN_PRICES)
+        counts = count(using, since, tonight, workspaces, conf.current().TOKEN_PRICES)
         return _stats(using, since, now, counts, workspaces)
 
 
 def recent_stats(using: str | None = None, *, days: int = DAYS, workspaces: Collection[str] | None = None) -> Stats:
     """`stats` of a minute ago at most, by Django's cache.
 
-    Tokens are counted on from where they were counted to, and all of them anew each day (in UTC): rows may have
-    been deleted, or imported with times of the past. One thread of a process counts at a time.
+    Tokens are counted on from where they were counted to, and back into the past for about a second a call: where they
+    are many, the first calls give only the last days (``spending_since``). All are counted anew each day (in UTC): rows
+    may have been deleted, or imported with times of the past. One thread of a process counts at a time.
     """
     since, now = _since(days), _now()
     using = using or conf.current().DATABASE
@@ -75,11 +80,20 @@ def recent_stats(using: str | None = None, *, days: int = DAYS, workspaces: Coll
         found: Stats | None = cache.get(f"{key}:stats")
         if found is None:
             with failures.in_our_words(using):
-                counts = cache.get(f"{key}:counts") or Counts(since)
-                counts = count_on(using, counts, max(counts.until, now - LAG), workspaces, prices)
+                today = now // DAY * DAY
+                counts = cache.get(f"{key}:counts") or Counts(today, today)
+                until = max(counts.until, now - LAG)
+                counts = joined(counts, count(using, counts.until, until, workspaces, prices))
+                patience = time.monotonic() + PATIENCE
+                stretch = DAY
+                while counts.since > since and time.monotonic() < patience:
+                    begin = max(since, counts.since - stretch)
+                    counts = joined(count(using, begin, counts.since, workspaces, prices), counts)
+                    stretch *= 2
                 found = _stats(using, since, now, counts, workspaces)
             cache.set(f"{key}:counts", counts, COUNTED)
-            cache.set(f"{key}:stats", found, FRESH)
+            if counts.since == since:
+                cache.set(f"{key}:stats", found, FRESH)
         return found
 
 
@@ -101,10 +115,11 @@ def _stats(using: str, since: int, now: int, counts: Counts, workspaces: Collect
     return Stats(
         at=fields.from_milliseconds(now),
         since=fields.from_milliseconds(since),
+        spending_since=fields.from_milliseconds(counts.since),
         tables=sizes.tables if workspaces is None else [],
         database_bytes=sizes.database_bytes() if workspaces is None else None,
         growth=sizes.growth(since, workspaces),
-        spending=spendings(counts, since, conf.current().TOKEN_PRICES),
+        spending=spendings(counts, conf.current().TOKEN_PRICES),
         largest=sizes.largest(workspaces),
         standing=standing(using, workspaces),
     )

@@ -1,8 +1,7 @@
 """Tokens and their cost, by day and workspace.
 
 Counted are the messages themselves, exactly, by the time at which they were written. What a fork has copied is not
-counted twice: a copy keeps its time, which is before its session's. Counting can go on from where it ended, so that
-what has been counted is not read again.
+counted twice: a copy keeps its time, which is before its session's. Each stretch of time can be counted for itself.
 """
 
 from __future__ import annotations
@@ -56,8 +55,9 @@ class Group(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """What has been counted until a time, in milliseconds."""
+    """What has been counted of the time from ``since`` to ``until``, in milliseconds."""
 
+    since: int
     until: int
     #: messages, tokens in, tokens out
     groups: dict[Group, list[int]] = field(default_factory=dict)
@@ -65,7 +65,8 @@ class Counts:
 
 _COUNT = """
 WITH written AS MATERIALIZED (
-    SELECT id, workspace_id, created_at, {model} AS model FROM sessions WHERE updated_at >= %(since)s{among}
+    SELECT id, workspace_id, created_at, {model} AS model FROM sessions
+    WHERE updated_at >= %(since)s AND created_at < %(until)s{among}
 ), grouped AS (
     SELECT m.created_at / {day} AS day, s.workspace_id, {priced} AS model, count(*) AS messages,
            sum(coalesce(m.tokens_in, 0)) AS tokens_in, sum(coalesce(m.tokens_out, 0)) AS tokens_out
@@ -91,10 +92,10 @@ _MODEL_SQLITE = "CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.m
 _KNOWS_MODELS = 160_000
 
 
-def count_on(using: str, counts: Counts, until: int, visible: Collection[str] | None, prices: Prices) -> Counts:
-    """With what has been written since, of the workspaces ``visible``, None for all."""
+def count(using: str, since: int, until: int, visible: Collection[str] | None, prices: Prices) -> Counts:
+    """What was written from ``since`` on and before ``until``, of the workspaces ``visible``, None for all."""
     names = workspaces(using) if visible is None else list(visible)
-    parameters: dict[str, Any] = {"since": counts.until, "until": until}
+    parameters: dict[str, Any] = {"since": since, "until": until}
     among = ""
     if visible is not None or len(names) <= WORKSPACES:  # the index begins with the workspace
         parameters |= {f"workspace_{number}": name for number, name in enumerate(names)}
@@ -110,18 +111,25 @@ def count_on(using: str, counts: Counts, until: int, visible: Collection[str] | 
     with connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)
         rows = cursor.fetchall()
-    groups = {group: list(figures) for group, figures in counts.groups.items()}
-    for day, workspace_id, others, model, *figures in rows:
-        _add(groups, Group(day, workspace_id, bool(others), model), map(int, figures))
-    return Counts(until, _together(groups))
+    groups = {
+        Group(day, workspace_id, bool(others), model): [*map(int, rest)]
+        for day, workspace_id, others, model, *rest in rows
+    }
+    return Counts(since, until, groups)
 
 
-def spendings(counts: Counts, since: int, prices: Prices) -> list[Spending]:
-    """From the day on that begins at ``since`` (milliseconds), by day, most tokens first."""
+def joined(one: Counts, following: Counts) -> Counts:
+    """Of both times together, which follow each other."""
+    groups = {group: list(figures) for group, figures in one.groups.items()}
+    for group, figures in following.groups.items():
+        _add(groups, group, figures)
+    return Counts(one.since, following.until, _together(groups))
+
+
+def spendings(counts: Counts, prices: Prices) -> list[Spending]:
+    """By day, most tokens first."""
     found: dict[tuple[int, str | None, bool], dict[str, Any]] = {}
     for group, (messages, tokens_in, tokens_out) in counts.groups.items():
-        if group.day * DAY < since:
-            continue
         empty = {"messages": 0, "tokens_in": 0, "tokens_out": 0, "cost": None, "unpriced": 0}
         entry = found.setdefault(group[:3], empty)
         entry["messages"] += messages

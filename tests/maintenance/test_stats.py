@@ -271,7 +271,7 @@ class TestCommand:
             }
         ]
         assert set(figures) == {
-            "at", "since", "tables", "database_bytes", "growth", "spending", "largest", "standing",
+            "at", "since", "spending_since", "tables", "database_bytes", "growth", "spending", "largest", "standing",
         }  # fmt: skip
 
     def test_too_many_days(self, store: DjangoCheckpointStore) -> None:

@@ -25,6 +25,7 @@ from obsku_checkpoint.admin.session.change_list import SessionList, all_of_state
 from obsku_checkpoint.admin.session.checkpoints import CheckpointList
 from obsku_checkpoint.admin.session.delete_selected import delete_selected
 from obsku_checkpoint.admin.session.export import Export, export
+from obsku_checkpoint.admin.session.figures import figures
 from obsku_checkpoint.admin.session.filters import ActivityFilter, StatusFilter, WorkspaceFilter
 from obsku_checkpoint.admin.session.forks import Forks
 from obsku_checkpoint.admin.session.form import SessionForm
@@ -71,12 +72,18 @@ class SessionAdmin(BaseAdmin):
     # -- pages
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.waiting_view)
-        own = [path("waiting/", view, name="obsku_checkpoint_session_waiting"), *(page(self).url() for page in PAGES)]
-        return own + super().get_urls()
+        views = {"waiting": self.waiting_view, "figures": self.figures_view}
+        own = [
+            path(f"{name}/", self.admin_site.admin_view(view), name=f"obsku_checkpoint_session_{name}")
+            for name, view in views.items()
+        ]
+        return [*own, *(page(self).url() for page in PAGES), *super().get_urls()]
 
     def waiting_view(self, request: HttpRequest) -> HttpResponse:
         return waiting(self, request)
+
+    def figures_view(self, request: HttpRequest) -> HttpResponse:
+        return figures(self, request)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SessionList]:
         return SessionList
@@ -85,6 +92,7 @@ class SessionAdmin(BaseAdmin):
         context = {
             "title": pgettext("of agents", "Sessions"),
             "waiting_address": self.links.waiting(),
+            "figures_address": self.links.figures(),
             **(extra_context or {}),
         }
         view = super().changelist_view

@@ -25,7 +25,10 @@ def pages(window: Window) -> Iterator[tuple[str, Page]]:
     """Each page once, with what it folds away open."""
     page = window.page
     yield "sessions", page
-    window.follow(page.locator(".obsku-tool"))
+    window.follow(page.get_by_role("link", name="Figures"))
+    yield "figures", page
+    page.go_back()
+    window.follow(page.locator(".obsku-tool").first)
     yield "waiting", page
     yield "question", window.open(ASKING)
     yield "overview", window.open(FAILED)

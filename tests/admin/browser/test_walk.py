@@ -121,7 +121,7 @@ def test_checkpoints_are_read_and_compared(window: Window) -> None:
 
 def test_a_question_is_found_and_answered(window: Window) -> None:
     page = window.page
-    page.locator(".obsku-tool").click()
+    page.locator(".obsku-tool").first.click()
     page.locator("#content tbody a").click()
     expect(page.locator("h1")).to_have_text(ASKING)
     question = page.locator(".obsku-asks")
