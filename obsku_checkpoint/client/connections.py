@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from obsku_checkpoint.client.limits import Body, Limits
+from obsku_checkpoint.client.limits import LATE, Body, Deadline, Limits
 from obsku_checkpoint.client.request import Request
 from obsku_checkpoint.client.retries import Outcome, Pause, Steps
 from obsku_checkpoint.errors import ConfigurationError, InvalidResponseError
@@ -45,8 +45,9 @@ class Connections:
 
         ``token`` is one of Django REST framework's, sent as ``Authorization: Token …``. ``timeout`` is in seconds, of
         connecting and of each wait for bytes; ``retries`` is how many times more a request is tried at most. An answer
-        has at most ``max_bytes``, before and after it is unpacked, and ends within ``max_seconds``; a list has at most
-        ``max_pages``. A user and password in ``base_url`` are sent as ``auth`` and stand in no log.
+        has at most ``max_bytes``, before and after it is unpacked, and ends within ``max_seconds`` of its request's
+        beginning; a list has at most ``max_pages``. A user and password in ``base_url`` are sent as ``auth`` and stand
+        in no log.
         ``client_options`` are those that `httpx.Client` and `httpx.AsyncClient` both take, such as ``auth``,
         ``headers``, ``verify`` and ``limits``. Raises `ConfigurationError`; connects to nothing yet.
         """
@@ -77,6 +78,8 @@ class Connections:
             headers["Authorization"] = f"Token {token}"
         self._retries = retries
         self._limits = Limits(max_bytes=max_bytes, max_seconds=max_seconds, max_pages=max_pages)
+        self._deadline = Deadline()
+        self._watched = {"trace": self._deadline.watch}
         self._options = {
             "verify": httpx.create_ssl_context(),  # read once: it takes longer than a request
             **client_options,
@@ -101,8 +104,9 @@ class Connections:
                 time.sleep(step.seconds)
                 outcome = None
                 continue
+            self._deadline.begin(self._limits.max_seconds)
             try:
-                with self._threads_client().stream(**_arguments(step)) as response:
+                with self._threads_client().stream(**_arguments(step), extensions=self._watched) as response:
                     body = Body(response, self._limits)
                     for part in response.iter_raw():
                         body.add(part)
@@ -143,14 +147,20 @@ class Connections:
                 outcome = None
                 continue
             try:
-                client = await self._loops_client()
-                async with client.stream(**_arguments(step)) as response:
-                    body = Body(response, self._limits)
-                    async for part in response.aiter_raw():
-                        body.add(part)
-                    outcome = body.response()
+                async with asyncio.timeout(self._limits.max_seconds):
+                    outcome = await self._answer(step)
+            except TimeoutError:
+                outcome = httpx.ReadTimeout(LATE)
             except FAILURES as error:
                 outcome = error
+
+    async def _answer(self, step: Request) -> httpx.Response:
+        client = await self._loops_client()
+        async with client.stream(**_arguments(step)) as response:
+            body = Body(response, self._limits)
+            async for part in response.aiter_raw():
+                body.add(part)
+            return body.response()
 
     async def _loops_client(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpcore
 import httpx
 
 from obsku_checkpoint.errors import ConfigurationError, InvalidResponseError
@@ -21,7 +24,7 @@ GZIP_OR_ZLIB = 47
 class Limits:
     #: of one answer, before and after it is unpacked
     max_bytes: int
-    #: from the head of one answer to its end
+    #: from the first byte of one request to the last of its answer
     max_seconds: float
     #: of one list
     max_pages: int
@@ -33,17 +36,45 @@ class Limits:
                 raise ConfigurationError(f"{name} must be a positive number")
 
 
+class Deadline(threading.local):
+    """When the request of this thread has to be answered. httpx bounds each wait for bytes, not how many there are."""
+
+    at = float("inf")
+
+    def begin(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+
+    def watch(self, event: str, info: dict[str, Any]) -> None:
+        """A function for httpx's extension ``trace``: what reads or writes a new connection waits no longer."""
+        if event.endswith(OPENED):
+            stream = info["return_value"]
+            stream.read = self._bounded(stream.read, httpcore.ReadTimeout)
+            stream.write = self._bounded(stream.write, httpcore.WriteTimeout)
+
+    def _bounded(self, wait: Callable[..., Any], error: type[Exception]) -> Callable[..., Any]:
+        def within(given: Any, timeout: float | None = None) -> Any:
+            rest = self.at - time.monotonic()
+            if rest <= 0:
+                raise error(LATE)
+            return wait(given, timeout=rest if timeout is None else min(timeout, rest))
+
+        return within
+
+
+#: how the events end with which httpcore has a connection
+OPENED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
+LATE = "the answer has not ended in time (max_seconds)"
+
+
 class Body:
     """Gathers an answer that comes in parts. It is unpacked here, not by httpx, which knows no bound.
 
-    `InvalidResponseError` for too many bytes, and for a packing that was not asked for; `httpx.ReadTimeout` for an
-    answer that takes too long.
+    `InvalidResponseError` for too many bytes, and for a packing that was not asked for.
     """
 
     def __init__(self, response: httpx.Response, limits: Limits) -> None:
         self._response = response
-        self._limits = limits
-        self._end = time.monotonic() + limits.max_seconds
+        self._most = limits.max_bytes
         self._received = 0
         self._content = bytearray()
         packing = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -52,10 +83,7 @@ class Body:
         self._unpacking: Any = None if packing == "identity" else zlib.decompressobj(GZIP_OR_ZLIB)
 
     def add(self, part: bytes) -> None:
-        if time.monotonic() > self._end:
-            message = f"the answer has not ended after {self._limits.max_seconds:g} seconds"
-            raise httpx.ReadTimeout(message, request=self._response.request)
-        most = self._limits.max_bytes
+        most = self._most
         self._received += len(part)
         if self._unpacking is not None:
             try:

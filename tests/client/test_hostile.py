@@ -6,8 +6,10 @@ import gzip
 import logging
 import socket
 import threading
+import time
 import tracemalloc
 import zlib
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -66,6 +68,11 @@ def test_packed_answers_are_read(open_store: Open) -> None:
 def drip(connection: socket.socket) -> bool:
     """A byte now and then, without end."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+    return drip_head(connection)
+
+
+def drip_head(connection: socket.socket) -> bool:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
     done = threading.Event()
     try:
         while not done.wait(0.05):
@@ -75,15 +82,43 @@ def drip(connection: socket.socket) -> bool:
     return False
 
 
-def test_an_answer_that_trickles_ends(open_store: Open) -> None:
-    with socket_server(drip, drip, drip) as server:
+@pytest.mark.parametrize("behaviour", [drip, drip_head])
+def test_an_answer_that_trickles_ends(open_store: Open, behaviour: Behaviour) -> None:
+    with socket_server(answer(200, SESSION), behaviour, behaviour, behaviour) as server:
         store = open_store(server.url, timeout=5, max_seconds=0.3, retries=1)
-        with pytest.raises(StoreUnavailableError, match=r"not ended after 0\.3 seconds") as read:
+        assert store.get_session("s")  # over a connection that is kept
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="ReadTimeout") as read:
             store.get_session("s")
         assert read.value.maybe_written is False
         with pytest.raises(StoreUnavailableError, match="may have been carried out") as written:
             store.add_message("s", "user")
         assert written.value.maybe_written is True
+        assert time.monotonic() - began < 3
+
+
+def test_a_request_that_nobody_reads_ends(open_store: Open) -> None:
+    """A server that takes some bytes now and then."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        done = threading.Event()
+
+        def sip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                while not done.wait(0.05):
+                    connection.recv(1000)
+
+        sipping = threading.Thread(target=sip)
+        sipping.start()
+        store = open_store(f"http://127.0.0.1:{listening.getsockname()[1]}/", timeout=5, max_seconds=0.3, retries=0)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError) as written:
+            store.add_message("s", "user", "x" * 20 * MEGABYTE)
+        assert written.value.maybe_written is True
+        assert time.monotonic() - began < 3
+        done.set()
+        sipping.join()
 
 
 def page(results: list[Any], cursor: str, towards: str = "next") -> Behaviour:
