@@ -12,7 +12,7 @@ from obsku_checkpoint.api.etags import etag
 from obsku_checkpoint.api.filters import CheckpointFilters
 from obsku_checkpoint.api.lineage import LineagePage
 from obsku_checkpoint.api.openapi import operations
-from obsku_checkpoint.api.pagination import CURSOR, requested, response, size
+from obsku_checkpoint.api.pagination import CURSOR, requested, response
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import CheckpointNotFoundError
 from obsku_checkpoint.models import Checkpoint
@@ -72,9 +72,8 @@ class Checkpoints(StoreView):
 
     def lineage(self, request: Request, id: str) -> Response:
         """The checkpoint, its parent, … as far as the request may see."""
-        cursor = request.query_params.get(CURSOR)
-        page = LineagePage(self.sessions(), id, size=size(request), cursor=cursor)
-        if not page.rows and cursor is None:
+        page = LineagePage(self.sessions(), id, request)
+        if not page.rows and CURSOR not in request.query_params:
             self._found(id)
         results = serializers.Checkpoint([checkpoint_record(row, "keep") for row in page.rows], many=True).data
         return response(request, results, next=page.next)

@@ -12,6 +12,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
 from obsku_checkpoint import codec
+from obsku_checkpoint.api.turns import HEAVY, turn_of
 from obsku_checkpoint.errors import CheckpointCorruptionError
 
 
@@ -26,8 +27,11 @@ class JsonPlusParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        body = stream.read()  # which takes as long as the client likes
+        if len(body) > HEAVY and parser_context:
+            turn_of(parser_context["request"])()
         try:
-            return codec.loads(codec.tag_integers(stream.read().decode()))
+            return codec.loads(codec.tag_integers(body.decode()))
         except UnicodeDecodeError as error:
             raise ParseError(f"The body is not UTF-8 at byte {error.start}") from error
         except CheckpointCorruptionError as error:

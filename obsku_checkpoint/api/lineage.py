@@ -9,9 +9,14 @@ remembers an earlier one, as Brent's algorithm does, and the list ends when it c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from rest_framework.request import Request
+
 from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api import pagination
 from obsku_checkpoint.api.row_budget import Keys, Row, within_bytes
+from obsku_checkpoint.api.turns import turn_of
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.querysets import SessionQuerySet
 from obsku_checkpoint.store.lineage import lineage
@@ -24,11 +29,14 @@ ID, PARENT = map(columns(Checkpoint).index, ("id", "parent_id"))
 class LineagePage:
     """``visible`` are the sessions that may be seen, ``first`` is the id of the checkpoint that the lineage is of."""
 
-    def __init__(self, visible: SessionQuerySet, first: str, *, size: int, cursor: str | None) -> None:
+    def __init__(self, visible: SessionQuerySet, first: str, request: Request) -> None:
+        cursor, size = request.query_params.get(pagination.CURSOR), pagination.size(request)
         number, start, mark = (0, first, None) if cursor is None else _decoded(cursor)
         if number and number & (number - 1) == 0:  # a power of two
             mark = start
-        counted, rows = _read(visible, start, size) if size and validation.can_exist("id", start) else (0, [])
+        counted, rows = (
+            _read(visible, start, size, turn_of(request)) if size and validation.can_exist("id", start) else (0, [])
+        )
         self.rows = _until_around(rows[:size], mark if mark != start else None)
         follows = self.rows[-1][PARENT] if self.rows else None
         around = follows is None or follows == mark or follows in {row[ID] for row in self.rows}
@@ -36,12 +44,13 @@ class LineagePage:
         self.next = pagination.encoded([NAME, number + 1, follows, mark]) if more else None
 
 
-def _read(visible: SessionQuerySet, start: str, size: int) -> tuple[int, list[Row]]:
+def _read(visible: SessionQuerySet, start: str, size: int, before_heavy: Callable[[], None]) -> tuple[int, list[Row]]:
     statement = lineage(visible, start, size)
     if statement is None:
         return 0, []
     keys = Keys(*statement, ("id", "depth"), order=("depth",))
-    found = within_bytes(visible.db, Checkpoint, keys, conf.current().MAX_PAGE_BYTES)
+    limit = conf.current().MAX_PAGE_BYTES
+    found = within_bytes(visible.db, Checkpoint, keys, limit, before_heavy=before_heavy)
     return found.counted, found.rows
 
 

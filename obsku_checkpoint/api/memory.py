@@ -13,7 +13,7 @@ from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api import memory_serializers as serializers
 from obsku_checkpoint.api.filters import EntityFilters, FactFilters
 from obsku_checkpoint.api.openapi import memory_operations as operations
-from obsku_checkpoint.api.pagination import CURSOR, requested, response, size
+from obsku_checkpoint.api.pagination import requested, response
 from obsku_checkpoint.api.related import RelatedPage
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.api.views import StoreView
@@ -94,14 +94,7 @@ class Entities(_Memory):
             raise ValidationError({"depth": ["takes a number of steps"]})
         if not validation.can_exist("id", id):
             raise EntityNotFoundError(id)
-        page = RelatedPage(
-            self.store,
-            id,
-            depth=int(given[:9]),
-            workspaces=self.scope.workspaces,
-            size=size(request),
-            cursor=request.query_params.get(CURSOR),
-        )
+        page = RelatedPage(self.store, id, depth=int(given[:9]), workspaces=self.scope.workspaces, request=request)
         if not page.rows:
             self._check(id, always=True)
         records = [entity_record(row, "keep") for row in page.rows]

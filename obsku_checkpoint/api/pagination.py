@@ -7,7 +7,7 @@ same millisecond neither repeat nor vanish at a page's border. A page ends after
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api.row_budget import Budgeted, Keys, within_bytes
+from obsku_checkpoint.api.turns import turn_of
 from obsku_checkpoint.fields import MillisecondsField, read_moment
 from obsku_checkpoint.querysets import beyond
 
@@ -34,6 +35,7 @@ class KeysetPage:
     ``rows`` are those of the database, with all columns; ``next`` and ``previous`` are the cursors of the pages beside
     this one, None where there is none. A cursor is one of the list called ``name``. Without one the page is the list's
     first, with ``from_end`` its last. ``last_message``: the sessions of the page are shown with their last messages.
+    ``before_heavy`` is that of `within_bytes`.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class KeysetPage:
         cursor: str | None = None,
         from_end: bool = False,
         last_message: bool = False,
+        before_heavy: Callable[[], None],
     ) -> None:
         self._name = name
         self._names = [str(column).removeprefix("-") for column in listed.query.order_by]
-        self._last_message = last_message
+        self._options: Any = {"last_message": last_message, "before_heavy": before_heavy}
         backward, position = (from_end, None) if cursor is None else self._decoded(cursor, listed)
         if position is not None:
             listed = beyond(listed, position, backward=backward)
@@ -77,7 +80,7 @@ class KeysetPage:
         order = [str(name) if forward else _reversed(str(name)) for name in listed.query.order_by]
         keys = Keys(sql, parameters, names, order)
         limit = conf.current().MAX_PAGE_BYTES
-        return within_bytes(listed.db, listed.model, keys, limit, last_message=self._last_message)
+        return within_bytes(listed.db, listed.model, keys, limit, **self._options)
 
     def _cursor(self, backward: bool, position: list[Sequence[Any]]) -> str | None:
         return encoded([self._name, backward, *position[0]]) if position else None
@@ -96,7 +99,8 @@ class KeysetPage:
 
 def requested(request: Request, name: str, listed: QuerySet[Any, Any], **options: Any) -> KeysetPage:
     """The page that a request asks for; ``options`` are those of `KeysetPage`."""
-    return KeysetPage(name, listed, size=size(request), cursor=request.query_params.get(CURSOR), **options)
+    cursor = request.query_params.get(CURSOR)
+    return KeysetPage(name, listed, size=size(request), cursor=cursor, before_heavy=turn_of(request), **options)
 
 
 def response(request: Request, results: Any, *, next: str | None, previous: str | None = None) -> Response:

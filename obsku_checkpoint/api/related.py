@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from rest_framework.request import Request
+
 from obsku_checkpoint import conf
 from obsku_checkpoint.api import pagination
 from obsku_checkpoint.api.row_budget import Keys, Row, within_bytes
+from obsku_checkpoint.api.turns import turn_of
 from obsku_checkpoint.memory_validation import MAX_DEPTH
 from obsku_checkpoint.models import Entity
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -30,15 +33,16 @@ class RelatedPage:
         *,
         depth: int,
         workspaces: Collection[str] | None,
-        size: int,
-        cursor: str | None,
+        request: Request,
     ) -> None:
+        cursor, size = request.query_params.get(pagination.CURSOR), pagination.size(request)
         reached, parameters = store.reached(id, depth, workspaces)
         beyond = {} if cursor is None else _decoded(cursor)
         sql = SQL.format(reached=reached, beyond=BEYOND if beyond else "", count=size + 1)
         order = ("distance", "-created_at", "-id")
         keys = Keys(sql, {**parameters, **beyond}, ("distance", "created_at", "id"), order)
-        found = within_bytes(store.using, Entity, keys, conf.current().MAX_PAGE_BYTES)
+        limit = conf.current().MAX_PAGE_BYTES
+        found = within_bytes(store.using, Entity, keys, limit, before_heavy=turn_of(request))
         self.rows: list[Row] = found.rows[:size]
         more = found.counted > len(self.rows) > 0
         self.next = pagination.encoded([NAME, *found.positions[len(self.rows) - 1]]) if more else None

@@ -6,12 +6,13 @@ database in no case. The first row is read whatever its size, so that pages lead
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import connections, models
 
+from obsku_checkpoint.api.turns import HEAVY
 from obsku_checkpoint.models import Message
 from obsku_checkpoint.store.calls import Parameters
 
@@ -30,8 +31,8 @@ within AS (
     SELECT sized.*, row_number() OVER w AS number, sum(octets) OVER w AS total, count(*) OVER () AS counted
     FROM sized WINDOW w AS (ORDER BY {sort} ROWS UNBOUNDED PRECEDING)
 )
-SELECT within.counted, {values}, {columns}
-FROM {within} WHERE within.total <= {limit:d} OR within.number = 1 ORDER BY within.number
+SELECT within.counted, within.total, {values}, {columns}
+FROM {within} WHERE within.total <= {most:d} OR within.number = 1 ORDER BY within.number
 """
 
 
@@ -58,9 +59,18 @@ class Budgeted(NamedTuple):
 
 
 def within_bytes(
-    using: str, model: type[models.Model], keys: Keys, limit: int, *, last_message: bool = False
+    using: str,
+    model: type[models.Model],
+    keys: Keys,
+    limit: int,
+    *,
+    before_heavy: Callable[[], None],
+    last_message: bool = False,
 ) -> Budgeted:
-    """The rows of ``keys``, in order, up to ``limit`` bytes in sum; with ``last_message`` sessions count with that."""
+    """The rows of ``keys``, in order, up to ``limit`` bytes in sum; with ``last_message`` sessions count with that.
+
+    ``before_heavy`` is called before more than `HEAVY` bytes are read.
+    """
     connection = connections[using]
     columns = [str(field.column) for field in model._meta.concrete_fields]
     whole = set(columns) <= set(keys.names)
@@ -69,22 +79,31 @@ def within_bytes(
     if last_message:
         octets += LAST_MESSAGE.format(octets=octets_of(Message, connection.vendor, "m"))
     sorting = [name.removeprefix("-") for name in keys.order]
-    sql = SQL.format(
-        keys=keys.sql,
-        names=", ".join(keys.names),
-        octets=octets,
-        sized="keys" if whole else f"keys {table} keys.id",
-        sort=", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in keys.order),
-        values=", ".join(f"within.{name}" for name in sorting),
-        columns=", ".join(f"{'within' if whole else 't'}.{column}" for column in columns),
-        within="within" if whole else f"within {table} within.id",
-        limit=limit,
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, keys.parameters)
-        found = cursor.fetchall()
-    width = 1 + len(sorting)
-    return Budgeted(found[0][0] if found else 0, [row[1:width] for row in found], [row[width:] for row in found])
+    width = 2 + len(sorting)
+    value = "within.{}" if whole else "t.{}"
+
+    def read(most: int, value: str) -> Sequence[Row]:
+        sql = SQL.format(
+            keys=keys.sql,
+            names=", ".join(keys.names),
+            octets=octets,
+            sized="keys" if whole else f"keys {table} keys.id",
+            sort=", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in keys.order),
+            values=", ".join(f"within.{name}" for name in sorting),
+            columns=", ".join(value.format(column) for column in columns),
+            within="within" if whole else f"within {table} within.id",
+            most=most,
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(sql, keys.parameters)
+            return cursor.fetchall()  # type: ignore[no-any-return]  # of Django's cursor
+
+    light = min(limit, HEAVY)
+    found = read(light, f"CASE WHEN within.total <= {light} THEN {value} END")
+    if found and (found[0][1] > light or (len(found) < found[0][0] and limit > light)):
+        before_heavy()
+        found = read(limit, value)
+    return Budgeted(found[0][0] if found else 0, [row[2:width] for row in found], [row[width:] for row in found])
 
 
 LAST_MESSAGE = """ + coalesce((

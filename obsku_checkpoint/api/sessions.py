@@ -20,6 +20,7 @@ from obsku_checkpoint.api.filters import SessionFilters
 from obsku_checkpoint.api.openapi import operations
 from obsku_checkpoint.api.pagination import KeysetPage, link, requested, response
 from obsku_checkpoint.api.row_budget import ROW_BYTES
+from obsku_checkpoint.api.turns import turn_of
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.models import Message, Session
@@ -82,7 +83,7 @@ class Sessions(StoreView):
         # As many of the newest as fit, however short they are.
         size = conf.current().MAX_PAGE_BYTES // ROW_BYTES
         transcript = Message.objects.using(self.store.using).in_session(session.id).oldest_first()
-        page = KeysetPage("messages", transcript, size=size, from_end=True)
+        page = KeysetPage("messages", transcript, size=size, from_end=True, before_heavy=turn_of(request))
         messages = request.build_absolute_uri(f"../{quote(IdConverter().to_url(session.id), safe='')}/messages/")
         resumption = {
             "session": session,

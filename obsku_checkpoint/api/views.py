@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -17,6 +15,7 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from obsku_checkpoint import conf, validation
@@ -24,6 +23,7 @@ from obsku_checkpoint.api.errors import BodyTooLarge, Handler, LengthRequired, h
 from obsku_checkpoint.api.json_plus import JsonOnly, JsonPlusParser, JsonPlusRenderer
 from obsku_checkpoint.api.openapi.schema import Operation, Schema
 from obsku_checkpoint.api.serializers import Body
+from obsku_checkpoint.api.turns import Turn
 from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.querysets import CheckpointQuerySet, MessageQuerySet, SessionQuerySet
@@ -31,10 +31,6 @@ from obsku_checkpoint.records import EntityRecord, FactRecord, SessionRecord
 from obsku_checkpoint.scope import Scope
 from obsku_checkpoint.store import DjangoCheckpointStore
 
-#: bytes of a long body. Two of them are worked on at a time in a process: each may take a second of the interpreter,
-#: which all requests share, and many times its size of memory.
-LONG = 256 * 1024
-_long_bodies = threading.BoundedSemaphore(2)
 NOT_ASKED = BasePermission.has_object_permission
 #: the id of a message in a path
 INT64 = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -84,10 +80,12 @@ class StoreView(GenericViewSet[Any]):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         self._mounted = kwargs
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        long = length.isdecimal() and LONG < int(length) <= conf.current().MAX_BODY_BYTES
-        with _long_bodies if long else nullcontext():
-            return super().dispatch(request, **{name: kwargs[name] for name in self.arguments})
+        self.turn = Turn()
+        try:
+            response = super().dispatch(request, **{name: kwargs[name] for name in self.arguments})
+            return response.render() if self.turn.taken and isinstance(response, Response) else response
+        finally:
+            self.turn.end()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.kwargs = self._mounted  # where permission classes of the project's look for their tenant, say

@@ -146,8 +146,8 @@ def may_be_its_own(place: str, own: list[Any]) -> bool:
 
 
 ROUTES = {
-    "/api/sessions/": 1,
-    "/api/sessions/?search=x": 1,
+    "/api/sessions/?workspace_id={workspace}": 1,
+    "/api/sessions/?workspace_id={workspace}&search=x": 1,
     "{path}": 1,
     "{path}messages/": 1,
     "{path}messages/?limit=3": 1,
@@ -158,24 +158,24 @@ ROUTES = {
     "{path}checkpoints/latest/": 1,
     "{checkpoint}": 1,
     "{checkpoint}lineage/": 1,
-    "/api/sessions/latest/": 3,
+    "/api/sessions/latest/?workspace_id={workspace}": 3,
     "{path}summary/": 5,
-    "/api/sessions/summaries/": 5,
+    "/api/sessions/summaries/?workspace_id={workspace}": 5,
 }
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("count", [1, 30])
 def test_a_page_costs_the_same_whatever_it_holds(
-    api: Client, store: DjangoCheckpointStore, path: str, route: str, count: int
+    api: Client, store: DjangoCheckpointStore, workspace: str, path: str, route: str, count: int
 ) -> None:
     id = path.split("/")[-2]
     add_messages(store, path, count)
     checkpoint: str | None = None
     for step in range(count):
         checkpoint = store.save_checkpoint(id, step=step, node_results={}, parent_id=checkpoint).id
-        store.create_session("/")
-    place = route.format(path=path, checkpoint=f"/api/checkpoints/{checkpoint}/")
+        store.create_session("/", workspace_id=workspace)
+    place = route.format(path=path, workspace=workspace, checkpoint=f"/api/checkpoints/{checkpoint}/")
     with CaptureQueriesContext(connections[store.using]) as asked:
         assert api.get(place).status_code == 200
     assert len(asked) == ROUTES[route]

@@ -111,6 +111,7 @@ PROJECTS: dict[str, dict[str, Any]] = {
     "a suffix in the path": mounted((path, "<str:format>/"), base="xml/"),
     "a namespace within another": {"NAMESPACES": ["outer", "inner"]},
     "mounted twice": mounted((path, "one/"), (path, "two/"), base="two/"),
+    "no slashes appended": {"APPEND_SLASH": False, "MIDDLEWARE": ["django.middleware.common.CommonMiddleware"]},
     "below a prefix": {"FORCE_SCRIPT_NAME": "/shop"},
     "ATOMIC_REQUESTS": {"ATOMIC_REQUESTS": True},
     "rest_framework installed": {"INSTALLED_APPS": [*APPS, DRF, "django_filters", "drf_spectacular"]},

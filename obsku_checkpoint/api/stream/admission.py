@@ -17,10 +17,10 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connections
 from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.api.errors import TooManyStreams
+from obsku_checkpoint.api.readers import reader_of
 
 #: streams that each event loop lets in at a time
 AT_A_TIME = 8
@@ -67,7 +67,7 @@ class Stream:
     def __init__(self, request: Request, events: AsyncIterator[bytes]) -> None:
         self._events = events
         self._reader: str | None = None
-        reader = _reader(request)
+        reader = reader_of(request)
         if reader is None:
             return
         with _counting:
@@ -94,11 +94,3 @@ class Stream:
 
     # A response that its client did not wait for is dropped without being closed.
     __del__ = close
-
-
-def _reader(request: Request) -> str | None:
-    """The user, or the address of one who is not signed in; None behind a socket that has no addresses."""
-    if request.user is not None and request.user.is_authenticated:
-        return f"user {request.user.pk}"
-    address = BaseThrottle().get_ident(request)
-    return address and f"address {address}"
