@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -41,6 +42,17 @@ def loaded(stored: Any) -> list[float] | None:
     except OverflowError:
         return None
     return floats if all(map(math.isfinite, floats)) else None
+
+
+def cosine(direction: Sequence[float], vector: Sequence[float]) -> float:
+    """Of a `direction` and a vector of any length; 0 where either has none."""
+    length = math.hypot(*vector)
+    if not length:
+        return 0.0
+    if length < NEGLIGIBLE:
+        vector, length = [number / length for number in vector], 1.0
+    dot: float = sum(map(operator.mul, direction, vector))
+    return dot / length
 
 
 def direction(vector: Sequence[float]) -> list[float]:

@@ -21,3 +21,11 @@ class WordEmbedder:
 
 
 embedder = WordEmbedder()
+
+
+class BrokenEmbedder:
+    def embed(self, texts: Sequence[str], /) -> list[list[float]]:
+        raise ConnectionError("the model is away")
+
+
+broken = BrokenEmbedder()

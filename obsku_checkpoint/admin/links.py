@@ -49,5 +49,9 @@ class Links:
         """A page of a checkpoint: ``change`` (the checkpoint itself), ``compare``, ``fork``, ``answer``."""
         return self._reverse(f"checkpoint_{page}", id)
 
+    def known(self, kind: str, id: str) -> str:
+        """The page of an ``entity`` or a ``fact``."""
+        return self._reverse(f"{kind}_change", id)
+
     def _reverse(self, name: str, *ids: str) -> str:
         return reverse(f"{self.site}:obsku_checkpoint_{name}", args=[in_path(id) for id in ids])

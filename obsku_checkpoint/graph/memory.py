@@ -133,7 +133,7 @@ class MemoryOfRun:
     async def _save(self, findings: Findings) -> None:
         entities, facts = findings.get("entities", ()), findings.get("facts", ())
         texts = [
-            *(f"{one['name']} {one['type']} {codec.dumps(dict(one.get('attributes', {})))}" for one in entities),
+            *(said_of_entity(one["name"], one["type"], one.get("attributes")) for one in entities),
             *(one["content"] for one in facts),
         ]
         vectors: list[Any] = await self._embedded(texts) if texts and self.memory.embedder else [None] * len(texts)
@@ -156,6 +156,11 @@ class MemoryOfRun:
             return await hook(*arguments)
         answer = await self.caller.work(partial(hook, *arguments), alone=True)
         return await answer if inspect.isawaitable(answer) else answer
+
+
+def said_of_entity(name: str, type: str, attributes: Mapping[str, Any] | None) -> str:
+    """The text that an entity's vector is made of, there and here."""
+    return f"{name} {type} {codec.dumps(dict(attributes or {}))}"
 
 
 def described(entities: Sequence[EntityRecord], facts: Sequence[FactRecord]) -> str:

@@ -14,7 +14,7 @@ from obsku_checkpoint.records import EntityRecord, FactRecord, Relationship, Sco
 from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.base import DatabaseStore
 from obsku_checkpoint.store.calls import Write
-from obsku_checkpoint.store.memory_sql import DELETE_ENTITY, DELETE_FACT, RELATED
+from obsku_checkpoint.store.memory_sql import DECIMALS, DELETE_ENTITY, DELETE_FACT, RELATED
 from obsku_checkpoint.store.rows import Row, entity_record, fact_record, same_content
 from obsku_checkpoint.store.sql import BY_ID, columns
 
@@ -283,10 +283,6 @@ class Memory(DatabaseStore):
             parameters["workspaces"] = self._memory_sql.texts([*workspaces])
             near = near or [*workspaces]
         return (yield from self._memory_sql.nearest(model, tuple(conditions), {**parameters, "near": near}))
-
-
-#: of a score, as the statements round it
-DECIMALS = 12
 
 
 def _given(**filters: str | None) -> dict[str, str] | None:

@@ -2,9 +2,9 @@ r"""Vectors of one dimension in an HNSW index of pgvector's, and searches throug
 
 The index stands on an expression over the shared column, and holds the rows whose text pgvector surely takes, so that
 no row of another dimension, or without a vector, makes a write fail, whoever writes. What is indexed is the vector's
-direction, and behind it 64 numbers that say the workspace, a fifth as heavy: neighbours of one workspace lie nearer to
+direction, and behind it 64 numbers that say the workspace, a third as heavy: neighbours of one workspace lie nearer to
 each other, so that a search in a workspace need not pass through all others. Both in 16 bits, as the index only
-proposes candidates: they are scored by the same statement that searches without an index.
+proposes candidates: they are scored and ordered as a search without an index does.
 
 pgvector's settings are set in the search's own statement, to the end of its transaction, and set back in it: nothing
 is left in the caller's transaction, or behind a pooler.
@@ -15,6 +15,8 @@ from __future__ import annotations
 from functools import cache
 
 from django.db import models
+
+from obsku_checkpoint.store.sql import columns
 
 #: numbers that say the workspace
 SIGNATURE = 64
@@ -27,7 +29,7 @@ FEW = 200
 #: candidates beyond those that are asked for: the index judges by numbers of 16 bits
 MORE = 10
 #: what a search through the index keeps in sight (``hnsw.ef_search``): in a workspace, and in all
-WIDTH_IN_WORKSPACE, WIDTH = 100, 400
+WIDTH_IN_WORKSPACE, WIDTH = 200, 800
 #: rows that pgvector looks at in one scan at most, unless somebody has changed ``hnsw.max_scan_tuples``
 SCANNED = 20_000
 
@@ -35,10 +37,10 @@ SCANNED = 20_000
 _NUMBER = r"-?(?:[0-9]{1,21}(?:\.[0-9]+)?|[0-9](?:\.[0-9]+)?[eE](?:-[0-9]{1,3}|\+?[12]?[0-9]))"
 USUAL = rf"^\[ ?{_NUMBER}(?:, ?{_NUMBER})*\]$"
 
-#: of unit length times the root of a fifth: the bits of a hash
+#: of unit length times the root of 0.35: the bits of a hash
 _SIGNATURE = """(
     '[' || rtrim(replace(replace(replace(
-        hashtextextended({workspace}, 0)::bit(64)::text, '1', '+'), '0', '-+'), '+', '0.0559017,'), ',') || ']'
+        hashtextextended({workspace}, 0)::bit(64)::text, '1', '+'), '0', '-+'), '+', '0.0739510,'), ',') || ']'
 )::{schema}.vector(64)"""
 
 _INDEXED = """(
@@ -117,6 +119,9 @@ WITH rough AS MATERIALIZED (
     ), -2) - 0.0001
 )"""
 
+#: the rows of candidates
+ROWS = "\nSELECT {columns} FROM candidates JOIN {table} t ON t.id = ANY (candidates.ids)"
+
 CANDIDATES = "(SELECT t.* FROM candidates JOIN {table} t ON t.id = ANY (candidates.ids))"
 
 
@@ -132,6 +137,7 @@ def said(sql: str, model: type[models.Model], dimension: int, schema: str, condi
         name=name(table, dimension),
         table=table,
         schema=schema,
+        columns=", ".join(f"t.{column}" for column in columns(model)),
         dimension=dimension,
         length=dimension + SIGNATURE,
         usual=USUAL,

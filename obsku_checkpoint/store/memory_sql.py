@@ -14,6 +14,9 @@ from obsku_checkpoint.store.calls import Write, atomic
 from obsku_checkpoint.store.rows import Row
 from obsku_checkpoint.store.sql import columns
 
+#: of a score, as the statements round it
+DECIMALS = 12
+
 INSERT_ENTITY = """
 INSERT INTO entities (
     id, session_id, workspace_id, name, type, attributes, relationships, created_at, updated_at, embedding
