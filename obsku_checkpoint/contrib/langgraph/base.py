@@ -64,7 +64,7 @@ class Saver(OverStore, BaseCheckpointSaver[str]):
         self.workspace_id = validation.optional_key("workspace_id", workspace_id)
         self.directory = validation.text("directory", directory)
         self.messages_channel = messages_channel
-        self.max_value_bytes = validation.integer("max_value_bytes", max_value_bytes, low=1)
+        self._encoded = Encoding(self.serde, validation.integer("max_value_bytes", max_value_bytes, low=1))
         if projection not in (None, "full", "session"):
             raise ConfigurationError(f"projection must be 'full' or 'session', not {projection!r}")
         self.projection = projection or ("session" if self._encoding.encrypts else "full")
@@ -73,7 +73,9 @@ class Saver(OverStore, BaseCheckpointSaver[str]):
     @property
     def _encoding(self) -> Encoding:
         """Of the present serializer: LangGraph replaces it in a copy of the saver (`with_allowlist`)."""
-        return Encoding(self.serde, self.max_value_bytes)
+        if self._encoded.serde is not self.serde:
+            self._encoded = Encoding(self.serde, self._encoded.max_bytes)
+        return self._encoded
 
     # -- configs
 

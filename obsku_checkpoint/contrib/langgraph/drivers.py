@@ -30,8 +30,10 @@ class OverStore:
 
     def _run(self, begin: Callable[[], Steps[R]]) -> R:
         """LangGraph makes calls from threads of its own, which end with a run: nobody else closes what they opened."""
+        if threading.current_thread() is threading.main_thread():
+            return self.store._run(begin)
         connection = connections[self.store.using]
-        passing = connection.connection is None and threading.current_thread() is not threading.main_thread()
+        passing = connection.connection is None
         try:
             return self.store._run(begin)
         finally:

@@ -51,8 +51,8 @@ class Rows:
 class Encoding:
     def __init__(self, serde: SerializerProtocol, max_bytes: int) -> None:
         """``max_bytes`` of one serialized value."""
-        self._serde = serde
-        self._max_bytes = max_bytes
+        self.serde = serde
+        self.max_bytes = max_bytes
         self.encrypts = isinstance(serde, EncryptedSerializer)
 
     # -- writing
@@ -61,7 +61,7 @@ class Encoding:
         """Raises `SerializationError`, and `InvalidRecordError` for a value that is too large, naming the channel."""
         long = type(value) is int and not -(2**63) <= value < 2**64
         try:
-            stored = Stored(*self._serde.dumps_typed(f"{value:x}" if long else value))
+            stored = Stored(*self.serde.dumps_typed(f"{value:x}" if long else value))
         except SerializationError as error:
             raise SerializationError(channel, error.reason) from error
         except (TypeError, ValueError) as error:
@@ -107,8 +107,8 @@ class Encoding:
         return Stored(ITEMS, b"".join(hashes))
 
     def _check_size(self, channel: str, size: int) -> None:
-        if size > self._max_bytes:
-            raise InvalidRecordError(channel, f"has a value of {size} bytes, and {self._max_bytes} are the limit")
+        if size > self.max_bytes:
+            raise InvalidRecordError(channel, f"has a value of {size} bytes, and {self.max_bytes} are the limit")
 
     # -- reading
 
@@ -119,8 +119,8 @@ class Encoding:
                 data = stored.data
                 return self._list([items[data[at : at + HASH_BYTES]] for at in range(0, len(data), HASH_BYTES)])
             if stored.type.startswith(INTEGER):
-                return int(self._serde.loads_typed((stored.type.removeprefix(INTEGER), stored.data)), 16)
-            return self._serde.loads_typed(stored)
+                return int(self.serde.loads_typed((stored.type.removeprefix(INTEGER), stored.data)), 16)
+            return self.serde.loads_typed(stored)
         except KeyError as error:
             raise CheckpointCorruptionError("$", "an element is missing", "", TABLE, *place) from error
         except CheckpointCorruptionError as error:
@@ -129,12 +129,12 @@ class Encoding:
             raise CheckpointCorruptionError("$", str(error), "", TABLE, *place) from error
 
     def _list(self, elements: list[Stored]) -> list[Any]:
-        if isinstance(self._serde, JsonPlusSerializer) and all(element.type == "msgpack" for element in elements):
+        if isinstance(self.serde, JsonPlusSerializer) and all(element.type == "msgpack" for element in elements):
             # One array of msgpack's instead of as many values: reading that takes half as long.
             array = ARRAY + len(elements).to_bytes(4) + b"".join([element.data for element in elements])
-            found: list[Any] = self._serde.loads_typed(("msgpack", array))
+            found: list[Any] = self.serde.loads_typed(("msgpack", array))
             return found
-        return [self._serde.loads_typed(element) for element in elements]
+        return [self.serde.loads_typed(element) for element in elements]
 
 
 def _is_small(value: Any) -> bool:

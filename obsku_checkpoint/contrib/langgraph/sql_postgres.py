@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -15,16 +16,16 @@ from obsku_checkpoint.store.calls import Write
 
 NEWEST = """newest AS (
     SELECT version, created_at FROM checkpoints
-    WHERE session_id = %(session_id)s::text AND namespace = %(namespace)s::text ORDER BY version DESC LIMIT 1
+    WHERE session_id = %(session_id)s AND namespace = %(namespace)s ORDER BY version DESC LIMIT 1
 ), """
 
 #: a session that another call makes meanwhile is not seen, and no row is the clock's
 MADE = """made AS (
     INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
     SELECT
-        %(session_id)s::text, %(workspace_id)s::text, %(title)s::text, %(directory)s::text,
-        %(created_at)s::bigint, %(now)s::bigint
-    WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE id = %(session_id)s::text)
+        %(session_id)s, %(workspace_id)s, %(title)s, %(directory)s,
+        %(created_at)s, %(now)s
+    WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE id = %(session_id)s)
     ON CONFLICT DO NOTHING
     RETURNING updated_at
 ), """
@@ -33,19 +34,19 @@ MADE = """made AS (
 TOUCHED = """touched AS (
     UPDATE sessions SET
         updated_at = GREATEST(
-            %(now)s::bigint,
-            CASE WHEN updated_at < %(horizon)s::bigint THEN updated_at + %(count)s::bigint END{later}
+            %(now)s,
+            CASE WHEN updated_at < %(horizon)s THEN updated_at + %(count)s END{later}
         ),
-        title = COALESCE(title, %(title)s::text)
-    WHERE id = %(session_id)s::text
-    AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s::text)
+        title = COALESCE(title, %(title)s)
+    WHERE id = %(session_id)s
+    AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s)
     RETURNING updated_at
 ), """
 LATER_THAN_NEWEST = """,
-            (SELECT created_at + 1 FROM newest WHERE created_at < %(horizon)s::bigint)"""
+            (SELECT created_at + 1 FROM newest WHERE created_at < %(horizon)s)"""
 LATER_THAN_MESSAGES = """,
-            (SELECT max(created_at) + %(count)s::bigint FROM messages
-            WHERE session_id = %(session_id)s::text AND created_at < %(horizon)s::bigint)"""
+            (SELECT max(created_at) + %(count)s FROM messages
+            WHERE session_id = %(session_id)s AND created_at < %(horizon)s)"""
 
 CLOCK = "clock AS (SELECT updated_at FROM touched)"
 CLOCK_OF_MADE = "clock AS (SELECT updated_at FROM touched UNION ALL SELECT updated_at FROM made)"
@@ -54,22 +55,22 @@ CLOCK_OF_MADE = "clock AS (SELECT updated_at FROM touched UNION ALL SELECT updat
 #: take the lease, until the call has ended, and it is the row's newest state that is looked at.
 KNOWN = """, thread AS MATERIALIZED (
     SELECT t.epoch FROM clock, langgraph_threads t
-    WHERE t.session_id = %(session_id)s::text AND t.epoch = %(epoch)s::bigint
-    AND (%(writer)s::bigint IS NULL OR t.writer = %(writer)s::bigint)
+    WHERE t.session_id = %(session_id)s AND t.epoch = %(epoch)s
+    AND (%(writer)s::bigint IS NULL OR t.writer = %(writer)s)
     FOR SHARE OF t
 )"""
 
 BEGUN = """, thread AS (
     INSERT INTO langgraph_threads AS t (session_id, epoch)
-    SELECT %(session_id)s::text, %(new_epoch)s::bigint FROM clock
+    SELECT %(session_id)s, %(new_epoch)s FROM clock
     ON CONFLICT (session_id) DO UPDATE SET epoch = t.epoch
-    WHERE %(writer)s::bigint IS NULL OR t.writer = %(writer)s::bigint
+    WHERE %(writer)s::bigint IS NULL OR t.writer = %(writer)s
     RETURNING epoch
 )"""
 
 BLOBS = """, blobs AS (
     INSERT INTO langgraph_blobs (session_id, namespace, channel, version, type, data)
-    SELECT %(session_id)s::text, %(namespace)s::text, b.* FROM thread, unnest(
+    SELECT %(session_id)s, %(namespace)s, b.* FROM thread, unnest(
         %(blob_channel)b::text[], %(blob_version)b::text[], %(blob_type)b::text[], %(blob_data)b::bytea[]
     ) AS b
     ON CONFLICT DO NOTHING
@@ -77,53 +78,49 @@ BLOBS = """, blobs AS (
 
 ITEM_ROWS = """, items AS (
     INSERT INTO langgraph_items (session_id, hash, type, data)
-    SELECT %(session_id)s::text, i.* FROM thread, unnest(
+    SELECT %(session_id)s, i.* FROM thread, unnest(
         %(item_hash)b::bytea[], %(item_type)b::text[], %(item_data)b::bytea[]
     ) AS i
     ON CONFLICT DO NOTHING
 )"""
 
-#: the messages are those of the milliseconds before the checkpoint
+#: the messages are those of the milliseconds before the checkpoint; each is an array, as `projection.messages` gives it
 TRANSCRIPT = """, fresh AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('messages', 'id'))::integer AS id, m.*
-    FROM thread, unnest(
-        %(message_id)b::text[], %(role)b::text[], %(content)b::text[], %(tool_calls)b::text[], %(tool_results)b::text[],
-        %(tokens_in)b::integer[], %(tokens_out)b::integer[]
-    ) WITH ORDINALITY AS m
-        (message_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, position)
+    FROM thread, jsonb_array_elements(%(messages)s::jsonb) WITH ORDINALITY AS m (said, position)
     WHERE NOT EXISTS (
-        SELECT 1 FROM langgraph_messages l WHERE l.session_id = %(session_id)s::text AND l.message_id = m.message_id
+        SELECT 1 FROM langgraph_messages l WHERE l.session_id = %(session_id)s AND l.message_id = m.said ->> 0
     )
     ORDER BY m.position
 ), transcribed AS (
     INSERT INTO langgraph_messages (session_id, message_id, row_id)
-    SELECT %(session_id)s::text, message_id, id FROM fresh ORDER BY message_id
+    SELECT %(session_id)s, said ->> 0, id FROM fresh ORDER BY said ->> 0
     ON CONFLICT DO NOTHING
     RETURNING row_id
 ), transcript AS (
     INSERT INTO messages
         (id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
     SELECT
-        f.id, %(session_id)s::text, f.role, f.content, f.tool_calls, f.tool_results, f.tokens_in, f.tokens_out,
-        clock.updated_at - %(count)s::bigint + f.position
+        f.id, %(session_id)s, said ->> 1, said ->> 2, said ->> 3, said ->> 4, (said ->> 5)::integer,
+        (said ->> 6)::integer, clock.updated_at - %(count)s + f.position
     FROM clock, fresh f JOIN transcribed ON transcribed.row_id = f.id ORDER BY f.position
 )"""
 
 #: a version that another writer has taken since the statement began is a conflict, and nothing is recorded
 RECORD = """, stored AS (
     SELECT record_id FROM langgraph_checkpoints
-    WHERE session_id = %(session_id)s::text AND namespace = %(namespace)s::text
-    AND checkpoint_id = %(checkpoint_id)s::text
+    WHERE session_id = %(session_id)s AND namespace = %(namespace)s
+    AND checkpoint_id = %(checkpoint_id)s
 ), record AS (
     INSERT INTO checkpoints (
         id, session_id, namespace, parent_id, version, step, node_id, node_results, pending_nodes, source, created_at
     )
     SELECT
-        %(record_id)s::text, %(session_id)s::text, %(namespace)s::text,
-        (SELECT record_id FROM langgraph_checkpoints WHERE session_id = %(session_id)s::text
-        AND namespace = %(namespace)s::text AND checkpoint_id = %(parent_id)s::text),
-        COALESCE((SELECT version + 1 FROM newest), 1), %(step)s::integer, %(node_id)s::text, %(node_results)s::text,
-        %(pending_nodes)s::text, %(record_source)s::text, clock.updated_at
+        %(record_id)s, %(session_id)s, %(namespace)s,
+        (SELECT record_id FROM langgraph_checkpoints WHERE session_id = %(session_id)s
+        AND namespace = %(namespace)s AND checkpoint_id = %(parent_id)s),
+        COALESCE((SELECT version + 1 FROM newest), 1), %(step)s, %(node_id)s, %(node_results)s,
+        %(pending_nodes)s, %(record_source)s, clock.updated_at
     FROM clock, thread WHERE NOT EXISTS (SELECT 1 FROM stored)
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -139,8 +136,8 @@ STATE = """, state AS (
         created_at
     )
     SELECT
-        %(session_id)s::text, %(namespace)s::text, %(checkpoint_id)s::text, %(parent_id)s::text, recorded.id,
-        %(run_id)s::text, %(type)s::text, %(payload)b::bytea, %(channels)s::jsonb, %(metadata)s::jsonb, clock.updated_at
+        %(session_id)s, %(namespace)s, %(checkpoint_id)s, %(parent_id)s, recorded.id,
+        %(run_id)s, %(type)s, %(payload)b::bytea, %(channels)s::jsonb, %(metadata)s::jsonb, clock.updated_at
     FROM clock, thread, recorded
     ON CONFLICT (session_id, namespace, checkpoint_id) DO UPDATE SET
         type = EXCLUDED.type, payload = EXCLUDED.payload, channels = EXCLUDED.channels, metadata = EXCLUDED.metadata,
@@ -151,17 +148,20 @@ SELECT
     EXISTS (SELECT 1 FROM clock), (SELECT epoch FROM thread), EXISTS (SELECT 1 FROM state),
     EXISTS (
         SELECT 1 FROM langgraph_writes
-        WHERE session_id = %(session_id)s::text AND namespace = %(namespace)s::text
-        AND checkpoint_id = %(checkpoint_id)s::text AND idx = -3
+        WHERE session_id = %(session_id)s AND namespace = %(namespace)s
+        AND checkpoint_id = %(checkpoint_id)s AND idx = -3
     )
 """
 
 
 @cache
 def put_statement(*, known: bool, blobs: bool, items: bool, messages: bool, record: bool) -> str:
-    """The statement for a thread whose epoch is ``known``, and for what there is to be stored."""
+    """The statement for a thread whose epoch is ``known``, and for what there is to be stored.
+
+    It is short, since psycopg looks for the parameters of a statement of more than 4096 characters in each call anew.
+    """
     later = LATER_THAN_NEWEST * record + LATER_THAN_MESSAGES * messages
-    return (
+    statement = (
         "WITH "
         + NEWEST * record
         + MADE * (not known)
@@ -173,7 +173,10 @@ def put_statement(*, known: bool, blobs: bool, items: bool, messages: bool, reco
         + (RECORD if record else NO_RECORD)
         + STATE
     )
+    return " ".join(statement.split())
 
+
+WRITE = {"idx": "integer", "channel": "text", "type": "text", "data": "bytea"}
 
 PUT_WRITES = """
 INSERT INTO langgraph_writes AS w
@@ -181,8 +184,7 @@ INSERT INTO langgraph_writes AS w
 SELECT
     s.id, %(namespace)s::text, %(checkpoint_id)s::text, %(task_id)s::text, u.idx, u.channel, u.type, u.data,
     %(task_path)s::text
-FROM sessions s, unnest(%(idx)b::integer[], %(channel)b::text[], %(type)b::text[], %(data)b::bytea[])
-    AS u (idx, channel, type, data)
+FROM sessions s, {rows} AS u (idx, channel, type, data)
 WHERE s.id = %(session_id)s::text
 AND (%(workspace_id)s::text IS NULL OR s.workspace_id = %(workspace_id)s::text)
 ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
@@ -206,8 +208,7 @@ WITH session AS (
     SELECT
         session.id, %(namespace)s::text, %(checkpoint_id)s::text, %(task_id)s::text, u.idx, u.channel, u.type, u.data,
         %(task_path)s::text
-    FROM session, lease, unnest(%(idx)b::integer[], %(channel)b::text[], %(type)b::text[], %(data)b::bytea[])
-        AS u (idx, channel, type, data)
+    FROM session, lease, {rows} AS u (idx, channel, type, data)
     ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
         channel = EXCLUDED.channel, type = EXCLUDED.type, data = EXCLUDED.data
     WHERE w.idx < 0
@@ -215,8 +216,29 @@ WITH session AS (
 SELECT EXISTS (SELECT 1 FROM session), EXISTS (SELECT 1 FROM lease)
 """
 
+#: rows up to which a statement names each value: that is quicker to bind and to carry out than an array of each column
+FEW = 8
 
-MESSAGE = ("message_id", "role", "content", "tool_calls", "tool_results", "tokens_in", "tokens_out")
+
+@cache
+def value_names(count: int) -> list[list[str]]:
+    """The names of the values of ``count`` rows."""
+    return [[f"{name}_{number}" for name in WRITE] for number in range(count)]
+
+
+@cache
+def put_writes_statement(count: int, *, lease: bool) -> str:
+    """The statement for ``count`` rows, with 0 for any number of them."""
+    kinds = WRITE.values()
+    if count:
+        lines = [
+            ", ".join(f"%({name})b::{kind}" for name, kind in zip(names, kinds, strict=True))
+            for names in value_names(count)
+        ]
+        rows = f"(VALUES ({'), ('.join(lines)}))"
+    else:
+        rows = f"unnest({', '.join(f'%({name})b::{kind}[]' for name, kind in WRITE.items())})"
+    return (PUT_WRITES_OF_LEASE if lease else PUT_WRITES).format(rows=rows)
 
 
 class PostgresSql(Sql):
@@ -254,7 +276,7 @@ class PostgresSql(Sql):
             "item_hash": hashes,
             "item_type": [items[hash].type for hash in hashes],
             "item_data": [items[hash].data for hash in hashes],
-            **columns(MESSAGE, messages),
+            "messages": json.dumps(messages, ensure_ascii=False),
         }
         statement = put_statement(
             known=put["epoch"] is not None,
@@ -267,13 +289,19 @@ class PostgresSql(Sql):
         return Outcome(*rows[0])
 
     def put_writes(self, writes: Mapping[str, Any], rows: Sequence[tuple[int, str, str, bytes]]) -> Steps[Any]:
-        parameters = {**writes, **columns(("idx", "channel", "type", "data"), rows)}
+        if (count := len(rows)) > FEW:
+            count, parameters = 0, {**writes, **columns(WRITE, rows)}
+        else:
+            parameters = dict(writes)
+            for names, row in zip(value_names(count), rows, strict=True):
+                parameters.update(zip(names, row, strict=True))
+        statement = put_writes_statement(count, lease=writes["writer"] is not None)
+        answer = yield Write(statement, parameters)
         if writes["writer"] is not None:
-            answer = yield Write(PUT_WRITES_OF_LEASE, parameters)
             return answer[0]
-        if not (yield Write(PUT_WRITES, parameters)):
+        if not answer:
             # All of them were there already, or the session was not.
             if not (yield IN_WORKSPACE, writes):
                 return False, True
-            yield Write(PUT_WRITES, parameters)
+            yield Write(statement, parameters)
         return True, True

@@ -191,7 +191,6 @@ class Writing(Questions):
         ]
         # One of each: a statement cannot write a row twice.
         rows = list({row[0]: row for row in rows}.values())
-        clock = session_clock.now()
         parameters = {
             "session_id": place.session_id,
             "workspace_id": place.workspace_id,
@@ -207,6 +206,7 @@ class Writing(Questions):
                 yield from self._check_lease(place)
             if has_session:
                 break
+            clock = session_clock.now()
             session = {**parameters, "title": None, "directory": self.directory, "created_at": clock["now"], **clock}
             if not (yield Write(INSERT_SESSION, session)):
                 yield from self._check_workspace(place)
