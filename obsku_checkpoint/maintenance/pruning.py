@@ -115,11 +115,27 @@ class Pruner:
                 yield from (row.id for row in gone)
 
     def _without_adapters(self) -> str:
-        """But for the rows that an adapter keeps beside a state of its own, which go with that."""
+        """But for the rows that an adapter keeps beside a state of its own, which go with that, and the rows before
+        those that ask: the same step, before it asked.
+        """
         name = self._connection.ops.quote_name
-        return "".join(
-            f" AND NOT EXISTS (SELECT 1 FROM {name(table)} o WHERE o.{name(column)} = checkpoints.id)"
+        kept = " UNION ".join(
+            f"SELECT k.* FROM {name(table)} o JOIN checkpoints k ON k.id = o.{name(column)}"
+            f" WHERE k.session_id IN (SELECT value FROM {self._texts})"
             for table, column in references_to_checkpoints(self._using)
+        )
+        return (
+            kept
+            and f""" AND id NOT IN (
+            WITH RECURSIVE kept AS (
+                SELECT * FROM ({kept}) kept
+                UNION
+                SELECT old.* FROM kept JOIN checkpoints old
+                    ON old.id = kept.parent_id AND old.session_id = kept.session_id AND old.step = kept.step
+                WHERE kept.source = 'interrupt'
+            )
+            SELECT id FROM kept
+        )"""
         )
 
     def _goes(self, place: int, row: Row) -> bool:

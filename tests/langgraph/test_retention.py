@@ -10,6 +10,7 @@ from langgraph.types import Command
 
 from obsku_checkpoint.contrib.langgraph import DjangoSaver
 from obsku_checkpoint.contrib.langgraph.retention import prune
+from obsku_checkpoint.maintenance import prune as prune_all
 from obsku_checkpoint.models import Session
 from tests.langgraph import graphs
 from tests.langgraph.steps import config_of, new_thread, put
@@ -87,3 +88,31 @@ def test_a_thread_goes_on_after_pruning(alias: str, workspace: str) -> None:
     graph.invoke(graphs.question(1), config_of(thread))
     prune(alias, workspace_id=workspace)
     assert graph.invoke(Command(resume="yes"), config_of(thread))["note"] == "yes"
+
+
+def test_the_record_before_a_question_goes_with_its_checkpoint(alias: str, workspace: str) -> None:
+    saver = DjangoSaver(alias, workspace_id=workspace)
+    thread = new_thread()
+    graph = graphs.tool_loop().compile(checkpointer=saver)
+    graph.invoke(graphs.question(1), config_of(thread))
+    asked = saver.store.list_checkpoints(thread)[0]
+    prune_all(alias, keep_last=1, workspace_id=workspace)
+    assert [one.id for one in saver.store.list_checkpoints(thread)] == [asked.id, asked.parent_id]
+    graph.invoke(Command(resume="yes"), config_of(thread))
+    prune_all(alias, keep_last=1, workspace_id=workspace)
+    (last,) = saver.store.list_checkpoints(thread)
+    assert last.step == 4
+
+
+def test_a_checkpoint_stays_that_was_forked_before_it_asked(alias: str, workspace: str) -> None:
+    saver = DjangoSaver(alias, workspace_id=workspace)
+    thread = new_thread()
+    graph = graphs.tool_loop().compile(checkpointer=saver)
+    graph.invoke(graphs.question(1), config_of(thread))
+    before = saver.store.list_checkpoints(thread)[0].parent_id
+    assert before is not None
+    saver.store.fork(before)
+    graph.invoke(Command(resume="yes"), config_of(thread))
+    prune_all(alias, keep_last=1, workspace_id=workspace)
+    assert before in {one.id for one in saver.store.list_checkpoints(thread)}
+    assert len(ids(saver, thread)) == 2

@@ -73,7 +73,8 @@ def _write(sql: str, parameters: dict[str, Any]) -> Steps[list[Any]]:
 
 
 def _batches(saver: DjangoSaver, older_than: timedelta | None, batch: int) -> Iterator[list[str]]:
-    before = time.time_ns() // 1_000_000 - (older_than or timedelta()) // timedelta(milliseconds=1)
+    # A session's clock may be ahead of this one: where no age is given, no time is too late.
+    before = time.time_ns() // 1_000_000 - (older_than or -timedelta(days=1)) // timedelta(milliseconds=1)
     after = ""
     while True:
         parameters = {"workspace_id": saver.workspace_id, "before": before, "after": after, "limit": batch}

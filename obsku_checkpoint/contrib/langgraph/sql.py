@@ -301,7 +301,7 @@ def _transcribe(state: Mapping[str, Any], messages: Sequence[Sequence[Any]]) -> 
     yield Write(TRANSCRIBED, {"session_id": state["session_id"], "transcribed": json.dumps(transcribed)})
 
 
-def columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
+def columns(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
     """The values of each column."""
     table: dict[str, list[Any]] = {name: [] for name in names}
     for row in rows:

@@ -33,9 +33,16 @@ UPDATE langgraph_checkpoints SET parent_id = NULL
 WHERE session_id = %(session_id)s AND (namespace, parent_id) IN {_GONE} RETURNING checkpoint_id
 """
 
+#: with a record that asks, those before it go, which the checkpoint had until its tasks asked
 DELETE_RECORDS = """
-DELETE FROM checkpoints WHERE session_id = %(session_id)s AND id IN (SELECT value FROM {texts}(%(records)s))
-RETURNING id
+WITH RECURSIVE gone (id) AS (
+    SELECT value FROM {texts}(%(records)s)
+    UNION
+    SELECT old.id FROM gone JOIN checkpoints k ON k.id = gone.id JOIN checkpoints old
+        ON old.id = k.parent_id AND old.session_id = k.session_id AND old.namespace = k.namespace AND old.step = k.step
+    WHERE k.source = 'interrupt'
+)
+DELETE FROM checkpoints WHERE session_id = %(session_id)s AND id IN (SELECT id FROM gone) RETURNING id
 """
 
 DELETE_BLOBS = """
@@ -87,12 +94,18 @@ AND (CAST(%(workspace_id)s AS text) IS NULL OR s.workspace_id = %(workspace_id)s
 ORDER BY t.session_id LIMIT %(limit)s
 """
 
-#: the records of some threads that sessions were forked from
+#: the records of some threads that forks come from, also those that the checkpoint has had since
 FORKED = """
-SELECT DISTINCT k.parent_id FROM checkpoints k WHERE k.source = 'fork' AND k.parent_id IN (
-    SELECT c.record_id FROM langgraph_checkpoints c
-    WHERE c.session_id IN (SELECT value FROM {texts}(%(threads)s)) AND c.record_id IS NOT NULL
+WITH RECURSIVE forked (id) AS (
+    SELECT k.parent_id FROM checkpoints k WHERE k.source = 'fork' AND k.parent_id IN (
+        SELECT o.id FROM checkpoints o WHERE o.session_id IN (SELECT value FROM {texts}(%(threads)s))
+    )
+    UNION
+    SELECT k.id FROM forked JOIN checkpoints old ON old.id = forked.id JOIN checkpoints k
+        ON k.session_id = old.session_id AND k.namespace = old.namespace AND k.step = old.step AND k.parent_id = old.id
+    WHERE k.source = 'interrupt'
 )
+SELECT id FROM forked
 """
 
 BYTES = """
