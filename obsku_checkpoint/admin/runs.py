@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,8 @@ from obsku_checkpoint.run_state import GraphReference, RunGraph, RunState, is_re
 WHOLE, WHOLE_IN_SUM = 100_000, 6_000_000
 #: bytes that the database takes apart for a page
 TAKEN_APART = 200_000_000
+#: the same for what a page reads of many checkpoints of one session, each of which repeats those before it
+HISTORY = 60_000_000
 #: bytes of the names of pending nodes, and of a cycle's state
 NAMES = 60_000
 
@@ -98,15 +100,31 @@ class Run:
         return [(name, value) for name, value in found if not isinstance(value, shapes[name]) and value is not None]
 
 
-def runs(database: str, ids: Sequence[str], *, entries: int = ENTRIES) -> dict[str, Run]:
+def runs(
+    database: str,
+    ids: Sequence[str],
+    *,
+    entries: int = ENTRIES,
+    taken_apart: int | None = None,
+    known: Iterable[Run] = (),
+) -> dict[str, Run]:
     """Checkpoint id -> its run, of those that exist; where all is too much to read, the first are read.
 
-    ``entries`` bounds the nodes of each that are read where its results are large.
+    ``entries`` bounds the nodes of each that are read where its results are large, ``taken_apart`` the bytes of large
+    results (`TAKEN_APART`). What is ``known`` is not read again.
     """
+    read = {run.id: run for run in known if run.was_read}
+    found = {id: read[id] for id in ids if id in read}
+    if wanted := [id for id in ids if id not in found]:
+        found |= _read(database, wanted, entries, TAKEN_APART if taken_apart is None else taken_apart)
+    return found
+
+
+def _read(database: str, ids: Sequence[str], entries: int, taken_apart: int) -> dict[str, Run]:
     columns = {**json_columns("pending_nodes", NAMES), **json_columns("cycle_state", NAMES)}
     own: Any = Checkpoint.objects.using(database).filter(pk__in=ids)
     rows = own.defer(*_LARGE_COLUMNS).annotate(**columns, bytes=BytesIn("node_results")).in_bulk(ids)
-    whole, parts = _chosen([(id, rows[id].bytes) for id in ids if id in rows])
+    whole, parts = _chosen([(id, rows[id].bytes) for id in ids if id in rows], taken_apart)
     texts = own.filter(pk__in=whole).values_list("pk", Cast("node_results", TextField())) if whole else ()
     results: dict[str, tuple[Any, int]] = {id: (loads_or_corrupt(text), 0) for id, text in texts}
     if parts:
@@ -141,17 +159,17 @@ def graphs(database: str, states: Sequence[RunState]) -> dict[str, RunGraph]:
     return known
 
 
-def _chosen(sizes: Sequence[tuple[str, int]]) -> tuple[list[str], list[str]]:
+def _chosen(sizes: Sequence[tuple[str, int]], most: int) -> tuple[list[str], list[str]]:
     """Those to read whole, and those to take apart."""
     whole, parts = list[str](), list[str]()
-    sent = taken_apart = 0
+    sent = apart = 0
     for id, size in sizes:
         if size <= WHOLE and sent + size <= WHOLE_IN_SUM:
             whole.append(id)
             sent += size
-        elif not parts or taken_apart + size <= TAKEN_APART:
+        elif not parts or apart + size <= most:
             parts.append(id)
-            taken_apart += size
+            apart += size
     return whole, parts
 
 

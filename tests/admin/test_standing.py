@@ -147,6 +147,7 @@ def test_the_first_page_of_the_admin_says_how_many_wait(
         page = root.read(address)
         assert re.search(r"\d+ waiting for a person", page)
         assert re.search(r"\d+ failed", page)
+        assert page.count("of the sessions that were active last") == 1
 
     def away(*_arguments: Any) -> None:
         raise DatabaseError

@@ -55,7 +55,7 @@ class SessionAdmin(BaseAdmin):
     workspace = "workspace_id"
     form = SessionForm
     fields = ("title", "metadata", "seen")
-    list_display = ("name", "badges", "active", "place", "counts")
+    list_display = ("name", "badges", "active", "place")
     list_filter = (StatusFilter, WorkspaceFilter, ActivityFilter)
     search_fields = ("title",)  # which columns are searched is said by `SessionQuerySet.matching`
     search_help_text = gettext_lazy("Text in the title, the directory or the id")
@@ -182,14 +182,13 @@ class SessionAdmin(BaseAdmin):
         line = plain(session.line, 110)
         return format_html('{}<span class="obsku-line" dir="auto">{}</span>', badges, line) if line else badges
 
-    @admin.display(description=gettext_lazy("Workspace, directory"))
+    @admin.display(description=gettext_lazy("Workspace, directory, size"))
     def place(self, session: Any) -> SafeString:
         workspace, directory = plain(session.workspace_id or "-", 60), plain(session.directory, 200)
-        path = '<span class="obsku-path">{0}</span><br><span class="obsku-path obsku-quiet" title="{1}">{1}</span>'
-        return format_html(path, workspace, directory)
+        path = '<span class="obsku-path" title="{0} {1}">{0} <span class="obsku-quiet">{1}</span></span>{2}'
+        return format_html(path, workspace, directory, self._counts(session))
 
-    @admin.display(description=gettext_lazy("Size"))
-    def counts(self, session: Any) -> SafeString:
+    def _counts(self, session: Any) -> SafeString:
         figures = session.figures
         lines = [
             ngettext("%(count)s message", "%(count)s messages", figures.messages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
@@ -41,14 +42,18 @@ class CheckpointList(Page):
             (own.below(before) if before else own.newest_first()).values_list("pk", flat=True)[: CHECKPOINTS + 1]
         )
         found = runs(self.database, ids[:CHECKPOINTS], entries=ENTRIES)
+        shown = [found[id] for id in ids[:CHECKPOINTS] if id in found]
+        newest = {} if before else {run.namespace: run.id for run in reversed(shown)}
         return {
-            "rows": [self._row(found[id]) for id in ids[:CHECKPOINTS] if id in found],
+            "rows": [self._row(run, is_newest=newest.get(run.namespace) == run.id) for run in shown],
             "earlier": ids[CHECKPOINTS - 1] if len(ids) > CHECKPOINTS else None,
         }
 
-    def _row(self, run: Run) -> dict[str, Any]:
+    def _row(self, run: Run, *, is_newest: bool) -> dict[str, Any]:
         state = run.state
         standing, badge = STANDING[state.status] if state else ("?", "unknown")
+        if badge == "working" and not is_newest:
+            standing, badge = _("went on"), "new"
         return {
             "checkpoint": run.checkpoint,
             "address": self.links.checkpoint(run.id),

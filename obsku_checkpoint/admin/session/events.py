@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.admin.runs import HISTORY, Run, runs
 from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.printable import plain
@@ -48,7 +48,7 @@ def events(database: str, session_id: str, start: datetime | None, end: datetime
         return []  # a time that cannot be read has no place
     own = own.filter(created_at__lte=end) if end else own
     ids = list(own.order_by("-created_at", "-id").values_list("pk", flat=True)[:CHECKPOINTS])
-    found = runs(database, ids, entries=ENTRIES)
+    found = runs(database, ids, entries=ENTRIES, taken_apart=HISTORY)
     before: dict[str, RunState] = {}
     happened: list[Event] = []
     for run in (found[id] for id in reversed(ids) if id in found):

@@ -79,7 +79,7 @@ def overview(database: str, session: Session, status: Status, links: Links) -> d
     """The context of the template."""
     found = figures(database, [session.pk])[session.pk]
     last = list(messages_of(database, session.pk).newest_first()[:LAST])[::-1]
-    work = work_of(database, session.pk, links)
+    work = work_of(database, session.pk, links, known=status.newest)
     least = "" if work.is_whole else "≥ "
     return {
         "counts": [

@@ -18,7 +18,7 @@ from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.drawings.timeline import ASKED, OVER, Bar, Track, timeline, union
 from obsku_checkpoint.admin.links import Links
-from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.admin.runs import HISTORY, Run, runs
 from obsku_checkpoint.admin.session.status import around
 from obsku_checkpoint.fields import now, to_milliseconds
 from obsku_checkpoint.models import Checkpoint, Session
@@ -82,12 +82,12 @@ class Timeline(Page):
         }
 
 
-def work_of(database: str, session_id: str, links: Links, before: str | None = None) -> Work:
-    """``before`` is a checkpoint's id: those that follow it are left out, as is it."""
+def work_of(database: str, session_id: str, links: Links, before: str | None = None, known: Iterable[Run] = ()) -> Work:
+    """``before`` is a checkpoint's id: those that follow it are left out, as is it. ``known``: see `runs`."""
     own = Checkpoint.objects.using(database).in_session(session_id)
     ids = list((own.below(before) if before else own.newest_first()).values_list("id", flat=True)[: CHECKPOINTS + 1])
     chosen = ids[:CHECKPOINTS]
-    found = runs(database, chosen, entries=ENTRIES)
+    found = runs(database, chosen, entries=ENTRIES, taken_apart=HISTORY, known=known)
     oldest_first = [found[id] for id in reversed(chosen) if id in found]
     bars: Bars = {}
     at_work: dict[tuple[str, str], float] = {}

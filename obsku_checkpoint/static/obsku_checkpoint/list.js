@@ -11,10 +11,9 @@
 
   // Known rows keep their checkboxes: Django's script knows these, and some may be ticked.
   const renew = (row, fresh) => {
-    if (inUse(row)) return;
     const news = cells(fresh);
     for (const [place, cell] of cells(row).entries()) {
-      if (news[place] && !cell.querySelector(".action-select") && cell.innerHTML !== news[place].innerHTML) cell.replaceWith(document.importNode(news[place], true));
+      if (news[place] && !inUse(cell) && !cell.querySelector(".action-select") && cell.innerHTML !== news[place].innerHTML) cell.replaceWith(document.importNode(news[place], true));
     }
   };
 

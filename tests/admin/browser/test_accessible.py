@@ -1,88 +1,78 @@
-"""Every page by the rules of WCAG 2.2 AA that axe-core knows, in light and dark; by keyboard, and on a phone."""
+"""Every page is for everybody: see `looks`; by keyboard, and in German."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
 from playwright.sync_api import Browser, Page, expect
 
 from tests.admin.browser.conftest import Window
+from tests.admin.browser.looks import LAPTOP, faults
 from tests.admin.browser.site import Site
 from tests.admin.browser.test_walk import ASKING, FAILED, SCANNED
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-RULES = {
-    "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
-    "dark": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},  # what colours change
-}
-PHONE = {"width": 360, "height": 740}
 
-
-def pages(window: Window) -> Iterator[tuple[str, Page]]:
-    """Each page once, with what it folds away open."""
+def pages(window: Window) -> Iterator[str]:
+    """The name of each page, which the window shows then, with what it folds away open. In any language."""
     page = window.page
-    yield "sessions", page
-    window.follow(page.get_by_role("link", name="Figures"))
-    yield "figures", page
+
+    def follow(end: str) -> None:
+        window.follow(page.locator(f"#content a[href$='{end}']").first)
+
+    yield "sessions"
+    follow("/figures/")
+    yield "figures"
     page.go_back()
-    window.follow(page.locator(".obsku-tool").first)
-    yield "waiting", page
-    yield "question", window.open(ASKING)
-    yield "overview", window.open(FAILED)
-    for name in ("Transcript", "Timeline", "Checkpoints"):
-        window.tab(name)
-        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-        yield name, page
-    window.follow(page.locator("#obsku-checkpoints tbody a").first)
-    yield "checkpoint", page
-    window.follow(page.get_by_role("link", name="Compare with the previous"))
-    yield "comparison", page
-    page.go_back()
-    window.follow(page.get_by_role("link", name="Fork from here"))
-    yield "fork", page
-    page.go_back()
-    window.follow(page.get_by_role("link", name="Edit an output and fork"))
-    yield "whose output", page
-    window.follow(page.locator(".obsku-nodes a").first)
-    yield "edit", page
+    follow("/waiting/")
+    yield "waiting"
+    window.open(ASKING)
+    yield "question"
     window.open(FAILED)
-    window.follow(page.get_by_role("link", name="Go on"))
-    yield "go on", page
+    yield "overview"
+    for name in ("transcript", "timeline", "checkpoints"):
+        follow(f"/{name}/")
+        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        yield name
+    window.follow(page.locator("#obsku-checkpoints tbody a").first)
+    yield "checkpoint"
+    for name in ("compare/?with=previous", "fork/", "edit/"):
+        follow(f"/{name}")
+        yield name
+        if name != "edit/":
+            page.go_back()
+    window.follow(page.locator(".obsku-nodes a").first)
+    yield "edited output"
+    window.open(FAILED)
+    follow("/go-on/")
+    yield "go on"
     window.open(SCANNED)
-    page.get_by_text("Edit title and metadata").click()
-    yield "form", page
-    window.tab("Forks")
-    yield "forks", page
-    window.follow(page.get_by_role("link", name="Delete"))
-    yield "delete", page
+    page.locator(".obsku-edit summary").click()
+    yield "form"
+    follow("/forks/")
+    yield "forks"
+    follow("/delete/")
+    yield "delete"
+    page.goto(f"{window.site.root}/admin/")
+    yield "index"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Browser, site: Site, scheme: str) -> None:
-    # axe itself sets inline styles.
-    window = Window(
-        browser, site, site.user, color_scheme=scheme, viewport={"width": 1280, "height": 800}, bypass_csp=True
-    )
-    found = []
-    for name, page in pages(window):
-        results = Axe().run(page, options={"runOnly": RULES[scheme], "resultTypes": ["violations"]})
-        for violation in results.response["violations"]:
-            found += [f"{name}: {violation['id']}: {node['html'][:200]}" for node in violation["nodes"]]
+def test_every_page_is_accessible_and_fits(browser: Browser, site: Site) -> None:
+    window = Window(browser, site, site.user, viewport=LAPTOP)
+    found = [fault for name in pages(window) for fault in faults(window, name)]
     assert not found, "\n".join(found)
-    window.check()
     window.context.close()
 
 
-def test_a_phone_scrolls_tables_and_drawings_but_no_page(browser: Browser, site: Site) -> None:
-    window = Window(browser, site, site.user, viewport=PHONE, has_touch=True, is_mobile=True)
-    wide = [
-        name for name, page in pages(window) if page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]
-    ]
-    assert wide == []
-    window.check()
+def test_every_page_is_accessible_and_fits_in_german(browser: Browser, site: Site) -> None:
+    window = Window(browser, site, site.user, locale="de", viewport=LAPTOP)
+    found = []
+    for name in pages(window):
+        assert window.page.locator("html").get_attribute("lang") == "de"
+        found += faults(window, name, schemes=("light",))
+    assert not found, "\n".join(found)
     window.context.close()
 
 

@@ -1,16 +1,13 @@
-"""A person acts on runs in a browser: goes on, edits an output and forks, and reads German."""
+"""A person acts on runs in a browser: goes on, edits an output and forks."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.admin.browser.conftest import Window
-from tests.admin.browser.site import Site
-from tests.admin.browser.test_accessible import PHONE, RULES, pages
 from tests.admin.browser.test_walk import FAILED, SCANNED
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -55,23 +52,3 @@ def test_two_runs_are_compared_across_forks(window: Window) -> None:
     window.follow(page.get_by_role("button", name="Compare").first)
     expect(page.get_by_role("link", name="Another way, 1")).to_be_visible()
     expect(page.locator(".obsku-differences .obsku-group").first).to_be_visible()
-
-
-def test_the_pages_fit_and_are_accessible_in_german(browser: Browser, site: Site) -> None:
-    english = Window(browser, site, site.user, viewport={"width": 1280, "height": 800})
-    addresses = [(name, page.url) for name, page in pages(english)]
-    english.context.close()
-    for size in ({"width": 1280, "height": 800}, PHONE):
-        window = Window(browser, site, site.user, locale="de", viewport=size, bypass_csp=True)
-        wide, found = [], []
-        for name, address in addresses:
-            window.page.goto(address)
-            assert window.page.locator("html").get_attribute("lang") == "de"
-            if window.page.evaluate("document.documentElement.scrollWidth") > size["width"]:
-                wide.append(name)
-            results = Axe().run(window.page, options={"runOnly": RULES["light"], "resultTypes": ["violations"]})
-            violations = results.response["violations"]
-            found += [f"{name}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in violations]
-        assert wide == []
-        assert not found, "\n".join(found)
-        window.context.close()

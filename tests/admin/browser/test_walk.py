@@ -187,6 +187,34 @@ def test_who_may_only_look_finds_nothing_that_fails(window: Window, site: Site) 
     viewer.context.close()
 
 
+def test_the_list_follows_and_keeps_what_is_ticked(window: Window, site: Site) -> None:
+    page = window.page
+    page.clock.install()
+    page.goto(f"{site.root}/admin/obsku_checkpoint/session/?q=Followed")
+    expect(page.locator("#result_list")).to_have_count(0)
+    for number in (1, 2):
+        site.call("sessions/", {"id": f"followed-{number}", "directory": "/", "title": f"Followed {number}"})
+    page.clock.run_for(20_000)
+    rows = page.locator("#result_list .field-name")
+    expect(rows).to_have_text(["Followed 2", "Followed 1"])
+    page.locator("#result_list tr", has_text="Followed 1").get_by_role("checkbox").check()
+    results = {"ask": {"status": "pending", "interrupt": {"reason": "Shall I?"}}}
+    asked = {"step": 1, "node_id": "ask", "node_results": results, "pending_nodes": ["ask"], "source": "interrupt"}
+    site.call("sessions/followed-1/checkpoints/", asked)
+    site.call("sessions/", {"id": "followed-3", "directory": "/", "title": "Followed 3"})
+    page.clock.run_for(20_000)
+    expect(rows).to_have_text(["Followed 3", "Followed 1", "Followed 2"])
+    row = page.locator("#result_list tr", has_text="Followed 1")
+    expect(row).to_contain_text("Shall I?")
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    window.follow(page.locator(".obsku-tool").first)
+    expect(page.locator("#content tbody")).to_contain_text("Shall I?")
+    for number in (1, 2, 3):
+        site.call(f"sessions/followed-{number}/", method="DELETE")
+    page.clock.run_for(20_000)
+    expect(page.locator("#content")).not_to_contain_text("Shall I?")
+
+
 def test_an_open_page_follows_a_running_session_and_the_reader_keeps_the_place(window: Window, site: Site) -> None:
     site.call("sessions/", {"id": "running", "directory": "/", "title": "At work"})
     said = [{"role": "user", "content": f"step {number}"} for number in range(40)]

@@ -198,6 +198,7 @@ class Command(BaseCommand):
             ("runs", "all scans so far"),
             (f"scan --show {forked.id}", "the fork: transcript, checkpoints, family"),
             (f"scan --resume {session.id}", "the whole report of the demo"),
+            ("serve", "all of it in the admin, beside runs that failed and that wait (make serve)"),
         ]
         for command, purpose in steps:
             self.say(f"  {self.paint(f'{python()} manage.py {command}', 'command')}")
