@@ -26,8 +26,9 @@ DIMENSIONS = range(1, 4000 - SIGNATURE + 1)
 SIGNED = 8
 #: as many rows are rather looked at one by one, which is exact
 FEW = 200
-#: candidates beyond those that are asked for: the index judges by numbers of 16 bits
-MORE = 10
+#: candidates beyond those that are asked for: the index judges by numbers of 16 bits. Where all of them are equally
+#: near, so many are taken that the newest ones are likely to be among them
+MORE = (10, 300)
 #: what a search through the index keeps in sight (``hnsw.ef_search``): in a workspace, and in all
 WIDTH_IN_WORKSPACE, WIDTH = 200, 800
 #: rows that pgvector looks at in one scan at most, unless somebody has changed ``hnsw.max_scan_tuples``

@@ -188,27 +188,27 @@ class PostgresMemorySql(MemorySql):
             signed = 0 < len(near) <= memory_index.SIGNED
             through = {
                 **query,
-                "candidates": top_k + memory_index.MORE,
                 "near": near if signed else [],
                 "width": str(memory_index.WIDTH_IN_WORKSPACE if signed else memory_index.WIDTH),
             }
-            rows = yield said(memory_index.THROUGH_INDEX + memory_index.ROWS, schema), through
-            if len(rows) >= top_k or not may_end_early:
-                return _best(model, rows, direction, top_k, query["threshold"])
+            for more in memory_index.MORE:
+                candidates = {"candidates": top_k + more, **through}
+                rows = yield said(memory_index.THROUGH_INDEX + memory_index.ROWS, schema), candidates
+                best = _best_first(model, rows, direction)
+                if len(best) < top_k + more or best[top_k - 1][-1] > best[-1][-1]:
+                    break  # no equally near one is left out
+            if len(best) >= top_k or not may_end_early:
+                return [row for row in best[:top_k] if row[-1] >= query["threshold"]]
         scored = searching(self.search, model, rows=memory_index.CANDIDATES)
         return (yield said(memory_index.ONE_BY_ONE, schema) + scored, query)  # type: ignore[no-any-return]  # rows
 
 
-def _best(
-    model: type[models.Model], rows: Sequence[Row], direction: Sequence[float], top_k: int, threshold: float
-) -> Sequence[Row]:
-    """Those of a few candidates that `SEARCH` would return, with their scores behind: here it takes a tenth."""
+def _best_first(model: type[models.Model], rows: Sequence[Row], direction: Sequence[float]) -> Sequence[Row]:
+    """A few candidates as `SEARCH` would order them, with their scores behind: here it takes a tenth."""
     names = columns(model)
     embedding, created_at = names.index("embedding"), names.index("created_at")
     scored = []
     for row in rows:
         vector = embeddings.loaded(row[embedding])
-        score = round(embeddings.cosine(direction, vector), DECIMALS) if vector else 0.0
-        if score >= threshold:
-            scored.append((*row, score))
-    return sorted(scored, key=lambda row: (row[-1], row[created_at], row[0]), reverse=True)[:top_k]
+        scored.append((*row, round(embeddings.cosine(direction, vector), DECIMALS) if vector else 0.0))
+    return sorted(scored, key=lambda row: (row[-1], row[created_at], row[0]), reverse=True)

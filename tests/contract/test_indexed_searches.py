@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from obsku_checkpoint.records import FactRecord, Scored
 from obsku_checkpoint.store import DjangoCheckpointStore
 from obsku_checkpoint.testing import Corrupt
 from obsku_checkpoint.testing.memory_search import SearchConformance
+from tests.pgvector import skip_without_pgvector
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
 
@@ -32,6 +34,7 @@ def indexed_store(database_of_its_own: str) -> Iterator[PostgresCheckpointStore]
     with PostgresCheckpointStore(database_of_its_own) as store:
         store.setup()
         with psycopg.connect(database_of_its_own, autocommit=True) as connection:
+            skip_without_pgvector(connection)
             connection.execute("CREATE SCHEMA extensions; CREATE EXTENSION vector SCHEMA extensions")
         for dimension in (1, 2, 3, DIMENSION, 64):
             call_command("checkpoints", "index-embeddings", f"--dimension={dimension}", database=store.using)
@@ -74,8 +77,12 @@ def many(indexed_store: PostgresCheckpointStore) -> dict[str, tuple[str, list[fl
 
 
 def scans(store: Any, table: str) -> int:
-    with connections[store.using].cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush()")
+    connection: Any = connections[store.using]
+    with connection.cursor() as cursor:
+        if connection.pg_version >= 150000:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+        else:
+            time.sleep(1)  # figures are sent every half a second
         cursor.execute(
             "SELECT sum(idx_scan)::int FROM pg_stat_user_indexes WHERE indexrelname = %s",
             [f"{table}_embedding_{DIMENSION}"],
@@ -118,6 +125,16 @@ def test_the_async_twin_finds_the_same(
             await indexed_store.aclose()
 
     assert asyncio.run(search()) == indexed_store.search_facts(query, workspace_id="many 0", top_k=5)
+
+
+def test_of_equally_near_ones_the_newest_come_first(
+    indexed_store: PostgresCheckpointStore, many: dict[str, tuple[str, list[float]]]
+) -> None:
+    [vector] = vectors(5, 1)
+    for number in range(250):
+        indexed_store.save_fact("again", id=f"again {number:03}", workspace_id="again", embedding=vector)
+    found = indexed_store.search_facts(vector, workspace_id="again", top_k=3)
+    assert [one.record.id for one in found] == ["again 249", "again 248", "again 247"]
 
 
 def test_nothing_is_left_in_the_callers_transaction(

@@ -13,6 +13,7 @@ from django.db import connections, transaction
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.maintenance import index_embeddings
 from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.pgvector import skip_without_pgvector
 
 
 def index(store: DjangoCheckpointStore, dimension: int, **options: Any) -> str:
@@ -25,6 +26,7 @@ def index(store: DjangoCheckpointStore, dimension: int, **options: Any) -> str:
 
 def test_indexes_are_made_once(postgres_store: DjangoCheckpointStore) -> None:
     with connections[postgres_store.using].cursor() as cursor:
+        skip_without_pgvector(cursor)
         cursor.execute("CREATE EXTENSION vector")
     made = json.loads(index(postgres_store, 3, json=True))
     assert [(one["table"], one["name"], one["made"]) for one in made["indexes"]] == [
