@@ -35,8 +35,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
     E001 not a dict, W001 unknown key, E002 unknown database, W002 router missing, E003 unsupported database, E004 no
     positive integer, E005 no list of dotted paths, E006 a dotted path that leads to nothing that can be called as
-    it is, E007 an unknown way of async calls, E009 an embedder that does not embed, E010 prices that are none,
-    W003 PAGE_SIZE above MAX_PAGE_SIZE.
+    it is, E007 an unknown way of async calls, E009 an embedder that does not embed, E010 prices that are none, E011 no
+    replica, W003 PAGE_SIZE above MAX_PAGE_SIZE.
     """
     given: object = conf.given()
     if not isinstance(given, dict):
@@ -54,13 +54,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     if current.ASYNC not in ("native", "django"):
         message = f"{conf.NAME}['ASYNC'] must be 'native' or 'django', not {current.ASYNC!r}."
         messages.append(Error(message, id="obsku_checkpoint.E007"))
-    return (
-        messages
-        + check_database(current.DATABASE)
-        + check_sizes(current)
-        + check_paths(given)
-        + check_embedder(current)
-    )
+    messages += check_database(current.DATABASE) + check_replica(current) + check_sizes(current) + check_paths(given)
+    return messages + check_embedder(current)
 
 
 @register(Tags.urls)
@@ -102,6 +97,22 @@ def check_database(alias: object) -> list[CheckMessage]:
         hint = "Add 'obsku_checkpoint.routers.CheckpointRouter' to DATABASE_ROUTERS."
         return [Warning(message, hint=hint, id="obsku_checkpoint.W002")]
     return []
+
+
+def check_replica(current: conf.Settings) -> list[CheckMessage]:
+    alias: object = current.REPLICA
+    if alias is None:
+        return []
+    if not isinstance(alias, str) or alias not in connections.settings:
+        reason = "names no database"
+    elif alias == current.DATABASE:
+        reason = "is DATABASE itself"
+    elif connections[alias].vendor != "postgresql":
+        reason = f"is {connections[alias].vendor}, which has no streaming replicas"
+    else:
+        return []
+    hint = f"It is the alias of a PostgreSQL server that replicates {current.DATABASE!r}; leave it out where none does."
+    return [Error(f"{conf.NAME}['REPLICA'] {reason}: {alias!r}.", hint=hint, id="obsku_checkpoint.E011")]
 
 
 #: tables of the same names that others make: (table, a column that ours does not have, whose it is)

@@ -22,6 +22,10 @@ class Settings:
     DATABASE: str = DEFAULT_DB_ALIAS
     """The alias in ``DATABASES`` that holds the tables. Other than "default", it needs
     `obsku_checkpoint.routers.CheckpointRouter` in ``DATABASE_ROUTERS``."""
+    REPLICA: str | None = None
+    """The alias of a streaming replica of that database, which the admin, the API and its searches read from. Whoever
+    has written reads from the primary until the replica has it, too (`obsku_checkpoint.replica`); the store's own
+    methods always do."""
     ASYNC: str = "native"
     """How async calls reach PostgreSQL: "native", over connections of the event loop; "django", over Django's own
     connection, for projects that set session variables on it for each request (row-level security)."""

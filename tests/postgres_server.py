@@ -51,13 +51,28 @@ def postgres_url() -> str:
 @contextlib.contextmanager
 def postgres_server(configuration: str = TEST_CONFIGURATION) -> Iterator[str]:
     """Starts a server on a socket in a new folder, gives its URL, and in the end stops and removes it."""
+    locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    with _server("initdb", "-U", "postgres", "--auth=trust", "--no-sync", *locale, configuration=configuration) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def replica_of(primary: str, configuration: str = "") -> Iterator[str]:
+    """Starts a server that follows the one of the URL, of which it is a copy and takes what ``configuration`` lacks."""
+    copy = ("pg_basebackup", "-d", primary, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+    with _server(*copy, configuration=configuration) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _server(make: str, *arguments: str, configuration: str) -> Iterator[str]:
+    """A server whose data the program ``make`` makes."""
     folder = Path(tempfile.mkdtemp(prefix="obsku-pg-"))
     data = folder / "data"
     try:
         os.chown(folder, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
         programs = _programs(folder) / "bin"
-        locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-        _run(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", *locale, cwd=folder)
+        _run(programs / make, "-D", data, *arguments, cwd=folder)
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(f"{configuration}\nlisten_addresses = ''\nunix_socket_directories = '{folder}'\n")
         control = (programs / "pg_ctl", "-D", data, "-w", "-s")
@@ -80,6 +95,18 @@ def stopped(url: str) -> Iterator[None]:
         yield
     finally:
         _run(*control, "-l", folder / "log", "start", cwd=folder)
+
+
+def give_up(url: str) -> None:
+    """The server ends as it stands, and does not come back."""
+    folder, control = _control(url)
+    _run(*control, "-m", "immediate", "stop", cwd=folder)
+
+
+def promote(url: str) -> None:
+    """The replica follows nobody any more, and takes writes."""
+    folder, control = _control(url)
+    _run(*control, "promote", cwd=folder)
 
 
 def crash(url: str) -> None:

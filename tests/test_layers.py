@@ -22,7 +22,7 @@ LAYERS = [
     {"client", "graph", "messages"},
     {"conf"},
     {"forms", "time_expressions"},
-    {"fields", "routers", "signals", "checks", "scope"},
+    {"fields", "routers", "signals", "checks", "scope", "replica"},
     {"querysets"},
     {"models", "apps", "migrations"},
     {"store"},

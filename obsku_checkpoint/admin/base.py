@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
-from obsku_checkpoint import conf
+from obsku_checkpoint import conf, replica
 from obsku_checkpoint.admin.links import Links, from_path
 from obsku_checkpoint.models import Session
 from obsku_checkpoint.printable import plain
@@ -42,7 +42,8 @@ class BaseAdmin(ModelAdmin):
 
     @property
     def database(self) -> str:
-        return conf.current().DATABASE
+        """The alias that the request reads from; to one that writes, that of the setting ``DATABASE``."""
+        return replica.chosen()
 
     @property
     def store(self) -> DjangoCheckpointStore:
@@ -50,6 +51,14 @@ class BaseAdmin(ModelAdmin):
 
     #: leads from a row to its workspace
     workspace: ClassVar[str]
+
+    @property
+    def urls(self) -> list[URLPattern]:
+        """With all that subclasses add in ``get_urls``."""
+        patterns: list[URLPattern] = super().urls
+        for pattern in patterns:
+            pattern.callback = replica.reads(pattern.callback)
+        return patterns
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """What the request may see; every page begins here."""

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from obsku_checkpoint import conf, validation
+from obsku_checkpoint import conf, replica, validation
 from obsku_checkpoint.api.errors import BodyTooLarge, Handler, LengthRequired, handler
 from obsku_checkpoint.api.json_plus import JsonOnly, JsonPlusParser, JsonPlusRenderer
 from obsku_checkpoint.api.openapi.schema import Operation, Schema
@@ -68,9 +68,18 @@ class StoreView(GenericViewSet[Any]):
     #: whether the handler has begun: what fails before, such as looking the user up, has written nothing
     _handling = False
 
+    @property
+    def reading(self) -> bool:
+        """Whether the request writes nothing."""
+        return self.asks or self.request.method in SAFE_METHODS
+
     @cached_property
     def store(self) -> DjangoCheckpointStore:
-        return DjangoCheckpointStore()
+        """That of the database which the request writes to, or else reads from."""
+        return DjangoCheckpointStore(self.source() if self.reading else None)
+
+    def source(self) -> str:
+        return replica.source(self.request)
 
     @cached_property
     def scope(self) -> Scope:
@@ -83,6 +92,8 @@ class StoreView(GenericViewSet[Any]):
         self.turn = Turn()
         try:
             response = super().dispatch(request, **{name: kwargs[name] for name in self.arguments})
+            if not self.reading:
+                replica.keep_place(request, response)
             return response.render() if self.turn.taken and isinstance(response, Response) else response
         finally:
             self.turn.end()
@@ -118,7 +129,7 @@ class StoreView(GenericViewSet[Any]):
                 self.check_object_permissions(request, record)
 
     def get_exception_handler(self) -> Handler:
-        reading = self.asks or self.request.method in SAFE_METHODS or not self._handling
+        reading = self.reading or not self._handling
         return handler(super().get_exception_handler(), using=self.store.using, began=self._handling, reading=reading)
 
     def _check_length(self, request: Request) -> None:

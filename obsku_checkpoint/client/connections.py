@@ -74,6 +74,7 @@ class Connections:
         headers = httpx.Headers(client_options.pop("headers", None))
         headers.setdefault("Accept", "application/json")
         headers["Accept-Encoding"] = "gzip"
+        headers.setdefault("Cache-Control", "no-cache")  # agents read what was written, not what a replica has of it
         if token is not None:
             headers["Authorization"] = f"Token {token}"
         self._retries = retries

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.apps import apps
-from django.db import connections, models, router
+from django.db import connections, models
 
 from obsku_checkpoint.fields import EmbeddingField, JsonPlusField, MillisecondsField, SessionForeignKey
 from obsku_checkpoint.models import Checkpoint, Fact, Message, Session
+from obsku_checkpoint.routers import has_table
 
 PACKAGE = "obsku_checkpoint"
 
@@ -66,7 +67,7 @@ def tables(using: str) -> dict[str, Table]:
         *(model for model in apps.get_models() if _hangs_on_a_session(model)),
         Fact,
     ]
-    return {model._meta.db_table: _table(model) for model in models_of_rows if router.allow_migrate_model(using, model)}
+    return {model._meta.db_table: _table(model) for model in models_of_rows if has_table(using, model)}
 
 
 def references_to_checkpoints(using: str) -> list[tuple[str, str]]:
@@ -74,7 +75,7 @@ def references_to_checkpoints(using: str) -> list[tuple[str, str]]:
     return [
         (model._meta.db_table, str(field.column))
         for model in apps.get_models()
-        if _is_ours(model) and router.allow_migrate_model(using, model)
+        if _is_ours(model) and has_table(using, model)
         for field in model._meta.concrete_fields
         if isinstance(field, models.ForeignKey) and field.related_model is Checkpoint
     ]

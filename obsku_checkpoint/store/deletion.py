@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db import IntegrityError, connections, models, router, transaction
+from django.db import IntegrityError, connections, models, transaction
 from django.db.models.deletion import DO_NOTHING, PROTECT, RESTRICT, ProtectedError, RestrictedError
 
 from obsku_checkpoint.errors import SessionInUseError
 from obsku_checkpoint.fields import SessionForeignKey
 from obsku_checkpoint.models import Checkpoint, Entity, Message, Session
-from obsku_checkpoint.routers import own_aliases
+from obsku_checkpoint.routers import has_table, own_aliases
 
 #: what the database deletes with a session
 CHILDREN = (Message, Checkpoint, Entity)
@@ -33,7 +33,7 @@ def referring_fields(using: str, model: type[models.Model]) -> Iterator[Any]:
         if relation.auto_created and not relation.concrete and (relation.one_to_one or relation.one_to_many):
             host = relation.field.model._meta  # type: ignore[union-attr]  # such a relation has a field
             field = relation.field  # type: ignore[union-attr]  # as above
-            if not isinstance(field, SessionForeignKey) and router.allow_migrate_model(using, host.model):
+            if not isinstance(field, SessionForeignKey) and has_table(using, host.model):
                 yield field
 
 

@@ -23,11 +23,14 @@ class Listening:
         user: str | None = None,
         method: str = "GET",
         encoding: str = "identity",
+        cookie: str | None = None,
     ) -> None:
         headers = [(b"host", b"testserver"), (b"accept", b"text/event-stream")]
         headers.append((b"accept-encoding", encoding.encode()))
         if last is not None:
             headers.append((b"last-event-id", last.encode()))
+        if cookie is not None:
+            headers.append((b"cookie", cookie.encode()))
         if user is not None:
             headers.append((b"authorization", b"Basic " + base64.b64encode(f"{user}:{user}".encode())))
         self._scope = {

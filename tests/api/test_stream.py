@@ -212,9 +212,9 @@ def test_ids_that_begin_anew_are_not_taken_for_settled(
     monkeypatch.setattr(postgres, "SETTLED", 0.0)
     asked = postgres.PostgresFeed(store.using)
     for oldest, top in ((10, 100), (20, 200), (30, 300), (40, 400)):
-        asked._settle(oldest, oldest + 1, top)
+        asked._settle(oldest, oldest + 1, top, None)
     assert asked._settled != (0, 0)
-    asked._settle(50, 51, 5)
+    asked._settle(50, 51, 5, None)
     assert asked._settled == (0, 0)
 
 

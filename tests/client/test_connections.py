@@ -143,6 +143,7 @@ def test_a_caller_says_who_it_is(open_store: Open) -> None:
     assert [each["authorization"] for each in headers] == ["Token abc", "Basic YWdlbnQ6c2VjcmV0", "Bearer xyz"]
     assert headers[2]["x-agent"] == "7"
     assert {each["accept"] for each in headers} == {"application/json"}
+    assert {each["cache-control"] for each in headers} == {"no-cache"}, "which a replica may not serve"
 
 
 @pytest.mark.parametrize("url", ["", "api/", "//host/api/", "ftp://host/", "http://", "http://[::1", None, 5])

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
+from obsku_checkpoint import replica
 from obsku_checkpoint.admin import deletion, format, history
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint.name import GOES_ON
@@ -164,7 +165,9 @@ class SessionAdmin(BaseAdmin):
         """(word, text, number, address) of the states that ask for somebody, of the sessions that were active last."""
         if not self.has_view_permission(request):
             return []
-        found, address = standing(self, request), self.links.sessions()
+        with replica.reading(request):  # a page of the project's, whose view is not ours
+            found = standing(self, request)
+        address = self.links.sessions()
         shown = (("waiting", "waiting"), ("failed", "failed"), ("working", "unfinished"), ("silent", "unfinished"))
         return [
             (word, STATUSES[word], found[word], f"{address}?state={state}") for word, state in shown if found.get(word)

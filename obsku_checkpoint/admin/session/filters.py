@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from obsku_checkpoint import conf
+from obsku_checkpoint import replica
 from obsku_checkpoint.admin.session.status import STATUSES
 from obsku_checkpoint.maintenance import newest
 from obsku_checkpoint.models import Checkpoint, Source
@@ -30,7 +30,7 @@ class WorkspaceFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         visible = visible_workspaces(request)
-        self.names = newest.workspaces(conf.current().DATABASE) if visible is None else sorted(visible)
+        self.names = newest.workspaces(replica.chosen()) if visible is None else sorted(visible)
         shown = self.names[: newest.WORKSPACES]
         if (chosen := self.value()) not in (None, NO_WORKSPACE) and chosen not in shown:
             shown = [str(chosen), *shown]

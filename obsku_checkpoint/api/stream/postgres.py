@@ -50,7 +50,9 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 SQL = f"""
 WITH now AS MATERIALIZED (
     SELECT pg_snapshot_xmin(taken)::text::bigint AS oldest, pg_snapshot_xmax(taken)::text::bigint AS next,
-        (SELECT max(id) FROM messages) AS top
+        (SELECT max(id) FROM messages) AS top,
+        CASE WHEN pg_is_in_recovery()
+            THEN coalesce(extract(epoch FROM pg_last_xact_replay_timestamp()), 0)::float8 END AS replayed
     FROM pg_current_snapshot() AS taken
 ), watched AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%s::jsonb) AS w (number int, session_id text, horizon bigint, given jsonb)
@@ -81,7 +83,7 @@ WITH now AS MATERIALIZED (
     FROM fresh
     WHERE turn <= {LIMIT} OR horizon IS NULL
 )
-SELECT now.oldest, now.next, now.top, s.there, s.workspace_id,
+SELECT now.oldest, now.next, now.top, now.replayed, s.there, s.workspace_id,
     (SELECT count(*) FROM fresh WHERE fresh.number = w.number), f.transaction, f.count, f.size, f.kind,
     {feed.columns("m", MESSAGE_COLUMNS)}, {feed.columns("c", CHECKPOINT_COLUMNS)}, w.number
 FROM watched w CROSS JOIN now
@@ -119,6 +121,7 @@ class PostgresFeed(Feed):
         self._settled = (0, 0)
         self._settling: tuple[int, int] | None = None
         self._seen: tuple[float, int] | None = None
+        self._on_replica = False
 
     def cursor(self, text: str) -> Cursor:
         if not TEXT.fullmatch(text):
@@ -152,8 +155,8 @@ class PostgresFeed(Feed):
             for number, (session_id, cursor) in enumerate(watched)
         ]
         rows = yield SQL, [orjson.dumps(questions).decode(), self._floor(watched)]
-        oldest, next_, top = rows[0][:3]
-        self._settle(oldest, next_, top or 0)
+        oldest, next_, top, replayed = rows[0][:4]
+        self._settle(oldest, next_, top or 0, replayed)
         answers = [list(answer) for _, answer in groupby(rows, key=lambda row: row[-1])]
         return [_found(cursor, answer, oldest) for (_, cursor), answer in zip(watched, answers, strict=True)]
 
@@ -164,27 +167,28 @@ class PostgresFeed(Feed):
         transaction, id = self._settled
         return id if all(cursor and cursor.horizon >= transaction for _, cursor in watched) else 0
 
-    def _settle(self, oldest: int, next_: int, top: int) -> None:
+    def _settle(self, oldest: int, next_: int, top: int, replayed: float | None) -> None:
         """Ids are given out ascending, and the transaction that took one soon has its number.
 
         So all ids up to the newest one that was seen a while ago are of transactions below ``next_``, and once
-        ``oldest`` has reached it, none of these transactions is open any more.
+        ``oldest`` has reached it, none of these transactions is open any more. On a replica a while is what it has
+        ``replayed``: the seconds of the newest commit. It may stand still, or do many hours in one.
         """
         if self._settling and oldest >= self._settling[0]:
             self._settled, self._settling = self._settling, None
-        moment = time.monotonic()
+        moment, on_replica = (time.monotonic(), False) if replayed is None else (replayed, True)
         if self._seen is None:
-            self._seen = (moment, top)
-        elif top < self._seen[1]:
-            # Ids begin anew, or another thread has looked meanwhile: nothing can be said of them.
+            self._seen, self._on_replica = (moment, top), on_replica
+        elif top < self._seen[1] or on_replica is not self._on_replica:
+            # Ids begin anew, another thread has looked meanwhile, or the replica was promoted: nothing can be said.
             self._settled, self._settling, self._seen = (0, 0), None, None
         elif self._settling is None and moment - self._seen[0] > SETTLED:
             self._settling, self._seen = (next_, self._seen[1]), (moment, top)
 
 
 def _found(cursor: Cursor | None, rows: Sequence[Sequence[Any]], oldest: int) -> Changes:
-    exists, workspace_id, fresh = bool(rows[0][3]), rows[0][4], rows[0][5]
-    rows = [row[6:-1] for row in rows if row[6] is not None]
+    exists, workspace_id, fresh = bool(rows[0][4]), rows[0][5], rows[0][6]
+    rows = [row[7:-1] for row in rows if row[7] is not None]
     if cursor is None:
         given = {row[0]: row[1] for row in rows}
         if len(given) > GIVEN:

@@ -16,7 +16,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from obsku_checkpoint import conf
+from obsku_checkpoint import conf, replica
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.errors import StreamNeedsASGI
 from obsku_checkpoint.api.json_plus import JsonPlusRenderer
@@ -32,6 +32,9 @@ from obsku_checkpoint.records import MessageRecord
 HEARTBEAT = 15.0
 #: milliseconds after which a browser comes back to a stream that has ended
 RETRY_MS = 1000
+#: seconds of a stream that the primary sends since the replica cannot yet: pages are read from the replica when they
+#: are told of news, so they are to be told by it
+CATCHING_UP = 10
 #: nginx, and others, are not to hold events back, nor is Django's GZipMiddleware, which passes over what is encoded
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "Content-Encoding": "identity"}
 
@@ -45,12 +48,16 @@ class Events(StoreView):
         """Whatever a client accepts, it gets events; an error is JSON."""
         return JsonPlusRenderer(), JsonPlusRenderer.media_type
 
+    def source(self) -> str:
+        return replica.source_of_stream(self.request)
+
     def stream(self, request: Request, id: str) -> StreamingHttpResponse:
         self.check_session(id)
         feed = poller(self.store.using).feed
         last = request.headers.get("Last-Event-ID")
         try:
-            cursor = feed.cursor(last) if last else None
+            # By the primary's judgement: a replica may not have come that far yet.
+            cursor = poller(conf.current().DATABASE).feed.cursor(last) if last else None
         except ValueError:
             raise ValidationError({"Last-Event-ID": ["is not an id of this stream"]}) from None
         if not isinstance(request._request, ASGIRequest):
@@ -72,7 +79,8 @@ class Events(StoreView):
 async def _events(using: str, id: str, cursor: Any, sees: Callable[[str | None], bool]) -> AsyncIterator[bytes]:
     await give_thread_back()
     # Not all at the same moment that began at the same moment, and never later than is said.
-    end = time.monotonic() + conf.current().STREAM_MAX_SECONDS * random.uniform(0.9, 1)
+    seconds, on_replica = conf.current().STREAM_MAX_SECONDS, conf.current().REPLICA in (None, using)
+    end = time.monotonic() + (seconds if on_replica else min(seconds, CATCHING_UP)) * random.uniform(0.9, 1)
     # Whoever is cut off before the first event goes on from here.
     yield f": listening\nid: {cursor}\nretry: {RETRY_MS}\n\n".encode()
     with poller(using).listen(id, cursor, sees) as listener:
