@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ PATIENCE = 30
 
 CONFIGURATION = """
 [databases]
+{database} = {server}
 * = {server}
 
 [pgbouncer]
@@ -57,7 +59,11 @@ def transaction_pooler(url: str, *, patience: int = 60) -> Iterator[str]:
     pooler = make_conninfo("", host=str(folder), port=6432, user=server.get("user"), dbname=database)
     try:
         text = CONFIGURATION.format(
-            server=make_conninfo("", **server), folder=folder, pool_size=POOL_SIZE, patience=patience
+            database=database,
+            server=make_conninfo("", **server),
+            folder=folder,
+            pool_size=POOL_SIZE,
+            patience=patience,
         )
         (folder / "pgbouncer.ini").write_text(text)
         os.chown(folder, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
@@ -74,6 +80,16 @@ def crash(pooler: str) -> None:
     """It is killed in the midst of its work, and starts again at once."""
     _kill(_folder(pooler))
     _start(pooler)
+
+
+def lead_to(pooler: str, url: str) -> None:
+    """From now on it leads to this server, which took over from the other."""
+    file = _folder(pooler) / "pgbouncer.ini"
+    before, after = (re.search(r"host=\S+", text) for text in (file.read_text(), make_conninfo(url)))
+    assert before is not None
+    assert after is not None
+    file.write_text(file.read_text().replace(before[0], after[0]))
+    os.kill(int((_folder(pooler) / "pid").read_text()), signal.SIGHUP)
 
 
 def _start(pooler: str) -> None:

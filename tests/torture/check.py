@@ -28,6 +28,11 @@ class Report:
     said: list[str] = field(default_factory=list)
     faults: int = 0
 
+    @property
+    def acknowledged(self) -> int:
+        """Writes of which a writer was told that they are done."""
+        return sum(count for (_, figure), count in self.figures.items() if figure == "acknowledged")
+
     def count(self, way: str, figure: str) -> None:
         self.figures[way, figure] += 1
 

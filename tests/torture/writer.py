@@ -9,6 +9,7 @@ import asyncio
 import pickle
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -66,7 +67,7 @@ class Writer(Client):
                 self._journal.write(failed=token, maybe_written=False)
                 raise
             else:
-                self._journal.write(done=token, ids=_ids(answer))
+                self._journal.write(done=token, ids=_ids(answer), at=time.time())
                 self.doubtful.remove(token)
                 return answer
 
