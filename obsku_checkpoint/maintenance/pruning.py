@@ -26,6 +26,8 @@ ADAPTERS = {"obsku_checkpoint.contrib.langgraph": "obsku_checkpoint.contrib.lang
 SESSIONS = 200
 #: checkpoints that are deleted by one statement: they are locked while it runs, and no session is
 ROWS = 1000
+#: times as long as it has worked rests prune after each batch: it takes a third of what the server has to give
+REST = 2.0
 #: the sources of a run's first checkpoint
 BEGINNINGS = ("input", "fork")
 MILLISECOND = timedelta(milliseconds=1)
@@ -209,9 +211,9 @@ def prune(
 
     What stays as well, unless ``force``: what a fork came from, sessions with an open question, and the first
     checkpoint of a run of which another one stays. Each statement takes at most 1,000 rows and is a transaction, so
-    pruning can be stopped and repeated at any moment. With them go the states that adapters keep. Returns
-    ``checkpoints``, their ``bytes`` as they were stored, ``sessions``, and the ``batches`` that it took; with
-    ``dry_run`` nothing is deleted.
+    pruning can be stopped and repeated at any moment; after each it rests twice as long as it took. With them go the
+    states that adapters keep. Returns ``checkpoints``, their ``bytes`` as they were stored, ``sessions``, and the
+    ``batches`` that it took; with ``dry_run`` nothing is deleted.
     """
     if older_than is None and keep_last is None and idle_sessions is None:
         raise InvalidRecordError("older_than", "is required, or else keep_last or idle_sessions")
@@ -219,6 +221,7 @@ def prune(
         raise InvalidRecordError("keep_last", "must be at least 1")
     using = using or conf.current().DATABASE
     figures = {"checkpoints": 0, "bytes": 0, "sessions": 0, "batches": 0}
+    progress = progress if dry_run else _resting(progress)
     with failures.in_our_words(using):
         pruner = Pruner(
             using,
@@ -246,6 +249,19 @@ def prune(
                     figures["checkpoints"] += pruned["checkpoints"]
                     figures["bytes"] += pruned["bytes"]
     return figures
+
+
+def _resting(progress: Callable[[int, str], None]) -> Callable[[int, str], None]:
+    """``progress``, and time for others: a server that is busy takes longer for a batch, and gets a longer rest."""
+    began = time.monotonic()
+
+    def rest(done: int, what: str) -> None:
+        nonlocal began
+        progress(done, what)
+        time.sleep(REST * (time.monotonic() - began))
+        began = time.monotonic()
+
+    return rest
 
 
 def _prune_checkpoints(pruner: Pruner, figures: dict[str, int], progress: Callable[[int, str], None]) -> None:
