@@ -20,7 +20,7 @@ from obsku_checkpoint.maintenance.tables import FACTS, SESSIONS
 from obsku_checkpoint.store import failures
 
 #: bytes of lines that become rows in one transaction; the session in which they are exceeded is finished
-BATCH = 16 * 2**20
+BATCH = 8 * 2**20
 THERE_WITH_OTHER_ROWS = "it is there already, with other rows"
 
 
@@ -114,7 +114,6 @@ class _Import:
         try:
             with transaction.atomic(using=self._using):
                 staging = Staging(self._using)
-                staging.open()
                 following = self._fill(lines, units, staging, spool)
                 faulty = [unit for unit in units if unit.fault]
                 merged = staging.merge({unit.number for unit in faulty})

@@ -1,5 +1,7 @@
-"""Rows wait in temporary tables until a session is whole, and then become rows of the shared tables in few statements,
-whose cost does not depend on how large a session is.
+"""Rows wait until a session is whole, and then become rows of the shared tables in few statements.
+
+They wait in memory. If they fit there, and nothing of them is stored yet, they are written as they are. Otherwise they
+go into temporary tables first, where the database compares them with what is there, however large a session is.
 
 Each temporary table has the columns of its own, and ``unit``: the number of the session, or fact, that stands or falls
 as a whole.
@@ -7,7 +9,8 @@ as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +18,8 @@ from django.db import connections
 
 from obsku_checkpoint.maintenance.tables import FACTS, MESSAGES, SESSIONS, Table, quoted, tables
 
-#: bytes of rows in memory
-BUFFER = 4 * 2**20
+#: bytes of lines whose rows are in memory
+BUFFER = 16 * 2**20
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class Merged:
 
 
 class Staging:
-    """The temporary tables of one transaction, which it must be opened, filled and merged in."""
+    """The rows of one transaction, in which it must be filled and merged."""
 
     def __init__(self, using: str) -> None:
         self._using = using
@@ -43,38 +46,27 @@ class Staging:
         self._facts = self._tables.pop(FACTS, None)
         self._buffer: dict[str, list[list[Any]]] = {}
         self._bytes = 0
+        self._in_tables = False
         self._merged = Merged()
-
-    def open(self) -> None:
-        with self._connection.cursor() as cursor:
-            for table in self._all():
-                extra = ["unit", "new_id"] if table.name == MESSAGES else ["unit"]
-                if self._connection.vendor == "postgresql":
-                    added = ", ".join(f"0 AS {name}" for name in extra)
-                    cursor.execute(
-                        f"CREATE TEMPORARY TABLE {self._staged(table)} AS"
-                        f" SELECT {self._columns(table)}, {added} FROM {self._name(table)} WITH NO DATA"
-                    )
-                else:
-                    cursor.execute(
-                        f"CREATE TEMPORARY TABLE {self._staged(table)} ({self._columns(table)}, {', '.join(extra)})"
-                    )
 
     def add(self, table: Table, values: Sequence[Any], unit: int, size: int) -> None:
         """``size``: bytes, about."""
-        row = [*values, unit]
-        if table.name == MESSAGES:
-            row.append(values[[column.name for column in table.columns].index("id")])
-        self._buffer.setdefault(table.name, []).append(row)
+        self._buffer.setdefault(table.name, []).append([*values, unit])
         self._bytes += size
         if self._bytes > BUFFER:
             self._flush()
 
     def merge(self, without: Collection[int]) -> Merged:
         """Write the rows of all units but ``without``. An `IntegrityError` says that a unit cannot be written."""
-        self._flush()
         with self._connection.cursor() as cursor:
             self._lock(cursor)
+            if not self._in_tables:
+                for name, rows in self._buffer.items():
+                    self._buffer[name] = [row for row in rows if row[-1] not in without]
+                if self._is_new(cursor):
+                    self._write(cursor)
+                    return self._merged
+            self._flush()
             self._drop(cursor, without)
             self._leave_out_what_is_there(cursor)
             self._number_messages(cursor)
@@ -86,7 +78,51 @@ class Staging:
                 cursor.execute(f"DROP TABLE {self._staged(table)}")
         return self._merged
 
-    # -- within
+    # -- rows of which nothing is stored yet
+
+    def _is_new(self, cursor: Any) -> bool:
+        if FACTS in self._buffer:  # whose session is still to be looked for
+            return False
+        messages = self._ids(self._tables[MESSAGES])
+        return (
+            len(set(messages)) == len(messages)
+            and not self._is_there(cursor, SESSIONS, "value", self._ids(self._tables[SESSIONS]))
+            and not self._is_there(cursor, MESSAGES, "CAST(value AS bigint)", messages)
+        )
+
+    def _ids(self, table: Table) -> list[Any]:
+        place = [column.name for column in table.columns].index("id")
+        return [row[place] for row in self._buffer.get(table.name, ())]
+
+    def _is_there(self, cursor: Any, table: str, value: str, ids: list[Any]) -> bool:
+        given = "json_array_elements_text(%s::json)" if self._connection.vendor == "postgresql" else "json_each(%s)"
+        cursor.execute(f"SELECT 1 FROM {table} WHERE id IN (SELECT {value} FROM {given}) LIMIT 1", [json.dumps(ids)])
+        return bool(cursor.fetchall())
+
+    def _write(self, cursor: Any) -> None:
+        messages = self._ids(self._tables[MESSAGES])
+        if messages and self._connection.vendor == "postgresql":
+            self._raise_sequence(cursor, max(messages))
+        for table in self._tables.values():
+            if rows := self._buffer.get(table.name):
+                self._copy(cursor, f"{self._name(table)} ({self._columns(table)})", (row[:-1] for row in rows))
+                self._merged.rows[table.name] = len(rows)
+
+    # -- temporary tables
+
+    def _open(self, cursor: Any) -> None:
+        for table in self._all():
+            extra = ["unit", "new_id"] if table.name == MESSAGES else ["unit"]
+            if self._connection.vendor == "postgresql":
+                added = ", ".join(f"0 AS {name}" for name in extra)
+                cursor.execute(
+                    f"CREATE TEMPORARY TABLE {self._staged(table)} AS"
+                    f" SELECT {self._columns(table)}, {added} FROM {self._name(table)} WITH NO DATA"
+                )
+            else:
+                cursor.execute(
+                    f"CREATE TEMPORARY TABLE {self._staged(table)} ({self._columns(table)}, {', '.join(extra)})"
+                )
 
     def _all(self) -> list[Table]:
         return [*self._tables.values(), *([self._facts] if self._facts else [])]
@@ -104,19 +140,25 @@ class Staging:
 
     def _flush(self) -> None:
         with self._connection.cursor() as cursor:
+            if not self._in_tables:
+                self._open(cursor)
+                self._in_tables = True
             for table in self._all():
                 if rows := self._buffer.pop(table.name, None):
-                    self._copy(cursor, table, rows)
+                    ids = [column.name for column in table.columns].index("id") if table.name == MESSAGES else None
+                    staged = rows if ids is None else ([*row, row[ids]] for row in rows)
+                    self._copy(cursor, self._staged(table), staged)
         self._bytes = 0
 
-    def _copy(self, cursor: Any, table: Table, rows: list[list[Any]]) -> None:
+    def _copy(self, cursor: Any, table: str, rows: Iterable[list[Any]]) -> None:
         if self._connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {self._staged(table)} FROM STDIN") as copy:
+            with self._connection.wrap_database_errors, cursor.copy(f"COPY {table} FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
         else:
+            rows = list(rows)
             places = ", ".join(["%s"] * len(rows[0]))
-            cursor.executemany(f"INSERT INTO {self._staged(table)} VALUES ({places})", rows)
+            cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
 
     def _lock(self, cursor: Any) -> None:
         """SQLite gives the right to write only to a transaction that has read nothing older."""
@@ -201,7 +243,11 @@ class Staging:
         self._merged.renumbered = self._units(cursor, f"{taken} UNION {twice}") - nobodys
         among = ", ".join(map(str, nobodys | self._merged.renumbered))
         if self._connection.vendor == "postgresql":
-            self._raise_sequence(cursor, staged, among)
+            kept = f"WHERE unit NOT IN ({among})" if among else ""
+            cursor.execute(f"SELECT max(id) FROM {staged} {kept}")
+            ((highest,),) = cursor.fetchall()
+            if highest is not None:
+                self._raise_sequence(cursor, highest)
             new = "nextval(pg_get_serial_sequence('messages', 'id'))"
         else:
             new = (
@@ -216,16 +262,15 @@ class Staging:
                 " WHERE n.unit = i.unit AND n.id = i.id"
             )
 
-    def _raise_sequence(self, cursor: Any, staged: str, renumbered: str) -> None:
+    def _raise_sequence(self, cursor: Any, highest: int) -> None:
         """Set the sequence behind the ids that are kept.
 
         Nobody may draw a number meanwhile, or setting the sequence would take it back: who inserts holds a lock on
         the table that this one waits for.
         """
-        kept = f"WHERE unit NOT IN ({renumbered})" if renumbered else ""
-        cursor.execute(f"SELECT max(id), (SELECT last_value FROM {self._sequence(cursor)}) FROM {staged} {kept}")
-        highest, last = cursor.fetchone()
-        if highest is not None and highest > last:
+        cursor.execute(f"SELECT last_value FROM {self._sequence(cursor)}")
+        ((last,),) = cursor.fetchall()
+        if highest > last:
             cursor.execute("LOCK TABLE messages IN SHARE ROW EXCLUSIVE MODE")
             cursor.execute(
                 "SELECT setval(pg_get_serial_sequence('messages', 'id'), greatest(%s, last_value))"
