@@ -19,7 +19,7 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from obsku_checkpoint import checks, routers
+from obsku_checkpoint import checks, routers, table_locks
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.extras import is_installed, require
 
@@ -142,6 +142,7 @@ class PostgresCheckpointStore(DjangoCheckpointStore):
                         f"the table {table} in the schema {schema!r} is {owner}'s: name a schema of your own in the"
                         " connection string (options=-csearch_path%3Dagents), or another database"
                     )
+                table_locks.lock(connections[self.using], "ACCESS EXCLUSIVE")  # all of what follows is one transaction
                 executor.migrate(targets, fake_initial=True)
 
     async def asetup(self) -> None:

@@ -24,7 +24,7 @@ LAYERS = [
     {"forms", "time_expressions"},
     {"fields", "routers", "signals", "checks", "scope", "replica"},
     {"querysets"},
-    {"models", "apps", "migrations"},
+    {"models", "apps", "migrations", "table_locks"},
     {"store"},
     {"pooled_postgresql"},
     {"postgres"},

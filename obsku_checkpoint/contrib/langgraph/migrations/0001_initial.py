@@ -6,6 +6,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from obsku_checkpoint.contrib.langgraph.models import BytewiseField
 from obsku_checkpoint.fields import MillisecondsField, SessionForeignKey
+from obsku_checkpoint.table_locks import lock_shared_tables
 
 
 def key(*columns: str) -> models.CompositePrimaryKey:
@@ -42,6 +43,7 @@ class Migration(migrations.Migration):
     dependencies = [("obsku_checkpoint", "0002_lz4_compression")]
 
     operations = [
+        migrations.RunPython(lock_shared_tables, migrations.RunPython.noop),
         migrations.CreateModel(
             name="State",
             fields=[
