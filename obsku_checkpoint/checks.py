@@ -55,7 +55,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         message = f"{conf.NAME}['ASYNC'] must be 'native' or 'django', not {current.ASYNC!r}."
         messages.append(Error(message, id="obsku_checkpoint.E007"))
     messages += check_database(current.DATABASE) + check_replica(current) + check_sizes(current) + check_paths(given)
-    return messages + check_embedder(current)
+    return messages + check_embedder(current) + check_prices(given)
 
 
 @register(Tags.urls)

@@ -143,7 +143,7 @@ def test_all_pages_read_from_the_replica(cluster: Cluster, store: DjangoCheckpoi
     """As is seen while the primary is away."""
     session = store.create_session("/srv", title="Invoices", workspace_id="acme")
     store.add_message(session.id, "user", "Hello")
-    results = {"pay": {"status": "failed", "error": "no money"}}
+    results: Any = {"pay": {"status": "failed", "error": "no money"}}
     checkpoint = store.save_checkpoint(session.id, step=1, node_results=results)
     copy = store.fork(checkpoint.id)
     cluster.catch_up()
