@@ -100,6 +100,11 @@ class Run:
         return [(name, value) for name, value in found if not isinstance(value, shapes[name]) and value is not None]
 
 
+def is_within_adapters(state: RunState, namespace: str) -> bool:
+    """Whether it is a part of a run that an adapter goes on with as a whole: the namespaces are the adapter's."""
+    return bool(namespace) and state.by is not None
+
+
 def runs(
     database: str,
     ids: Sequence[str],

@@ -33,3 +33,7 @@ on_fork: dict[str, OnFork] = {}
 #: the adapter that saves a run's checkpoints (`RunState.by`) -> the dotted path of what goes on with it, for a person's
 #: answers by their paths: ``f(store, checkpoint, answers)``
 resumers: dict[str, str] = {}
+
+#: the same -> the dotted path of what a page shows of the state that the adapter keeps beside a checkpoint:
+#: ``f(alias, checkpoint id)``, a list of (channel, type, bytes or None, value, elements left out, whether it is read)
+states: dict[str, str] = {}

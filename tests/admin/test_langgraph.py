@@ -5,9 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import ormsgpack
 import pytest
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.base.id import uuid6
 
 from obsku_checkpoint.contrib.langgraph import DjangoSaver
+from obsku_checkpoint.contrib.langgraph.models import State
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links
 from tests.langgraph import graphs
@@ -82,3 +86,52 @@ def test_a_graph_that_fails_says_so(
     asked = store.list_checkpoints(thread)[0]
     page = root.post(links.checkpoint(asked.id, "answer"), {"option": "0"}, follow=True).content.decode()
     assert "ZeroDivisionError: by zero" in page
+
+
+def test_the_state_is_shown(root: Reader, thread: str, store: DjangoCheckpointStore) -> None:
+    saver = DjangoSaver(store.using)
+    config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+    saved = saver.get_tuple(config)
+    assert saved is not None
+    channels = {
+        "messages": [HumanMessage(f"word {number}") for number in range(30)],
+        "long": "x" * 50_000,
+        "big": 10**30,
+        "note": "<b>small</b>",
+    }
+    versions: Any = {name: saver.get_next_version(None, None) for name in channels}
+    checkpoint: Any = {**saved.checkpoint, "id": str(uuid6()), "channel_values": channels, "channel_versions": versions}
+    saver.put(saved.config, checkpoint, {"source": "loop", "step": 9, "parents": {}}, versions)
+    page = root.see(links.checkpoint(store.list_checkpoints(thread)[0].id))
+    for text in ("State of the graph", "langchain_core.messages.human.HumanMessage", "word 9", str(10**30)):
+        assert text in page
+    for text in ("word 10", "x" * 1000, "<b>small"):
+        assert text not in page
+    assert "20 more elements are not shown." in page
+    assert "too large to be shown" in page
+
+
+def test_a_hostile_state_is_shown_as_it_is(root: Reader, thread: str, store: DjangoCheckpointStore) -> None:
+    """Nothing that a stored value names is called."""
+    call = ormsgpack.packb(("os", "system", "echo"))
+    bomb = ormsgpack.packb(1)
+    for _ in range(1000):
+        bomb = ormsgpack.packb(ormsgpack.Ext(0, ormsgpack.packb(("a", "b")) + bomb))
+    for stored in (ormsgpack.packb(ormsgpack.Ext(0, call)), bomb, b"\xc1", b""):
+        State.objects.using(store.using).filter(session_id=thread).update(payload=stored)
+        for checkpoint in store.list_checkpoints(thread):
+            assert root.see(links.checkpoint(checkpoint.id))
+
+
+def test_a_sub_graph_is_a_part_of_its_run(root: Reader, store: DjangoCheckpointStore, hooked: None) -> None:
+    graph = graphs.fan().compile(checkpointer=DjangoSaver(store.using))
+    thread = f"thread-{uuid.uuid4().hex}"
+    graph.invoke({"topics": ["a"], "jokes": []}, {"configurable": {"thread_id": thread}})
+    within = next(one for one in store.list_checkpoints(thread) if one.namespace)
+    page = root.see(links.checkpoint(within.id))
+    assert links.checkpoint(within.id, "go-on") not in page
+    refused: Any = root.get(links.checkpoint(within.id, "go-on"), follow=True)
+    assert "which goes on as a whole" in refused.content.decode()
+    page = root.see(links.session(thread))
+    assert links.checkpoint(within.id, "go-on") not in page
+    assert "waiting for a person" in page

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import connections
 from django.db.models import Max, QuerySet
 from django.db.models.functions import Left
+from django.utils.module_loading import import_string
 
 from obsku_checkpoint.admin import format, node_results, values
 from obsku_checkpoint.admin.checkpoint.name import GOES_ON, STATUS_WORDS, checkpoint_name
 from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.questions import questions
-from obsku_checkpoint.admin.runs import Run, graphs, runs
+from obsku_checkpoint.admin.runs import Run, graphs, is_within_adapters, runs
 from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint, Message
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.querysets import SessionQuerySet
+from obsku_checkpoint.store.extensions import states
 from obsku_checkpoint.store.lineage import lineage
 
 #: parents that are shown
 LINEAGE = 25
 #: messages that are shown
 MESSAGES = 5
+#: entries of a channel's value that are shown
+VALUES = 200
 
 
 def checkpoint_page(
@@ -71,8 +76,29 @@ def _run(database: str, run: Run, results: str, *, newest: bool) -> dict[str, An
         "working": [plain(name, 80) for name in state.working],
         "iterations": [(plain(edge, 120), text_of(count, 40)) for edge, count in state.iterations.items()],
         "questions": questions(state, results) if newest else [],
-        "can_go_on": newest and state.status in GOES_ON,
+        "can_go_on": newest and state.status in GOES_ON and not is_within_adapters(state, run.namespace),
+        "values_of_state": _state(database, run, state.by),
     }
+
+
+def _state(database: str, run: Run, by: str | None) -> list[dict[str, Any]]:
+    """The channels of the state that an adapter keeps beside the checkpoint."""
+    if by not in states:
+        return []
+    try:
+        found: Callable[[str, str], Sequence[Any]] = import_string(states[by])
+    except ImportError:
+        return []  # its framework is not installed here
+    return [
+        {
+            "channel": plain(channel, 120),
+            "type": plain(type, 40),
+            "size": "" if size is None else format.size(size),
+            "value": values.tree(value, entries=VALUES) if is_read else "",
+            "left_out": left_out,
+        }
+        for channel, type, size, value, left_out, is_read in found(database, run.id)
+    ]
 
 
 def _messages(visible: QuerySet[Any], row: Any, links: Links) -> dict[str, Any]:

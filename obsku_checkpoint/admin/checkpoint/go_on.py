@@ -13,6 +13,7 @@ from obsku_checkpoint import run_state
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.checkpoint.name import checkpoint_name
 from obsku_checkpoint.admin.checkpoint.run import RunPage, WholeRun
+from obsku_checkpoint.admin.runs import is_within_adapters
 from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.printable import plain
@@ -48,7 +49,7 @@ class GoOn(RunPage):
             return _("The run waits for an answer.")
         if not run.can_go_on:
             return _("The run is complete.")
-        if self._is_nested(subject):
+        if is_within_adapters(run.state, subject.namespace) or self._is_nested(subject):
             return _("This is a part of an outer run, which goes on as a whole.")
         return ""
 

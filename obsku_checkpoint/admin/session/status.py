@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
-from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.admin.runs import Run, is_within_adapters, runs
 from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.records import CorruptValue
@@ -167,6 +167,8 @@ def around(namespace: str) -> tuple[str, str]:
 
 
 def _is_nested(run: Run, others: Sequence[Run]) -> bool:
+    if run.state and is_within_adapters(run.state, run.namespace):
+        return True
     outer, node = around(run.namespace)
     return bool(run.namespace) and any(other.namespace == outer and _has(other.state, node) for other in others)
 

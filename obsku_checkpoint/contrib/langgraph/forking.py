@@ -9,7 +9,7 @@ from obsku_checkpoint.contrib.langgraph import copying, pruning
 from obsku_checkpoint.contrib.langgraph.pruning import Entry, Key
 from obsku_checkpoint.contrib.langgraph.sql import sql_of
 from obsku_checkpoint.contrib.langgraph.sql_clearing import ASKING, ENTRIES, OF_RECORD
-from obsku_checkpoint.store.extensions import Forked, on_fork, resumers
+from obsku_checkpoint.store.extensions import Forked, on_fork, resumers, states
 
 
 def copy_state(forked: Forked) -> Steps[None]:
@@ -35,6 +35,7 @@ def copy_state(forked: Forked) -> Steps[None]:
 
 on_fork["langgraph_checkpoints"] = copy_state
 resumers["langgraph"] = f"{__package__}.answering.resume"
+states["langgraph"] = f"{__package__}.viewing.state"
 
 
 def taken_along(entries: Sequence[Entry], point: Key, asking: set[Key]) -> tuple[list[Entry], set[Key]]:

@@ -94,3 +94,27 @@ WHERE c.checkpoint_id = chain.checkpoint_id AND v.value IS NULL
 """
 
 ITEMS_OF_THREAD = "SELECT type, data FROM langgraph_items WHERE session_id = %(session_id)s"
+
+# -- for people: no value of more than ``bytes`` is read
+
+PAYLOAD_VIEW = """
+SELECT CAST(channels AS text), type, CASE WHEN length(payload) <= 50 * %(bytes)s THEN payload END
+FROM langgraph_checkpoints
+WHERE session_id = %(session_id)s AND namespace = %(namespace)s AND checkpoint_id = %(checkpoint_id)s
+"""
+
+VALUES_VIEW = f"""
+SELECT v.key, b.type, length(b.data), CASE WHEN length(b.data) <= %(bytes)s OR b.type = '{ITEMS}' THEN b.data END
+FROM langgraph_checkpoints c, {{pairs}}(c.channels) v JOIN langgraph_blobs b
+    ON b.session_id = %(session_id)s AND b.namespace = %(namespace)s AND b.channel = v.key AND b.version = v.value
+WHERE c.session_id = %(session_id)s AND c.namespace = %(namespace)s AND c.checkpoint_id = %(checkpoint_id)s
+ORDER BY v.key LIMIT %(limit)s
+"""
+
+
+def elements_view(count: int) -> str:
+    """For the bound, the session and ``count`` hashes."""
+    return f"""
+SELECT hash, type, length(data), CASE WHEN length(data) <= %s THEN data END
+FROM langgraph_items WHERE session_id = %s AND hash IN ({", ".join(["%s"] * count)})
+"""
