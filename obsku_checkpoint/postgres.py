@@ -86,7 +86,7 @@ class PostgresCheckpointStore(DjangoCheckpointStore):
         """
         if unknown:
             known = "min_size, max_size, timeout and prepare_threshold"
-            raise ConfigurationError(f"{', '.join(unknown)}: is unknown; known are {known}")
+            raise ConfigurationError(f"unexpected arguments: {', '.join(unknown)}; known are {known}")
         _check(min_size, max_size, timeout, prepare_threshold)
         alias = f"{APP}_{next(_numbers)}"
         self._sizes = {"async_size": max_size, "timeout": timeout}

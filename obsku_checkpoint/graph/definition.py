@@ -198,7 +198,7 @@ class Graph:
                 f"the name of a nested graph is part of its namespace and cannot hold {SEPARATOR!r}", (*bad,)
             )
         if bad := [name for name in self.nodes if name.partition(SEPARATOR)[0] in nested and SEPARATOR in name]:
-            raise GraphError("a node is named as one of a nested graph's would be", (*bad,))
+            raise GraphError("a node has a name that a node of a nested graph would have", (*bad,))
         known: set[str] = set()
         for edge in self.edges:
             if unknown := [name for name in (edge.source, edge.target) if name not in self.nodes]:

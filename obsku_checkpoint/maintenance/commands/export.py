@@ -13,7 +13,9 @@ from obsku_checkpoint.maintenance.export import export_lines
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="compressed if it ends in .gz or .zst; - is standard output")
+    parser.add_argument(
+        "file", metavar="FILE", help="the file, compressed if it ends in .gz or .zst; - is standard output"
+    )
     parser.add_argument("--workspace", metavar="W", help="the sessions of this workspace")
     parser.add_argument("--session", metavar="ID", action="append", help="this session; may be given several times")
     parser.add_argument("--since", metavar="TIME", type=timestamp, help="sessions written since, in ISO 8601")

@@ -23,8 +23,10 @@ SOURCES = ("chat", "langgraph", "openai-agents")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="compressed if it ends in .gz or .zst; - is standard input")
-    parser.add_argument("--rejects", metavar="FILE", help="where sessions go that cannot be read, instead of an error")
+    parser.add_argument(
+        "file", metavar="FILE", help="the file, compressed if it ends in .gz or .zst; - is standard input"
+    )
+    parser.add_argument("--rejects", metavar="FILE", help="write sessions that cannot be read to this file, and go on")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
     others = parser.add_argument_group("from another program")
     others.add_argument(
@@ -32,11 +34,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=SOURCES,
         help="FILE is a PostgreSQL connection string or an SQLite file of a framework, or JSON of OpenAI's chat",
     )
-    others.add_argument("--schema", metavar="S", help="of its tables in PostgreSQL")
-    others.add_argument("--thread", metavar="ID", action="append", help="only this one; may be given several times")
-    others.add_argument("--workspace", metavar="W", help="of the sessions that are made")
+    others.add_argument("--schema", metavar="S", help="the schema of its tables in PostgreSQL")
+    others.add_argument("--thread", metavar="ID", action="append", help="this thread only; may be given several times")
+    others.add_argument("--workspace", metavar="W", help="the workspace of the sessions that are made")
     others.add_argument(
-        "--directory", metavar="D", help="of the sessions that are made; the framework's name by default"
+        "--directory", metavar="D", help="the directory of the sessions that are made; by default the framework's name"
     )
 
 

@@ -14,7 +14,7 @@ MEGABYTE = 1_000_000
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--dimension", metavar="N", type=int, required=True, help="the numbers of a vector")
+    parser.add_argument("--dimension", metavar="N", type=int, required=True, help="how many numbers a vector has")
 
 
 def run(using: str, options: Mapping[str, Any], output: Output) -> None:

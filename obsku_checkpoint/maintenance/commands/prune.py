@@ -12,12 +12,16 @@ from obsku_checkpoint.maintenance.pruning import prune
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--older-than", type=age, metavar="AGE", help="checkpoints of this age: 30d, 12h, 90m")
-    parser.add_argument("--keep-last", type=positive, metavar="N", help="all but the newest N of each namespace")
-    parser.add_argument("--idle-sessions", type=age, metavar="AGE", help="whole sessions not written to for so long")
+    parser.add_argument(
+        "--older-than", type=age, metavar="AGE", help="delete checkpoints of this age or older: 30d, 12h, 90m"
+    )
+    parser.add_argument("--keep-last", type=positive, metavar="N", help="keep the newest N of each namespace")
+    parser.add_argument(
+        "--idle-sessions", type=age, metavar="AGE", help="delete whole sessions that nothing was written to for so long"
+    )
     parser.add_argument("--workspace", metavar="W", help="only in this workspace")
     parser.add_argument("--namespace", metavar="N", help="only checkpoints of this namespace")
-    parser.add_argument("--force", action="store_true", help="also what forks came from, and what asks")
+    parser.add_argument("--force", action="store_true", help="delete also what forks came from, and what asks a person")
     parser.add_argument("--dry-run", action="store_true", help="say what would go, and delete nothing")
 
 

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         for name, module in SUBCOMMANDS.items():
             summary = (module.__doc__ or "").partition("\n")[0]
             subparser = subparsers.add_parser(name, help=summary, description=summary)
-            subparser.add_argument("--database", help="the alias; that of the app's tables by default")
+            subparser.add_argument("--database", help="the alias in DATABASES; by default that of the app's tables")
             subparser.add_argument("--json", action="store_true", help="print the result as a JSON object")
             module.add_arguments(subparser)
 
