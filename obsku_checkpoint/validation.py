@@ -6,10 +6,9 @@ field.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, get_args
@@ -17,7 +16,7 @@ from typing import Any, get_args
 from obsku_checkpoint import codec
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
 from obsku_checkpoint.ids import new_id
-from obsku_checkpoint.records import CycleState, NodeResult, Role, SessionRecord, Source, ToolCall, ToolResult
+from obsku_checkpoint.records import CycleState, NodeResult, SessionRecord, Source
 from obsku_checkpoint.shapes import Check, check, check_of
 from obsku_checkpoint.unset import UNSET
 
@@ -30,20 +29,7 @@ MAX_TITLE = MAX_DIRECTORY = 4096
 MAX_NODE_ID = 1024
 INT32 = 2**31 - 1
 
-ROLES, SOURCES = get_args(Role), get_args(Source)
-
-#: by what the calls, results and messages of others are known, and the function of `obsku_checkpoint.messages` that
-#: converts the messages that they are in
-CONVERTERS = {
-    "function": "from_openai_chat",
-    "tool_call_id": "from_openai_chat",
-    "call_id": "from_openai_responses",
-    "tool_use_id": "from_anthropic",
-    "args": "from_langchain",
-    "data": "from_langchain",
-    "part_kind": "from_pydantic_ai",
-    "parts": "from_pydantic_ai",
-}
+SOURCES = get_args(Source)
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENTS = {"\x00": "\u2400"}
@@ -128,10 +114,6 @@ def _version(field: str, value: Any) -> int | None:
     return None if value is None else integer(field, value, low=1)
 
 
-def _tokens(field: str, value: Any) -> int | None:
-    return None if value is None else integer(field, value, low=0)
-
-
 def limit(value: Any) -> int | None:
     return None if value is None else integer("limit", value, low=0, high=2**63 - 1)
 
@@ -167,11 +149,11 @@ def iso(field: str, value: Any) -> str | None:
 
 
 def on_corrupt(value: Any) -> str:
-    return _one_of("on_corrupt", value, ("raise", "keep"))
+    return one_of("on_corrupt", value, ("raise", "keep"))
 
 
 def how_to_repair(value: Any) -> str:
-    return _one_of("how", value, ("error", "drop"))
+    return one_of("how", value, ("error", "drop"))
 
 
 def message_id(field: str, value: Any) -> int:
@@ -179,7 +161,7 @@ def message_id(field: str, value: Any) -> int:
 
 
 def source(value: Any) -> str:
-    return _one_of("source", value, SOURCES)
+    return one_of("source", value, SOURCES)
 
 
 def json_plus(field: str, value: Any) -> str:
@@ -196,45 +178,6 @@ def metadata(value: Any) -> str | None:
     if not isinstance(value, dict):
         raise InvalidRecordError("metadata", f"takes a dict, not {type(value).__name__}")
     return json_plus("metadata", value)
-
-
-def _tool_calls(field: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    try:
-        check(field, value, _CALLS)
-    except InvalidRecordError as error:
-        raise _with_converter(error, value) from None
-    return json_plus(field, value)
-
-
-def _tool_results(field: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    try:
-        check(field, value, _RESULTS)
-    except InvalidRecordError as error:
-        raise _with_converter(error, value) from None
-    return json_plus(field, [_with_content(f"{field}[{index}]", result) for index, result in enumerate(value)])
-
-
-def _with_converter(error: InvalidRecordError, value: Any) -> InvalidRecordError:
-    """The error, and what converts the value where it has the shape of somebody else's."""
-    for one in value if isinstance(value, list | tuple) else [value]:
-        for key, converter in CONVERTERS.items():
-            if isinstance(one, Mapping) and key in one:
-                advice = f"obsku_checkpoint.messages.{converter} converts messages that have {key!r}"
-                return InvalidRecordError(error.field, f"{error.reason}; {advice}")
-    return error
-
-
-def _with_content(path: str, result: ToolResult) -> ToolResult:
-    """The npm package refuses a result without ``content``: where only ``data`` is given, it is the data's JSON."""
-    if "content" in result:
-        return result
-    if "data" not in result:
-        raise InvalidRecordError(f"{path}.content", "is missing")
-    return {**result, "content": json_plus(f"{path}.data", result["data"])}
 
 
 def node_results(value: Any) -> str:
@@ -298,50 +241,7 @@ CHECKPOINT: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def message(
-    path: str,
-    role: Any,
-    content: Any = None,
-    tool_calls: Any = None,
-    tool_results: Any = None,
-    tokens_in: Any = None,
-    tokens_out: Any = None,
-) -> list[Any]:
-    """What the columns `MESSAGE` of a message store; ``path`` leads to it where it is one of several."""
-    prefix = f"{path}." if path else ""
-    return [
-        _one_of(f"{prefix}role", role, ROLES),
-        said(f"{prefix}content", content),
-        _tool_calls(f"{prefix}tool_calls", tool_calls),
-        _tool_results(f"{prefix}tool_results", tool_results),
-        _tokens(f"{prefix}tokens_in", tokens_in),
-        _tokens(f"{prefix}tokens_out", tokens_out),
-    ]
-
-
-MESSAGE = tuple(inspect.signature(message).parameters)[1:]
-
-
-def messages(value: Any) -> list[list[Any]]:
-    """The same of many: an iterable of mappings with the names of `MESSAGE`."""
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        raise InvalidRecordError("messages", f"takes an iterable of mappings, not {type(value).__name__}")
-    return [one_message(f"messages[{index}]", one) for index, one in enumerate(value)]
-
-
-def one_message(path: str, value: Any) -> list[Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidRecordError(path, f"takes a mapping, not {type(value).__name__}")
-    for name in value:
-        if name not in MESSAGE:
-            error = InvalidRecordError(f"{path}.{name}", f"is unknown; known are {', '.join(MESSAGE)}")
-            raise _with_converter(error, value)
-    if "role" not in value:
-        raise InvalidRecordError(f"{path}.role", "is missing")
-    return message(path, **value)
-
-
-def _one_of(field: str, value: Any, choices: Sequence[str]) -> str:
+def one_of(field: str, value: Any, choices: Sequence[str]) -> str:
     if value not in choices:
         raise InvalidRecordError(field, f"must be one of {', '.join(choices)}")
     return choices[choices.index(value)]
@@ -364,6 +264,5 @@ def _milliseconds(value: Any) -> None:
 
 
 SCALARS: dict[Any, Check] = {Any: _any, str: _text, int: partial(integer, ""), int | float: _milliseconds}
-_CALLS, _RESULTS = check_of(list[ToolCall], SCALARS), check_of(list[ToolResult], SCALARS)
 _NODES, _CYCLE = check_of(dict[str, NodeResult], SCALARS), check_of(CycleState, SCALARS)
 _NAMES = check_of(list[str], SCALARS)

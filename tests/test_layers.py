@@ -18,7 +18,7 @@ LAYERS = [
     },
     {"codec"},
     {"run_state", "shapes"},
-    {"protocols", "validation", "memory_protocol", "memory_validation"},
+    {"protocols", "validation", "memory_protocol", "memory_validation", "message_validation"},
     {"client", "graph", "messages"},
     {"conf"},
     {"forms", "time_expressions"},

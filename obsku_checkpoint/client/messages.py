@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from obsku_checkpoint import validation, windows
+from obsku_checkpoint import message_validation, validation, windows
 from obsku_checkpoint.async_twins import method, steps_of
 from obsku_checkpoint.client.base import HTTPStore
 from obsku_checkpoint.client.request import body, path
@@ -31,13 +31,13 @@ class Messages(HTTPStore):
         tokens_in: int | None = None,
         tokens_out: int | None = None,
     ) -> Steps[MessageRecord]:
-        columns = validation.message("", role, content, tool_calls, tool_results, tokens_in, tokens_out)
+        columns = message_validation.message("", role, content, tool_calls, tool_results, tokens_in, tokens_out)
         shown = yield from self._append(session_id, body(_named(columns)))
         return record(MessageRecord, shown, "raise")
 
     @method
     def add_messages(self, session_id: str, messages: Iterable[Mapping[str, Any]]) -> Steps[list[MessageRecord]]:
-        columns = [_named(message) for message in validation.messages(messages)]
+        columns = [_named(message) for message in message_validation.messages(messages)]
         shown = yield from self._append(session_id, body(columns))
         return records(MessageRecord, shown, "raise")
 
@@ -90,7 +90,7 @@ class Messages(HTTPStore):
 
 
 def _named(columns: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(validation.MESSAGE, columns, strict=True))
+    return dict(zip(message_validation.MESSAGE, columns, strict=True))
 
 
 def _id(field: str, value: int | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connections, models
 
-from obsku_checkpoint import conf, fields, validation
+from obsku_checkpoint import conf, fields, message_validation, validation
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
 from obsku_checkpoint.maintenance.findings import Finding
 from obsku_checkpoint.maintenance.schema import schema_findings
@@ -110,7 +110,9 @@ def _messages(using: str, session_id: str) -> Iterator[Finding]:
         if not isinstance(row.created_at, CorruptValue):
             in_order = in_order and (latest is None or latest <= row.created_at)
             latest = row.created_at
-        validation.message("", row.role, row.content, row.tool_calls, row.tool_results, row.tokens_in, row.tokens_out)
+        message_validation.message(
+            "", row.role, row.content, row.tool_calls, row.tool_results, row.tokens_in, row.tokens_out
+        )
 
     yield from _each(Message.objects.using(using).in_session(session_id).order_by("id"), seen)
     if not in_order:

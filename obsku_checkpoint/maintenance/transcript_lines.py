@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from obsku_checkpoint import codec, validation
+from obsku_checkpoint import codec, message_validation, validation
 from obsku_checkpoint.errors import InvalidRecordError
 from obsku_checkpoint.maintenance.export import line, row_line
 from obsku_checkpoint.maintenance.rows import FAULT
@@ -50,7 +50,7 @@ class TranscriptLines:
 
     def message(self, session_id: str, path: str, message: NewMessage, created_at: int) -> bytes:
         """``path`` leads to it, in errors."""
-        columns = dict(zip(validation.MESSAGE, validation.one_message(path, message), strict=True))
+        columns = dict(zip(message_validation.MESSAGE, message_validation.one_message(path, message), strict=True))
         id = FIRST_ID + self._messages
         self._messages += 1
         return self._row(MESSAGES, id=id, session_id=session_id, created_at=created_at, **columns)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from obsku_checkpoint import codec, validation
+from obsku_checkpoint import codec, message_validation
 from obsku_checkpoint.errors import CheckpointCorruptionError, InvalidRecordError
 from obsku_checkpoint.records import CorruptValue, MessageRecord
 
@@ -45,7 +45,7 @@ def said(messages: Iterable[MessageRecord | Mapping[str, Any]]) -> Iterator[Said
 
 
 def _record(message: MessageRecord) -> dict[str, Any]:
-    values = {name: getattr(message, name) for name in validation.MESSAGE}
+    values = {name: getattr(message, name) for name in message_validation.MESSAGE}
     for name, value in values.items():
         if isinstance(value, CorruptValue):
             raise CheckpointCorruptionError("$", value.reason, value.text, "messages", str(message.id), name)
@@ -53,7 +53,7 @@ def _record(message: MessageRecord) -> dict[str, Any]:
 
 
 def _mapping(path: str, message: Any) -> dict[str, Any]:
-    columns = dict(zip(validation.MESSAGE, validation.one_message(path, message), strict=True))
+    columns = dict(zip(message_validation.MESSAGE, message_validation.one_message(path, message), strict=True))
     for name in ("tool_calls", "tool_results"):
         columns[name] = None if columns[name] is None else codec.loads(columns[name])
     return columns

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from obsku_checkpoint import signals, validation, windows
+from obsku_checkpoint import message_validation, signals, validation, windows
 from obsku_checkpoint.async_twins import Steps, method, steps_of
 from obsku_checkpoint.errors import SessionNotFoundError
 from obsku_checkpoint.fields import first_millisecond
@@ -36,12 +36,12 @@ class Messages(DatabaseStore):
         tokens_in: int | None = None,
         tokens_out: int | None = None,
     ) -> Steps[MessageRecord]:
-        message = validation.message("", role, content, tool_calls, tool_results, tokens_in, tokens_out)
+        message = message_validation.message("", role, content, tool_calls, tool_results, tokens_in, tokens_out)
         return (yield from self._append(session_id, [message]))[0]
 
     @method
     def add_messages(self, session_id: str, messages: Iterable[Mapping[str, Any]]) -> Steps[list[MessageRecord]]:
-        return (yield from self._append(session_id, validation.messages(messages)))
+        return (yield from self._append(session_id, message_validation.messages(messages)))
 
     @method
     def get_messages(

@@ -35,6 +35,7 @@ SUBJECTS = (
     "transcripts",
     "validation",
     "values",
+    "windows",
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{subject}" for subject in SUBJECTS))
 
@@ -53,6 +54,7 @@ from obsku_checkpoint.testing.sync_over_async import SyncOverAsync  # noqa: E402
 from obsku_checkpoint.testing.transcripts import TranscriptConformance  # noqa: E402
 from obsku_checkpoint.testing.validation import ValidationConformance  # noqa: E402
 from obsku_checkpoint.testing.values import ValueConformance  # noqa: E402
+from obsku_checkpoint.testing.windows import WindowConformance  # noqa: E402
 
 __all__ = ["CheckpointStoreConformance", "ConformanceBase", "Corrupt", "SyncOverAsync"]
 
@@ -62,6 +64,7 @@ class CheckpointStoreConformance(
     SummaryConformance,
     MessageConformance,
     TranscriptConformance,
+    WindowConformance,
     CheckpointConformance,
     ForkConformance,
     EntityConformance,

@@ -21,7 +21,7 @@ from langchain_core.messages import (
 )
 from langgraph.checkpoint.base import Checkpoint
 
-from obsku_checkpoint import codec, run_state, validation
+from obsku_checkpoint import codec, message_validation, run_state, validation
 from obsku_checkpoint.errors import SerializationError
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.records import NodeResult
@@ -124,7 +124,7 @@ def milliseconds(checkpoint: Checkpoint) -> int:
 
 def messages(value: Any, known: Collection[str]) -> list[list[Any]]:
     """The rows of the messages in a channel's value that are not ``known``: the message's id, and what
-    `validation.message` gives.
+    `message_validation.message` gives.
     """
     if not isinstance(value, list):
         return []
@@ -155,7 +155,7 @@ def title(value: Any) -> str | None:
 
 def _row(message: BaseMessage) -> list[Any] | None:
     role = message.role if isinstance(message, ChatMessage) else _role(message)
-    if role not in validation.ROLES:
+    if role not in message_validation.ROLES:
         return None
     content: str | None = _text(message)
     calls = results = tokens_in = tokens_out = None
@@ -169,7 +169,7 @@ def _row(message: BaseMessage) -> list[Any] | None:
     if isinstance(message, ToolMessage):
         results = [{"toolUseId": message.tool_call_id, "content": content, "status": message.status}]
         content = None
-    return validation.message("", role, content, calls, results, tokens_in, tokens_out)
+    return message_validation.message("", role, content, calls, results, tokens_in, tokens_out)
 
 
 def _role(message: BaseMessage) -> str | None:

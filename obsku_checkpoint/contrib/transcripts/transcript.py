@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from obsku_checkpoint import codec, signals, validation
+from obsku_checkpoint import codec, message_validation, signals, validation
 from obsku_checkpoint.async_twins import Steps, method, steps_of, twin
 from obsku_checkpoint.contrib.transcripts.originals import original_text
 from obsku_checkpoint.contrib.transcripts.sql import CLEAR, LAST, READ, READ_UP_TO, Sql
@@ -96,7 +96,7 @@ class Transcript:
     @method
     def add(self, messages: Sequence[dict[str, Any]], originals: Sequence[Any]) -> Steps[None]:
         """Append messages, as `CheckpointStore.add_messages` takes them, with an original each: all or none."""
-        rows = validation.messages(messages)
+        rows = message_validation.messages(messages)
         texts = [original_text(f"items[{index}]", original) for index, original in enumerate(originals)]
         if not rows:
             return

@@ -26,7 +26,7 @@ TOOLS = "id, session_id, role, NULL, tool_calls, tool_results, NULL, NULL, creat
 WITH_TOOLS = "(tool_calls IS NOT NULL OR tool_results IS NOT NULL)"
 
 
-class ToolPairs(DatabaseStore):
+class Transcripts(DatabaseStore):
     @method
     def find_dangling(self, session_id: str, *, on_corrupt: OnCorrupt = "raise") -> Steps[list[Dangling]]:
         validation.on_corrupt(on_corrupt)
