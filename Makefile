@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE := 1
+# Twice the cores: tests wait for processes, servers and each other.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test torture lint docs bench format clean
+.PHONY: help demo serve test torture lint docs package bench format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +20,7 @@ serve: $(VENV)/.base ## The admin on this machine, with runs in it; prints the a
 
 test: $(VENV)/.dev ## All tests, on SQLite and on a PostgreSQL server of their own, with branch coverage
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov --cov-report= --cov-fail-under=0 $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --cov --cov-report= --cov-fail-under=0 $(ARGS)
 	@$(BIN)/python -m coverage report
 
 torture: $(VENV)/.dev ## Ten minutes in which writers and the server are killed: what was acknowledged must be there
@@ -36,6 +37,11 @@ docs: $(VENV)/.docs ## The documentation as a site in build/docs; a warning is a
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
 	@echo "build/docs/index.html"
 
+package: $(VENV)/.docs ## The source and the wheel that a release uploads, in dist, checked
+	@rm -rf dist
+	$(BIN)/python -m build -q
+	$(BIN)/python -m twine check --strict dist/*
+
 bench: $(VENV)/.dev ## Five minutes of measuring beside the peers, on a PostgreSQL server of its own
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -44,6 +50,7 @@ format: $(VENV)/.dev ## Let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment and all caches
+	find . -name __pycache__ -not -path './.*' -prune -exec rm -rf {} +
 	rm -rf $(VENV) .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 
 $(BIN)/python:
@@ -59,5 +66,5 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.base
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q -e ".[all]" --group docs
+	$(BIN)/python -m pip install -q -e ".[all]" --group docs --group package
 	@touch $@

@@ -73,6 +73,6 @@ def docs(session: nox.Session) -> None:
 @nox.session(python="3.13")
 def package(session: nox.Session) -> None:
     """The source and the wheel that a release uploads, in ``dist``."""
-    session.install("build", "twine")
+    session.install(*nox.project.dependency_groups(PROJECT, "package"))
     session.run("python", "-m", "build")
     session.run("python", "-m", "twine", "check", "--strict", "dist/*")

@@ -25,7 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 URL_VARIABLE = "POSTGRES_URL"
 
 TEST_CONFIGURATION = """
-max_connections = 300
+max_connections = 500
 fsync = off
 synchronous_commit = off
 full_page_writes = off
