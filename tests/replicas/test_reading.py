@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
+from django.urls import reverse
 
 from obsku_checkpoint import replica
 from obsku_checkpoint.admin.checkpoint.admin import PAGES
@@ -146,6 +147,8 @@ def test_all_pages_read_from_the_replica(cluster: Cluster, store: DjangoCheckpoi
     results: Any = {"pay": {"status": "failed", "error": "no money"}}
     checkpoint = store.save_checkpoint(session.id, step=1, node_results=results)
     copy = store.fork(checkpoint.id)
+    entity = store.save_entity(session.id, name="Acme", type="customer", workspace_id="acme")
+    fact = store.save_fact("Acme pays late", source_session_id=session.id)
     cluster.catch_up()
     addresses = [links.sessions(), f"{links.sessions()}?workspace=acme&q=inv", links.waiting(), links.figures()]
     addresses += [
@@ -153,6 +156,9 @@ def test_all_pages_read_from_the_replica(cluster: Cluster, store: DjangoCheckpoi
     ]
     addresses += [links.checkpoint(checkpoint.id, page) for page in (*(one.name for one in PAGES), "change")]
     addresses += [links.session(copy.id), f"{links.checkpoint(checkpoint.id, 'compare')}?with={checkpoint.id}"]
+    addresses += [reverse(f"admin:obsku_checkpoint_{kind}_changelist") for kind in ("entity", "fact")]
+    for kind, id in (("entity", entity.id), ("fact", fact.id)):
+        addresses += [reverse(f"admin:obsku_checkpoint_{kind}_{page}", args=[id]) for page in ("change", "delete")]
     with stopped(cluster.primary):
         for address in addresses:
             # 405: a page that only takes a form
