@@ -1,6 +1,8 @@
-"""``python -m benchmarks.admin``: statements and milliseconds of the admin's pages, on tables of a million sessions.
+"""``python -m benchmarks.admin``: statements, milliseconds and megabytes of the admin's pages, on tables of a million
+sessions, and on runs whose results weigh megabytes.
 
-A page is a request to Django in this process, from the URL to the last byte of HTML, by somebody who is signed in.
+A page is a request to Django in this process, from the URL to the last byte of HTML, by somebody who is signed in. Its
+megabytes are what the process takes more at its peak, with all that the database has sent.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ ENTRIES = 12_000
 ROUNDS = 6
 FIGURES = "/admin/obsku_checkpoint/session/figures/"
 START = time.time_ns() // 1_000_000
+#: characters of an output, and of a question, of the large runs; checkpoints of one of them, and characters of each;
+#: names of pending nodes
+OUTPUT, QUESTION, CHECKPOINTS, EACH, NAMES = 5_000_000, 2_000_000, 100, 3_000_000, 700_000
 #: as PostgreSQL comes, fsync on
 CONFIGURATION = ""
 
@@ -56,7 +61,30 @@ SELECT id, 'assistant', repeat('words of a message ', 10), 100, 20, 160000000000
 FROM (VALUES ('long', {long}), ('short', {short})) many (id, count), generate_series(1, many.count) n;
 INSERT INTO checkpoints (id, session_id, namespace, version, step, node_results, pending_nodes, source, created_at)
 SELECT id || '-last', id, '', 1, 1, '{{"work":{{"status":"completed"}}}}', '["report"]', 'loop', 1600100000000
-FROM (VALUES ('long'), ('short')) both_of_them (id)
+FROM (VALUES ('long'), ('short')) both_of_them (id);
+INSERT INTO sessions (id, workspace_id, title, directory, created_at, updated_at)
+SELECT id, 'large', id, '/', 1600000000000, 1600100000000
+FROM (VALUES ('outputs'), ('question'), ('many'), ('names')) large (id);
+INSERT INTO checkpoints (id, session_id, namespace, version, step, node_id, node_results, pending_nodes, source,
+                         created_at)
+SELECT 'outputs', 'outputs', '', 1, 1, 'b', '{{' || string_agg('"' || node || '":{{"status":"' || status ||
+       '","output":"' || repeat('words ', {output} / 6) || '","startedAt":1600000000000,"completedAt":1600000060000}}',
+       ',') || ',"c":{{"status":"failed","error":"the index is gone","startedAt":1600000060000}}}}', '["d"]', 'loop',
+       1600100000000
+FROM (VALUES ('a', 'completed'), ('b', 'completed')) nodes (node, status)
+UNION ALL
+SELECT 'question', 'question', '', 1, 1, 'ask', '{{"ask":{{"status":"pending","interrupt":{{"reason":"Publish it?",'
+       || '"options":["yes","no"],"draft":"' || repeat('words ', {question} / 6) || '"}}}}}}', '["ask"]', 'interrupt',
+       1600100000000
+UNION ALL
+SELECT 'many-' || n, 'many', '', n, n, 'work', '{{"work":{{"status":"completed","output":"'
+       || repeat('words ', {each} / 6) || '","startedAt":' || 1600000000000 + n * 1000 || ',"completedAt":'
+       || 1600000000900 + n * 1000 || '}}}}', '[]', 'loop', 1600000000900 + n * 1000
+FROM generate_series(1, {checkpoints}) n
+UNION ALL
+SELECT 'names-' || n, 'names', '', n, n, 'work', '{{}}', '["name' || repeat('","name', {names} - 1) || '"]', 'loop',
+       1600000000900 + n * 1000
+FROM generate_series(1, 10) n
 """
 
 
@@ -108,8 +136,12 @@ def begin(sessions: int) -> int:
 
 
 def fill(sessions: int) -> None:
+    sizes = {
+        "workspaces": WORKSPACES, "long": LONG, "short": SHORT, "begin": begin(sessions), "output": OUTPUT,
+        "question": QUESTION, "each": EACH, "checkpoints": CHECKPOINTS, "names": NAMES,
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        for statement in FILL.format(workspaces=WORKSPACES, long=LONG, short=SHORT, begin=begin(sessions)).split(";"):
+        for statement in FILL.format(**sizes).split(";"):
             cursor.execute(statement, {"sessions": sessions} if "%(" in statement else None)
         for version in (2, 3):
             output = [
@@ -140,8 +172,9 @@ def pages(sessions: int) -> Iterator[tuple[str, str]]:
     yield "list, one workspace", f"{listed}?workspace=workspace+7"
     yield "list, the last hour", f"{listed}?active=hour"
     yield "list, search", f"{listed}?q=number+{sessions - 7}"
-    yield "list, with an interrupt", f"{listed}?source=interrupt"
-    yield "list, with failures", f"{listed}?failures=yes"
+    for state in ("waiting", "failed", "unfinished"):
+        yield f"list, {state}", f"{listed}?state={state}"
+    yield "index of the admin", "/admin/"
     yield "waiting for a person", f"{listed}waiting/"
     for name, id in (("100 messages", "short"), ("100,000 messages", "long")):
         yield f"overview, {name}", f"{listed}{id}/change/"
@@ -153,6 +186,16 @@ def pages(sessions: int) -> Iterator[tuple[str, str]]:
         "comparison of 1 MB",
         "/admin/obsku_checkpoint/checkpoint/large-3/compare/?with=large-2",
     )
+    yield "list of the large ones", f"{listed}?workspace=large"
+    yield "list of the large ones, failed", f"{listed}?workspace=large&state=failed"
+    for page in ("change", "transcript", "timeline"):
+        yield f"two outputs of 5 MB: {page}", f"{listed}outputs/{page}/"
+    yield "two outputs of 5 MB: checkpoint", "/admin/obsku_checkpoint/checkpoint/outputs/change/"
+    yield "a question of 2 MB", f"{listed}question/change/"
+    for page in ("change", "transcript", "timeline", "checkpoints"):
+        yield f"{CHECKPOINTS} checkpoints of 3 MB: {page}", f"{listed}many/{page}/"
+    for page in ("change", "checkpoints"):
+        yield f"{NAMES:,} pending nodes: {page}", f"{listed}names/{page}/"
 
 
 def statements(see: Callable[[], object]) -> int:
@@ -164,14 +207,14 @@ def statements(see: Callable[[], object]) -> int:
         return len(sent.captured_queries)
 
 
-def figures(client: Any) -> Iterator[tuple[str, str, str, str]]:
+def figures(client: Any) -> Iterator[tuple[str, str, str, str, str]]:
     """The rows of the page of figures: when nothing has been counted, a minute after all was, and within the minute."""
     # They read the settings when they are imported.
     from django.core.cache import cache  # noqa: PLC0415
 
     from obsku_checkpoint.maintenance import figures as counting  # noqa: PLC0415
 
-    def seen(name: str, rounds: int, before: Callable[[], object] = lambda: None) -> tuple[str, str, str, str]:
+    def seen(name: str, rounds: int, before: Callable[[], object] = lambda: None) -> tuple[str, str, str, str, str]:
         times = []
         for _ in range(rounds):
             before()
@@ -180,7 +223,9 @@ def figures(client: Any) -> Iterator[tuple[str, str, str, str]]:
             times.append(time.perf_counter() - start)
         before()
         count = statements(lambda: client.get(FIGURES))
-        return f"figures, {name}", str(count), f"{median(times) * 1000:.1f}", f"{size:.0f}"
+        before()
+        most = megabytes(lambda: client.get(FIGURES))
+        return f"figures, {name}", str(count), f"{median(times) * 1000:.1f}", f"{most:.1f}", f"{size:.0f}"
 
     yield seen("the first of a day", 3, cache.clear)
     fresh, counting.FRESH = counting.FRESH, 0  # what was counted is kept, and no page
@@ -190,6 +235,28 @@ def figures(client: Any) -> Iterator[tuple[str, str, str, str]]:
     counting.FRESH = fresh
     client.get(FIGURES)
     yield seen("within a minute", 9)
+
+
+def megabytes(see: Callable[[], object]) -> float:
+    """What a process takes more at its peak to see a page that it has seen before."""
+
+    def peak() -> int:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0])
+
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        connection.connection = None  # the parent's
+        connection.ensure_connection()
+        before = peak()
+        see()
+        os.write(write, str(peak() - before).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as told:
+        kilobytes = int(told.read())
+    os.waitpid(child, 0)
+    return kilobytes / 1000
 
 
 def main(sessions: int, seconds: float, out: Path) -> None:
@@ -213,17 +280,18 @@ def main(sessions: int, seconds: float, out: Path) -> None:
                 assert client.get(address).status_code == 200, address
                 times[name].append(time.perf_counter() - start)
 
-    rows = [("page", "statements", "median ms", "HTML, kB")]
+    rows = [("page", "statements", "median ms", "peak, MB", "HTML, kB")]
     for name, address in addresses.items():
         size = len(client.get(address).content) / 1000
         count = statements(lambda address=address: client.get(address))  # type: ignore[misc]  # a default binds it
-        rows.append((name, str(count), f"{median(times[name]) * 1000:.1f}", f"{size:.0f}"))
+        most = megabytes(lambda address=address: client.get(address))  # type: ignore[misc]  # as above
+        rows.append((name, str(count), f"{median(times[name]) * 1000:.1f}", f"{most:.1f}", f"{size:.0f}"))
         print(*rows[-1], sep="\t", flush=True)
     for row in figures(client):
         rows.append(row)
         print(*row, sep="\t", flush=True)
     head = f"Written by `python -m benchmarks.admin`: {sessions:,} sessions and checkpoints, twice as many messages."
-    rules = [("---", "---:", "---:", "---:")]
+    rules = [("---", "---:", "---:", "---:", "---:")]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], *rules, *rows[1:]])
     machine = f"PostgreSQL on a socket, {os.cpu_count()} processors, Python {platform.python_version()}"
     out.write_text(f"# The admin's pages\n\n{head} {machine}.\n\n{table}\n", encoding="utf-8")

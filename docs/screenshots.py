@@ -31,9 +31,11 @@ DELAY = 0.06
 def pages(window: Window) -> Iterator[tuple[str, Page]]:
     page = window.page
     yield "sessions", page
+    window.follow(page.locator(".obsku-tool").first)
+    yield "waiting", page
     yield "question", window.open(ASKING)
     yield "failed", window.open(FAILED)
-    window.open(SCANNED)
+    yield "finished", window.open(SCANNED)
     window.tab("Timeline")
     yield "timeline", page
     window.tab("Transcript")
@@ -59,9 +61,6 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for suffix, (options, wanted) in SHOTS.items():
             window = Window(browser, site, site.user, **options)
-            # The admin's list of apps tells a reader nothing here.
-            window.page.evaluate("localStorage.setItem('django.admin.navSidebarIsOpen', 'false')")
-            window.page.reload()
             for name, page in pages(window):
                 if not wanted or name in wanted:
                     path = FOLDER / f"{name}{suffix}.png"

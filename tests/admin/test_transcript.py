@@ -245,3 +245,30 @@ def test_where_more_happened_than_is_looked_at_the_page_says_so(
     assert "from before is not shown" not in root.read(address)
     monkeypatch.setattr("obsku_checkpoint.admin.session.events.CHECKPOINTS", 2)
     assert "from before is not shown here. " in root.read(address)
+
+
+def test_so_many_bytes_are_searched_and_no_more(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call: Any = {"name": "look", "toolUseId": "t", "input": {}}
+    failed: Any = {"toolUseId": "t", "content": "no such table", "status": "error"}
+    store.add_message(session_id, "assistant", tool_calls=[call])
+    store.add_message(session_id, "tool", tool_results=[failed])
+    for number in range(60):
+        store.add_message(session_id, "user", f"needle {number} " + "x" * 100)
+    address = links.session(session_id, "transcript")
+
+    def found(query: str) -> str:
+        return root.see(address, q=query).partition('aria-label="Found"')[2].partition("</section>")[0]
+
+    assert "needle 40 x" in found("needle 4")
+    assert "were searched" not in found("needle")
+    assert "Next failed tool" in root.read(address)
+    monkeypatch.setattr("obsku_checkpoint.admin.session.transcript.SEARCHED", 2000)
+    assert "Only the first 2.0 KB of the transcript were searched." in text(found("needle 4"))
+    assert "needle 4 x" in found("needle 4")
+    assert "needle 40 x" not in found("needle 4")
+    monkeypatch.setattr("obsku_checkpoint.admin.session.transcript.SEARCHED", 10)
+    page = root.read(address, number=1)
+    assert "Next failed tool" not in page
+    assert "no result" not in page

@@ -6,20 +6,25 @@ next failed tool, to a message by its number, and to those that hold some words.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
-from django.db.models import F, Q, TextField, Value
-from django.db.models.functions import Cast, Greatest, Lower, StrIndex, Substr
+from django.db.models import F, Q, Sum, TextField, Value, Window
+from django.db.models.functions import Cast, Coalesce, Greatest, Lower, StrIndex, Substr
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 
+from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
+from obsku_checkpoint.admin.large_columns import BytesIn
 from obsku_checkpoint.admin.session.events import events, together
 from obsku_checkpoint.admin.session.messages import Entry, entries, messages_of
 from obsku_checkpoint.admin.session.repair import dangling
 from obsku_checkpoint.models import Message, Session
 from obsku_checkpoint.printable import plain
+from obsku_checkpoint.querysets import beyond
 from obsku_checkpoint.records import Dangling
 
 #: messages on a page, and in each load of older ones
@@ -28,6 +33,8 @@ MESSAGES = 50
 FOUND, AROUND = 50, 60
 #: calls without a result on the page that are looked for behind it
 OPEN_CALLS = 40
+#: bytes of messages that are searched for a page
+SEARCHED = 100_000_000
 _FAILED = '"status":"error"'
 
 
@@ -50,8 +57,7 @@ class Transcript(Page):
         if (number := _number(request.GET.get("number"))) is not None:
             at = all.oldest_first().values_list("pk", flat=True)[min(max(number, 1), total) - 1] if total else None
         if (failure := _number(request.GET.get("failure"))) is not None:
-            later = all.beside(failure, before=False).annotate(_text=Cast("tool_results", TextField()))
-            at = later.filter(_text__contains=_FAILED).values_list("pk", flat=True).first()
+            at = _failures(all.beside(failure, before=False)).values_list("pk", flat=True).first()
         rows, older, newer = self._page(subject, at, before, after)
         shown = list(entries(rows))
         self._number(all, shown)
@@ -73,10 +79,11 @@ class Transcript(Page):
             else "",
             "first": shown[0].number if shown else 0,
             "last_number": shown[-1].number if shown else 0,
-            "next_failure": self._next_failure(all, rows, at),
+            "next_failure": self._next_failure(all, rows, at, newer=newer),
             "query": query,
-            "found": self._found(all, subject, query) if query else None,
+            "found": None,
             "bound": FOUND,
+            **(self._found(all, subject, query) if query else {}),
             "address": self.links.session(subject.pk, "transcript"),
             "rest_address": self.links.session(subject.pk, "message"),
         }
@@ -108,9 +115,11 @@ class Transcript(Page):
         lacking = [call for entry in shown for call in entry.calls if call.result is None][-OPEN_CALLS:]
         if not lacking:
             return
-        behind = all.beside(shown[-1].id, before=False).annotate(_text=Cast("tool_results", TextField()))
+        later = all.beside(shown[-1].id, before=False).filter(tool_results__isnull=False)
+        behind, is_all = searched(later, "tool_results")
+        behind = behind.annotate(_text=Cast("tool_results", TextField()))
         for call in lacking:
-            call.is_open = not behind.filter(_text__contains=call.use_id).exists()
+            call.is_open = is_all and not behind.filter(_text__contains=call.use_id).exists()
 
     def _mark_results(self, shown: list[Entry], unpaired: list[Dangling]) -> None:
         """A result without a call."""
@@ -129,27 +138,47 @@ class Transcript(Page):
             entry.events = together(entry.events)
         return together(happened)
 
-    def _next_failure(self, all: Any, rows: list[Any], at: int | None) -> int | None:
+    def _next_failure(self, all: Any, rows: list[Any], at: int | None, *, newer: bool) -> int | None:
         """The message from which on the next failed tool is looked for; None where there is none."""
         if not rows:
             return None
         place = at if at is not None else rows[-1].pk
-        results = all.annotate(_text=Cast("tool_results", TextField()))
-        if results.beside(place, before=False).filter(_text__contains=_FAILED).exists():
+        if (newer or at is not None) and _failures(all.beside(place, before=False)).exists():
             return place
         # From the end one begins at the first again.
-        return 0 if at is None and results.filter(_text__contains=_FAILED).exists() else None
+        return 0 if at is None and _failures(all.oldest_first()).exists() else None
 
-    def _found(self, all: Any, subject: Session, query: str) -> list[dict[str, Any]]:
+    def _found(self, all: Any, subject: Session, query: str) -> dict[str, Any]:
+        """What the search says: ``found``, and ``searched``, the size of what was looked at where that is not all."""
         texts = {f"_{name}": Cast(name, TextField()) for name in ("tool_calls", "tool_results")}
         holds = Q(content__icontains=query) | Q(_tool_calls__icontains=query) | Q(_tool_results__icontains=query)
         start = Greatest(StrIndex(Lower("content"), Lower(Value(query))) - AROUND, Value(1))
         excerpt = Substr(F("content"), start, 2 * AROUND + len(query))
-        rows = all.annotate(**texts).filter(holds).oldest_first().annotate(_excerpt=excerpt)
-        return [
+        rows, is_all = searched(all.oldest_first(), "content", "tool_calls", "tool_results")
+        rows = rows.annotate(**texts).filter(holds).annotate(_excerpt=excerpt)
+        found = [
             {"role": plain(role, 40), "excerpt": plain(text or "", 200), "address": self.links.message(subject.pk, id)}
             for id, role, text in rows.values_list("pk", "role", "_excerpt")[: FOUND + 1]
         ]
+        return {"found": found, "searched": "" if is_all else format.size(SEARCHED)}
+
+
+def searched(messages: Any, *columns: str) -> tuple[Any, bool]:
+    """The first of some ordered messages, as many as have `SEARCHED` bytes in these columns, and whether these are all.
+
+    To search a text the database reads all of it.
+    """
+    size = reduce(add, (Coalesce(BytesIn(F(column)), Value(0)) for column in columns))
+    total = Window(Sum(size), order_by=[F("created_at").asc(), F("id").asc()])
+    rows = messages.annotate(_total=total).filter(_total__gt=SEARCHED)
+    last = rows.values_list("created_at", "id").first()
+    return (messages, True) if last is None else (beyond(messages, last, backward=True), False)
+
+
+def _failures(messages: Any) -> Any:
+    """Those with the result of a tool that failed."""
+    rows, _is_all = searched(messages.filter(tool_results__isnull=False), "tool_results")
+    return rows.annotate(_text=Cast("tool_results", TextField())).filter(_text__contains=_FAILED)
 
 
 def _number(text: str | None) -> int | None:
