@@ -35,10 +35,10 @@ def loaded(stored: Any) -> list[float] | None:
         vector = orjson.loads(stored)
     except (orjson.JSONDecodeError, TypeError):
         return None
-    if not isinstance(vector, list) or not vector or any(type(number) not in (int, float) for number in vector):
+    if not isinstance(vector, list) or not vector or not {*map(type, vector)} <= {int, float}:
         return None
     try:
-        floats = [float(number) for number in vector]
+        floats = [*map(float, vector)]
     except OverflowError:
         return None
     return floats if all(map(math.isfinite, floats)) else None
