@@ -105,6 +105,8 @@ def test_the_state_is_shown(root: Reader, thread: str, store: DjangoCheckpointSt
     page = root.see(links.checkpoint(store.list_checkpoints(thread)[0].id))
     for text in ("State of the graph", "langchain_core.messages.human.HumanMessage", "word 9", str(10**30)):
         assert text in page
+    for kind in ("list", "int", "str", "msgpack"):
+        assert f"<td>{kind}</td>" in page
     for text in ("word 10", "x" * 1000, "<b>small"):
         assert text not in page
     assert "20 more elements are not shown." in page

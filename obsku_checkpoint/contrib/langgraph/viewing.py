@@ -24,7 +24,7 @@ DEPTH = 20
 
 class ChannelValue(NamedTuple):
     channel: str
-    #: as LangGraph says it: ``msgpack``, ``null``, …; ``list`` of one that is stored by element
+    #: Python's name, or the serializer's for a value that is not read
     type: str
     #: as it is stored; None of a small value, which stands in the checkpoint itself, and of a list: its elements are
     #: stored once for all checkpoints
@@ -54,19 +54,21 @@ def state(using: str, record_id: str) -> list[ChannelValue]:
                 cursor.execute(*_elements(place["session_id"], bytes(data)))
                 values.append(_list(channel, bytes(data), {bytes(hash): rest for hash, *rest in cursor.fetchall()}))
             else:
-                values.append(ChannelValue(channel, kind.removeprefix(INTEGER), size, *_read(kind, data)))
-    return sorted(values)[:CHANNELS]
+                value, is_read = _read(kind, data)
+                values.append(ChannelValue(channel, _type(kind, value, is_read=is_read), size, value, 0, is_read))
+    return sorted(values, key=lambda value: value.channel)[:CHANNELS]
 
 
 def _inline(kind: str, payload: Any, channels: list[str]) -> list[ChannelValue]:
     """The values that stand in the checkpoint itself."""
-    saved, _, is_read = _read(kind, payload)
+    saved, _ = _read(kind, payload)
     values = saved.get("values") if isinstance(saved, dict) else None
     known: Mapping[str, Any] = values if isinstance(values, dict) else {}
-    return [
-        ChannelValue(channel, kind, None, known.get(channel), 0, is_read and channel in known)
-        for channel in channels[:CHANNELS]
-    ]
+    found = []
+    for channel in channels[:CHANNELS]:
+        value, is_read = known.get(channel), channel in known
+        found.append(ChannelValue(channel, _type(kind, value, is_read=is_read), None, value, 0, is_read))
+    return found
 
 
 def _elements(session_id: str, hashes: bytes) -> tuple[str, list[Any]]:
@@ -80,28 +82,34 @@ def _list(channel: str, hashes: bytes, elements: Mapping[bytes, Any]) -> Channel
     values: list[Any] = []
     for at in range(0, min(count, ELEMENTS) * HASH_BYTES, HASH_BYTES):
         kind, size, data = elements.get(hashes[at : at + HASH_BYTES], ("", 0, None))
-        value, _, is_read = _read(kind, data)
+        value, is_read = _read(kind, data)
         values.append(value if is_read else f"({size} bytes)")
     return ChannelValue(channel, "list", None, values, count - len(values), is_read=True)
 
 
-def _read(kind: str, data: Any) -> tuple[Any, int, bool]:
-    """The value, what is left out of it, and whether it could be read."""
+def _type(kind: str, value: Any, *, is_read: bool) -> str:
+    if not is_read:
+        return kind.removeprefix(INTEGER)
+    return "null" if value is None else type(value).__name__
+
+
+def _read(kind: str, data: Any) -> tuple[Any, bool]:
+    """The value, and whether it could be read."""
     if data is None:
-        return None, 0, False
+        return None, False
     try:
         match kind:
             case "null":
-                return None, 0, True
+                return None, True
             case "bytes" | "bytearray":
-                return bytes(data), 0, True
+                return bytes(data), True
             case "msgpack":
-                return _unpacked(bytes(data)), 0, True
+                return _unpacked(bytes(data)), True
             case "int/msgpack":
-                return int(_unpacked(bytes(data)), 16), 0, True
+                return int(_unpacked(bytes(data)), 16), True
     except (ValueError, TypeError, RecursionError):
         pass
-    return None, 0, False
+    return None, False
 
 
 def _unpacked(data: bytes, depth: int = 0) -> Any:
