@@ -164,6 +164,22 @@ def test_who_sees_what(
     assert "refers to" in ours.see(addresses[2])
 
 
+def test_a_drawing_has_nothing_that_may_not_be_seen(
+    hooked: None, store: DjangoCheckpointStore, session_id: str, workspace: str, settings: Any
+) -> None:
+    """Nor what is reached through it alone."""
+    beyond = store.save_entity(session_id, name="beyond", type="t", workspace_id=workspace)
+    leads: Any = [{"targetId": beyond.id, "type": "leads to"}]
+    secret = store.save_entity(session_id, name="secret", type="t", workspace_id="elsewhere", relationships=leads)
+    leads = [{"targetId": secret.id, "type": "leads to"}]
+    first = store.save_entity(session_id, name="first", type="t", workspace_id=workspace, relationships=leads)
+    settings.OBSKU_CHECKPOINT = {**settings.OBSKU_CHECKPOINT, "WORKSPACE_SCOPE": "tests.admin.test_memory.scope"}
+    page = person("view_entity", first_name=workspace).read(links.known("entity", first.id))
+    assert "It leads to nothing that is known." in page
+    assert "secret" not in page
+    assert "beyond" not in page
+
+
 def test_what_is_deleted_is_gone(
     root: Reader, store: DjangoCheckpointStore, fact: FactRecord, orders: EntityRecord
 ) -> None:
