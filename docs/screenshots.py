@@ -51,8 +51,6 @@ def pages(window: Window) -> Iterator[tuple[str, Page]]:
     window.open(FORKED)
     window.tab("Forks")
     yield "forks", page
-    page.goto(f"{window.site.root}/admin/obsku_checkpoint/session/figures/")
-    yield "figures", page
 
 
 def main() -> None:

@@ -134,3 +134,14 @@ def test_in_german(root: Reader, used: str, workspace: str, settings: Any) -> No
     page = root.read(links.figures())
     assert f"{workspace} 1.500.000.000 500.000.000 5.000,00" in page
     assert "Wartend und fehlgeschlagen" in page
+
+
+def test_days_that_are_not_counted_yet_are_not_said_to_be_none(
+    root: Reader, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "PATIENCE", -1.0)
+    page = root.see(links.figures())
+    assert page.count("not counted yet") == 2 * 2 * (figures.DAYS - 1)  # title and label, of tokens and of cost
+    assert "are counted when this page is asked for again" in page
+    monkeypatch.setattr(figures, "PATIENCE", 60.0)
+    assert "not counted yet" not in root.see(links.figures())

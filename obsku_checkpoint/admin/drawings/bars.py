@@ -25,6 +25,8 @@ class Bar:
     label: str
     #: "" where it leads nowhere
     address: str
+    #: False where its value is not known, which is not the same as none
+    known: bool = True
 
     @property
     def value(self) -> float:
@@ -49,7 +51,8 @@ def bars(of: Sequence[Bar], *, label: str) -> SafeString:
         for place, bar in enumerate(of):
             x = LEFT + step * place
             drawn = [*_column(bar, x + step * (1 - FULL) / 2, step * FULL, most)]
-            hit = element("rect", x=x, y=TOP, width=step, height=HEIGHT, class_="obsku-row")
+            kind = "obsku-row" if bar.known else "obsku-gap-band"
+            hit = element("rect", x=x, y=TOP, width=step, height=HEIGHT, class_=kind)
             if bar.address:
                 yield link(bar.address, bar.label, hit, *drawn)
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -113,20 +113,21 @@ class _Page:
                 "tokens_in": format.number(used.tokens_in),
                 "tokens_out": format.number(used.tokens_out),
             }
-            return Bar(_short(day), parts, f"{_long(day)}: {said}", self._until(day))
+            return self._bar(day, parts, said)
 
         return bars([bar(*each) for each in self._by_day.items()], label=_("Tokens of each day"))
 
     def costs(self) -> str:
-        return bars(
-            [
-                Bar(
-                    _short(day), [(used.cost or 0, "obsku-bar")], f"{_long(day)}: {_money(used.cost)}", self._until(day)
-                )
-                for day, used in self._by_day.items()
-            ],
-            label=_("Cost of each day"),
-        )
+        columns = [
+            self._bar(day, [(used.cost or 0, "obsku-bar")], _money(used.cost)) for day, used in self._by_day.items()
+        ]
+        return bars(columns, label=_("Cost of each day"))
+
+    def _bar(self, day: date, parts: Sequence[tuple[float, str]], said: str) -> Bar:
+        """Of what is used on a day, which may not have been counted yet."""
+        known = day >= self._stats.spending_since.date()
+        said = said if known else _("not counted yet")
+        return Bar(_short(day), parts, f"{_long(day)}: {said}", self._until(day), known)
 
     def workspaces(self) -> Iterator[dict[str, Any]]:
         """Of all days together, most tokens first."""
