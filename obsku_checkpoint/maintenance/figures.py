@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,12 +84,7 @@ def recent_stats(using: str | None = None, *, days: int = DAYS, workspaces: Coll
                 counts = cache.get(f"{key}:counts") or Counts(today, today)
                 until = max(counts.until, now - LAG)
                 counts = joined(counts, count(using, counts.until, until, workspaces, prices))
-                patience = time.monotonic() + PATIENCE
-                stretch = DAY
-                while counts.since > since and time.monotonic() < patience:
-                    begin = max(since, counts.since - stretch)
-                    counts = joined(count(using, begin, counts.since, workspaces, prices), counts)
-                    stretch *= 2
+                counts = _further_back(counts, since, lambda begin, end: count(using, begin, end, workspaces, prices))
                 found = _stats(using, since, now, counts, workspaces)
             cache.set(f"{key}:counts", counts, COUNTED)
             if counts.since == since:
@@ -98,6 +93,17 @@ def recent_stats(using: str | None = None, *, days: int = DAYS, workspaces: Coll
 
 
 _one_at_a_time = threading.Lock()
+
+
+def _further_back(counts: Counts, since: int, count: Callable[[int, int], Counts]) -> Counts:
+    """Back to ``since``, or as far as there is time: one day, and then as many as fit if each takes as long."""
+    began = end = time.monotonic()
+    days = 1
+    while counts.since > since and days and end - began < PATIENCE:
+        counts = joined(count(max(since, counts.since - days * DAY), counts.since), counts)
+        took, end = time.monotonic() - end, time.monotonic()
+        days = int(days * (PATIENCE - (end - began)) / max(took, 0.001))
+    return counts
 
 
 def _now() -> int:

@@ -23,7 +23,7 @@ NAMESPACES, LARGE = 20, 1_000_000
 # Walks the unique index from one namespace to the next, so that a session of 100,000 checkpoints costs no more than
 # one of ten. Both writers' JSON has no spaces. An output that holds the same words counts too: to tell, the database
 # would have to parse every result.
-_STANDING = """
+_NEWEST = """
 WITH RECURSIVE namespaces (session_id, namespace, number) AS (
     SELECT s.id, (SELECT MIN(c.namespace) FROM checkpoints c WHERE c.session_id = s.id), 1
     FROM sessions s WHERE s.id IN ({ids})
@@ -31,17 +31,19 @@ WITH RECURSIVE namespaces (session_id, namespace, number) AS (
     SELECT n.session_id, (SELECT MIN(c.namespace) FROM checkpoints c
                           WHERE c.session_id = n.session_id AND c.namespace > n.namespace), n.number + 1
     FROM namespaces n WHERE n.namespace IS NOT NULL AND n.number < {namespaces}
-), newest (id) AS (
-    SELECT (SELECT c.id FROM checkpoints c WHERE c.session_id = n.session_id AND c.namespace = n.namespace
-            ORDER BY c.version DESC LIMIT 1)
-    FROM namespaces n WHERE n.namespace IS NOT NULL
-), said (session_id, asks, failed) AS (
-    SELECT c.session_id, c.source = 'interrupt' OR (c.source = 'fork' AND c.pending_nodes <> '[]'),
-           CASE WHEN {bytes} <= {large} THEN replace(c.node_results, %s, '') LIKE %s END
-    FROM newest n JOIN checkpoints c ON c.id = n.id
 )
+SELECT (SELECT c.id FROM checkpoints c WHERE c.session_id = n.session_id AND c.namespace = n.namespace
+        ORDER BY c.version DESC LIMIT 1)
+FROM namespaces n WHERE n.namespace IS NOT NULL
+"""
+# Their ids are known to the planner, which in one statement would read the whole table for them.
+_STANDING = """
 SELECT count(DISTINCT CASE WHEN asks THEN session_id END), count(DISTINCT CASE WHEN failed THEN session_id END)
-FROM said
+FROM (
+    SELECT c.session_id, c.source = 'interrupt' OR (c.source = 'fork' AND c.pending_nodes <> '[]') AS asks,
+           CASE WHEN {bytes} <= {large} THEN replace(c.node_results, %s, '') LIKE %s END AS failed
+    FROM checkpoints c WHERE c.id IN ({ids})
+) said
 """
 _BYTES = {"postgresql": "octet_length(c.node_results)", "sqlite": "length(CAST(c.node_results AS BLOB))"}
 
@@ -67,12 +69,16 @@ def standing(using: str, visible: Collection[str] | None) -> Standing:
     found = list(rows.values_list("pk", "updated_at")[:LAST])
     if not found:
         return Standing(waiting=0, failed=0, sessions=0, since=None)
-    ids = [id for id, _ in found]
-    sql = _STANDING.format(
-        ids=", ".join(["%s"] * len(ids)), namespaces=NAMESPACES, large=LARGE, bytes=_BYTES[connections[using].vendor]
-    )
     with connections[using].cursor() as cursor:
-        cursor.execute(sql, [*ids, NOT_A_FAILURE, '%"status":"failed"%'])
+        ids = [id for id, _ in found]
+        cursor.execute(_NEWEST.format(ids=_places(ids), namespaces=NAMESPACES), ids)
+        newest = [id for (id,) in cursor.fetchall()]
+        sql = _STANDING.format(ids=_places(newest), large=LARGE, bytes=_BYTES[connections[using].vendor])
+        cursor.execute(sql, [NOT_A_FAILURE, '%"status":"failed"%', *newest])
         [(waiting, failed)] = cursor.fetchall()
     times = [updated_at for _, updated_at in found if not isinstance(updated_at, CorruptValue)]
     return Standing(waiting=waiting, failed=failed, sessions=len(found), since=min(times, default=None))
+
+
+def _places(ids: list[str]) -> str:
+    return ", ".join(["%s"] * len(ids)) or "NULL"
