@@ -24,7 +24,6 @@ from obsku_checkpoint.store.rows import checkpoint_record
 class SessionCheckpoints(StoreView):
     queryset = Checkpoint.objects.all()
     filterset_class = CheckpointFilters
-    operations = operations.SESSION_CHECKPOINTS
     serializer_class = serializers.Checkpoint
 
     def rows(self) -> CheckpointQuerySet:
@@ -36,6 +35,7 @@ class SessionCheckpoints(StoreView):
     def _of_one_namespace(self) -> bool:
         return "namespace" in self.request.query_params
 
+    @operations.session_checkpoints_list
     def list(self, request: Request, id: str) -> Response:
         name = "versions" if self._of_one_namespace else "checkpoints"
         page = requested(request, name, self.filter_queryset(self.rows()))
@@ -44,6 +44,7 @@ class SessionCheckpoints(StoreView):
         results = serializers.Checkpoint([checkpoint_record(row, "keep") for row in page.rows], many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
+    @operations.session_checkpoints_create
     def create(self, request: Request, id: str) -> Response:
         body = self.body(serializers.NewCheckpoint)
         self.check_session_in_scope(id)
@@ -52,6 +53,7 @@ class SessionCheckpoints(StoreView):
         shown = serializers.Checkpoint(self.store.save_checkpoint(id, **body)).data
         return Response(shown, status.HTTP_200_OK if known else status.HTTP_201_CREATED)
 
+    @operations.session_checkpoints_latest
     def latest(self, request: Request, id: str) -> Response:
         self.check_session_in_scope(id)
         namespace = request.query_params.get("namespace")
@@ -64,12 +66,13 @@ class SessionCheckpoints(StoreView):
 class Checkpoints(StoreView):
     queryset = Checkpoint.objects.all()
     subject = Checkpoint
-    operations = operations.CHECKPOINTS
     serializer_class = serializers.Checkpoint
 
+    @operations.checkpoints_retrieve
     def retrieve(self, request: Request, id: str) -> Response:
         return Response(serializers.Checkpoint(self._found(id)).data)
 
+    @operations.checkpoints_lineage
     def lineage(self, request: Request, id: str) -> Response:
         """The checkpoint, its parent, … as far as the request may see."""
         page = LineagePage(self.sessions(), id, request)
@@ -78,6 +81,7 @@ class Checkpoints(StoreView):
         results = serializers.Checkpoint([checkpoint_record(row, "keep") for row in page.rows], many=True).data
         return response(request, results, next=page.next)
 
+    @operations.checkpoints_fork
     def fork(self, request: Request, id: str) -> Response:
         body = self.body(serializers.NewFork)
         if not self.scope.everything:

@@ -43,18 +43,19 @@ class Entities(_Memory):
     queryset = Entity.objects.all()
     subject = Entity
     filterset_class = EntityFilters
-    operations = operations.ENTITIES
     serializer_class = serializers.Entity
 
     def rows(self) -> EntityQuerySet:
         return self.scope.limit(Entity.objects.using(self.store.using).all(), "workspace_id")
 
+    @operations.entities_list
     def list(self, request: Request) -> Response:
         page = requested(request, "entities", self.filter_queryset(self.rows().newest_first()))
         records = [entity_record(row, "keep") for row in page.rows]
         results = serializers.Entity([one for one in records if self.permits(Entity, one)], many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
+    @operations.entities_create
     def create(self, request: Request) -> Response:
         body = self.body(serializers.NewEntity)
         self.scope.check(body.get("workspace_id"))
@@ -67,6 +68,7 @@ class Entities(_Memory):
         made = saved.id == body["id"] and not known
         return Response(serializers.Entity(saved).data, status.HTTP_201_CREATED if made else status.HTTP_200_OK)
 
+    @operations.entities_retrieve
     def retrieve(self, request: Request, id: str) -> Response:
         self._check(id)
         entity = self.store.get_entity(id, on_corrupt="keep")
@@ -74,6 +76,7 @@ class Entities(_Memory):
             raise EntityNotFoundError(id)
         return Response(serializers.Entity(entity).data)
 
+    @operations.entities_update
     def partial_update(self, request: Request, id: str) -> Response:
         changes = self.body(serializers.EntityChanges)
         self._check(id)
@@ -81,12 +84,14 @@ class Entities(_Memory):
             self.scope.check(changes["workspace_id"])
         return Response(serializers.Entity(self.store.update_entity(id, **changes)).data)
 
+    @operations.entities_delete
     def destroy(self, request: Request, id: str) -> Response:
         self._check(id)
         if not self.store.delete_entity(id):
             raise EntityNotFoundError(id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @operations.entities_related
     def related(self, request: Request, id: str) -> Response:
         """As far as the request may see: what is beyond is not even looked at."""
         given = request.query_params.get("depth", "1")
@@ -101,6 +106,7 @@ class Entities(_Memory):
         results = serializers.Entity([one for one in records if self.permits(Entity, one)], many=True).data
         return response(request, results, next=page.next)
 
+    @operations.entities_search
     def search(self, request: Request) -> Response:
         found = self.store.search_entities(**self.search_body(serializers.EntitySearch), on_corrupt="keep")
         permitted = [one for one in found if self.permits(Entity, one.record)]
@@ -121,18 +127,19 @@ class Facts(_Memory):
     queryset = Fact.objects.all()
     subject = Fact
     filterset_class = FactFilters
-    operations = operations.FACTS
     serializer_class = serializers.Fact
 
     def rows(self) -> FactQuerySet:
         return self.scope.limit(Fact.objects.using(self.store.using).all(), "workspace_id")
 
+    @operations.facts_list
     def list(self, request: Request) -> Response:
         page = requested(request, "facts", self.filter_queryset(self.rows().newest_first()))
         records = [fact_record(row, "keep") for row in page.rows]
         results = serializers.Fact([one for one in records if self.permits(Fact, one)], many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
+    @operations.facts_create
     def create(self, request: Request) -> Response:
         body = self.body(serializers.NewFact)
         self.scope.check(body.get("workspace_id"))
@@ -141,6 +148,7 @@ class Facts(_Memory):
         saved = self.store.save_fact(**body)
         return Response(serializers.Fact(saved).data, status.HTTP_200_OK if known else status.HTTP_201_CREATED)
 
+    @operations.facts_retrieve
     def retrieve(self, request: Request, id: str) -> Response:
         self._check(id)
         fact = self.store.get_fact(id, on_corrupt="keep")
@@ -148,12 +156,14 @@ class Facts(_Memory):
             raise FactNotFoundError(id)
         return Response(serializers.Fact(fact).data)
 
+    @operations.facts_delete
     def destroy(self, request: Request, id: str) -> Response:
         self._check(id)
         if not self.store.delete_fact(id):
             raise FactNotFoundError(id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @operations.facts_search
     def search(self, request: Request) -> Response:
         found = self.store.search_facts(**self.search_body(serializers.FactSearch), on_corrupt="keep")
         permitted = [one for one in found if self.permits(Fact, one.record)]

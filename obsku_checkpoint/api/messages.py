@@ -21,13 +21,13 @@ from obsku_checkpoint.store.rows import message_records
 class Messages(StoreView):
     queryset = Message.objects.all()
     filterset_class = MessageFilters
-    operations = operations.MESSAGES
     serializer_class = serializers.Message
 
     def rows(self) -> MessageQuerySet:
         """Those of the session, oldest first."""
         return self.of_session(Message.objects.using(self.store.using).all()).oldest_first()
 
+    @operations.messages_list
     def list(self, request: Request, id: str) -> Response:
         parameters = request.query_params
         # As in the store: a limit keeps the newest, or with after_id the next ones.
@@ -39,6 +39,7 @@ class Messages(StoreView):
         results = serializers.Message(records, many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
+    @operations.messages_create
     def create(self, request: Request, id: str) -> Response:
         """One message, or a list of which all are added or none."""
         self.check_session_in_scope(id)

@@ -33,17 +33,18 @@ from obsku_checkpoint.url_ids import IdConverter
 class Sessions(StoreView):
     queryset = Session.objects.all()
     filterset_class = SessionFilters
-    operations = operations.SESSIONS
     serializer_class = serializers.Session
 
     def rows(self) -> SessionQuerySet:
         return self.sessions().newest_first()
 
+    @operations.sessions_list
     def list(self, request: Request) -> Response:
         page = requested(request, "sessions", self.filter_queryset(self.rows()))
         results = serializers.Session(self._permitted(page), many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
+    @operations.sessions_create
     def create(self, request: Request) -> Response:
         body = self.body(serializers.NewSession)
         self.scope.check(body.get("workspace_id"))
@@ -52,9 +53,11 @@ class Sessions(StoreView):
         shown = serializers.Session(self.store.create_session(**body)).data
         return self._tagged(shown, status.HTTP_200_OK if known else status.HTTP_201_CREATED)
 
+    @operations.sessions_retrieve
     def retrieve(self, request: Request, id: str) -> Response:
         return self._tagged(self._shown(id))
 
+    @operations.sessions_update
     def partial_update(self, request: Request, id: str) -> Response:
         changes = self.body(serializers.SessionChanges)
         condition = request.headers.get("If-Match")
@@ -68,12 +71,14 @@ class Sessions(StoreView):
                 raise PreconditionFailed
             return self._changed(id, changes)
 
+    @operations.sessions_delete
     def destroy(self, request: Request, id: str) -> Response:
         self.check_session_in_scope(id)
         if not self.store.delete_session(id):
             raise SessionNotFoundError(id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @operations.sessions_latest
     def latest(self, request: Request) -> Response:
         row = self.filter_queryset(self.rows()).values().first()
         if row is None:
@@ -93,12 +98,14 @@ class Sessions(StoreView):
         }
         return Response(serializers.Resumption(resumption).data)
 
+    @operations.sessions_summaries
     def summaries(self, request: Request) -> Response:
         page = requested(request, "sessions", self.filter_queryset(self.rows()), last_message=True)
         summaries = self.store.summaries_of(self._permitted(page), "keep")
         results = serializers.SessionSummary(summaries, many=True).data
         return response(request, results, next=page.next, previous=page.previous)
 
+    @operations.sessions_summary
     def summary(self, request: Request, id: str) -> Response:
         self.check_session_in_scope(id)
         summary = self.store.get_session_summary(id, on_corrupt="keep")

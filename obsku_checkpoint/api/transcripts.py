@@ -18,20 +18,22 @@ from obsku_checkpoint.protocols import OnCorrupt
 
 
 class Transcripts(StoreView):
-    operations = operations.TRANSCRIPTS
     serializer_class = serializers.Dangling
 
+    @operations.sessions_dangling
     def dangling(self, request: Request, id: str) -> Response:
         on_corrupt = cast("OnCorrupt", request.query_params.get("on_corrupt", "raise"))  # the store looks
         self.check_session(id)
         dangling = self.store.find_dangling(id, on_corrupt=on_corrupt)
         return Response(serializers.Dangling(dangling, many=True).data)
 
+    @operations.sessions_repair
     def repair(self, request: Request, id: str) -> Response:
         body = self.body(serializers.NewRepair)
         self.check_session_in_scope(id)
         return Response({"repaired": self.store.repair(id, **body)})
 
+    @operations.messages_fork
     def fork_at(self, request: Request, message_id: str) -> Response:
         body = self.body(serializers.NewFork)
         if not INT64.fullmatch(message_id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -21,7 +21,7 @@ from rest_framework.viewsets import GenericViewSet
 from obsku_checkpoint import conf, replica, validation
 from obsku_checkpoint.api.errors import BodyTooLarge, Handler, LengthRequired, handler
 from obsku_checkpoint.api.json_plus import JsonOnly, JsonPlusParser, JsonPlusRenderer
-from obsku_checkpoint.api.openapi.schema import Operation, Schema
+from obsku_checkpoint.api.openapi.schema import Schema
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.api.turns import Turn
 from obsku_checkpoint.errors import SessionNotFoundError
@@ -55,8 +55,6 @@ class StoreView(GenericViewSet[Any]):
     schema = Schema()
     #: the path's arguments that are the route's own; a project may have more where it has mounted the API
     arguments: Sequence[str] = ()
-    #: what OpenAPI says of each handler
-    operations: Mapping[str, Operation] = {}
     #: the model of the record that the path names
     subject: type[models.Model] = Session
     #: models whose records the route shows besides those of ``queryset``

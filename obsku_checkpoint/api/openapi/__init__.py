@@ -1,5 +1,5 @@
 """What OpenAPI says of the API.
 
-* `operations.py`: of each method of each route
-* `schema.py`: of all of them
+* `operations.py`, `memory_operations.py`: of each handler
+* `schema.py`: how that is said, and what holds for all of them
 """

@@ -1,19 +1,19 @@
-"""What OpenAPI says of the routes: each method of each view is an `Operation` in `operations.py`."""
+"""How a handler is described: `operations.py` has what is said of each, which stands above it as a decorator."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from obsku_checkpoint.memory_validation import MAX_DEPTH
 from obsku_checkpoint.shapes import schema_of
 
+F = TypeVar("F", bound=Callable[..., Any])
 INTEGER = ("integer", ["integer", "null"])
 PROBLEM = {
     "type": "object",
@@ -45,6 +45,7 @@ FURTHER: dict[int, tuple[dict[str, Any], str]] = {
     409: (PROBLEM, "The id exists with other content, or the version is taken."),
     412: (PROBLEM, "The session was edited since the ETag in If-Match."),
     415: (PROBLEM, "The body is not application/json."),
+    429: (PROBLEM, "The reader has as many streams open as they may have."),
     501: (PROBLEM, "The server is a WSGI server, which cannot stream."),
 }
 ID = OpenApiParameter(
@@ -70,7 +71,7 @@ DEPTH = OpenApiParameter(
 RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait."
 )
-CURSOR = OpenApiParameter("cursor", str, description="The place of a page, as `next` and `previous` have it.")
+CURSOR = OpenApiParameter("cursor", str, description="Which page, as `next` and `previous` have it.")
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "format": "int32", "minimum": 0},
@@ -92,72 +93,58 @@ LAST_EVENT_ID = OpenApiParameter(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one route."""
+def operation(
+    id: str,
+    summary: str,
+    *,
+    description: str = "",
+    body: Any = None,
+    answers: Mapping[int | tuple[int, str], Any],
+    errors: Sequence[int] = (),
+    parameters: Sequence[OpenApiParameter] = (),
+    filters: bool = False,
+    examples: Sequence[OpenApiExample] = (),
+) -> Callable[[F], F]:
+    """`extend_schema` for a handler, with what all of the API may answer.
 
-    id: str
-    summary: str
-    description: str = ""
-    #: what comes in: a serializer, or a JSON schema
-    body: Any = None
-    #: status code, or that and the media type where it is not JSON -> what comes out
-    answers: dict[int | tuple[int, str], Any]
-    #: errors that not every route has
-    errors: Sequence[int] = ()
-    parameters: Sequence[OpenApiParameter] = ()
-    filters: bool = False
-    examples: Sequence[OpenApiExample] = field(default_factory=list)
+    ``answers`` are by status code, or that and the media type where it is not JSON; ``errors`` are those that not every
+    route has.
+    """
+    problems = ERRORS | {code: FURTHER[code] for code in (*errors, *((400, 415) if body is not None else ()))}
+    extend = extend_schema(
+        operation_id=id,
+        summary=summary,
+        description=description,
+        request=body,
+        responses={
+            **{code: OpenApiResponse(shown, summary) for code, shown in answers.items()},
+            **{code: OpenApiResponse(*problems[code]) for code in sorted(problems)},
+        },
+        parameters=[*parameters, RETRY_AFTER],
+        filters=filters,
+        examples=list(examples),
+    )
+
+    def described(handler: F) -> F:
+        handler.kwargs = {"schema": Schema}  # type: ignore[attr-defined]  # to extend this, not the project's own class
+        return extend(handler)
+
+    return described
 
 
 class Schema(AutoSchema):
-    """Reads `Operation`s, which the views have by the names of their handlers in ``operations``."""
+    """What all operations have in common; `operation` says the rest."""
 
     view: Any
 
-    @property
-    def _operation(self) -> Operation:
-        operation: Operation = self.view.operations[self.view.action]
-        return operation
-
-    def get_operation_id(self) -> str:
-        return self._operation.id
-
-    def get_summary(self) -> str:
-        return self._operation.summary
-
     def get_description(self) -> Any:  # type: ignore[override]  # as drf-spectacular calls it
-        return self._operation.description
+        return ""
 
     def get_tags(self) -> list[str]:
         return [self.view.queryset.model._meta.verbose_name_plural]
 
-    def get_request_serializer(self) -> Any:
-        return self._operation.body
-
-    def get_response_serializers(self) -> Any:
-        operation = self._operation
-        errors = ERRORS | {code: FURTHER[code] for code in operation.errors}
-        if operation.body is not None:
-            errors |= {code: FURTHER[code] for code in (400, 415)}
-        return {
-            **{code: OpenApiResponse(shown, operation.summary) for code, shown in operation.answers.items()},
-            **{code: OpenApiResponse(*errors[code]) for code in sorted(errors)},
-        }
-
     def get_override_parameters(self) -> list[Any]:
-        own = [ID] if self.path_parameters.startswith("id}") else []
-        return [*own, *self._operation.parameters, RETRY_AFTER]
-
-    def get_examples(self) -> list[OpenApiExample]:
-        return list(self._operation.examples)
-
-    def get_filter_backends(self) -> Any:
-        return self.view.filter_backends if self._operation.filters else []
-
-    @property
-    def path_parameters(self) -> str:
-        return self.path.partition("{")[2]
+        return [ID] if "{id}" in self.path else []
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """Pages are serializers of their own."""

@@ -41,7 +41,6 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "Content-Enco
 
 class Events(StoreView):
     queryset = Session.objects.all()
-    operations = operations.EVENTS
     serializer_class = serializers.Message
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
@@ -51,6 +50,7 @@ class Events(StoreView):
     def source(self) -> str:
         return replica.source_of_stream(self.request)
 
+    @operations.sessions_events
     def stream(self, request: Request, id: str) -> StreamingHttpResponse:
         self.check_session(id)
         feed = poller(self.store.using).feed
