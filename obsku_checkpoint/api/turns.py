@@ -8,7 +8,7 @@ many, are more than one ahead of somebody else's.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,10 +18,10 @@ from obsku_checkpoint.api.readers import reader_of
 #: bytes of a body, or of stored text on a page, that are heavy
 HEAVY = 256 * 1024
 
-_turns = threading.Lock()
-_own: dict[str | None, threading.Lock] = {}
-_waiting: Counter[str | None] = Counter()
-_counting = threading.Lock()
+_lock = threading.Lock()
+_busy = False
+#: by reader, in the order in which the readers get a turn
+_waiting: dict[str | None, deque[Turn]] = {}
 
 
 def turn_of(request: Any) -> Callable[[], None]:
@@ -33,28 +33,45 @@ class Turn:
     """Of one request, up to the end of its answer."""
 
     def __init__(self) -> None:
-        self._reader: str | None = None
         self.taken = False
+        self._has_come = threading.Event()
 
     def take(self, request: Any) -> None:
         """Wait for it, unless the request has it."""
+        global _busy
         if self.taken:
             return
-        self._reader = reader_of(request)
-        with _counting:
-            _waiting[self._reader] += 1
-            own = _own.setdefault(self._reader, threading.Lock())
-        own.acquire()
-        _turns.acquire()
+        reader = reader_of(request)
         self.taken = True
+        with _lock:
+            if not _busy:
+                _busy = True
+                return
+            _waiting.setdefault(reader, deque()).append(self)
+        try:
+            self._has_come.wait()
+        except BaseException:  # a server ends its thread: the turn must not come to nobody
+            with _lock:
+                if not self._has_come.is_set():
+                    self.taken = False
+                    _waiting[reader].remove(self)
+                    if not _waiting[reader]:
+                        del _waiting[reader]
+            raise
 
     def end(self) -> None:
+        """Give it to the first request of the reader whose turn it is."""
+        global _busy
         if not self.taken:
             return
         self.taken = False
-        _turns.release()
-        with _counting:
-            _own[self._reader].release()
-            _waiting[self._reader] -= 1
-            if not _waiting[self._reader]:
-                del _waiting[self._reader], _own[self._reader]
+        with _lock:
+            if not _waiting:
+                _busy = False
+                return
+            reader = next(iter(_waiting))
+            requests = _waiting.pop(reader)
+            following = requests.popleft()
+            if requests:
+                _waiting[reader] = requests  # behind the others
+        following._has_come.set()

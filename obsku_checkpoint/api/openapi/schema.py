@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -163,3 +163,13 @@ class JsonPlusFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[n
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
         return schema_of(self.target.holds)
+
+
+class BodyExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
+    target_class = "obsku_checkpoint.api.serializers.Body"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
+        """Unknown names are refused."""
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**schema, "additionalProperties": False}
