@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 from django.db import connections
+from django.test import SimpleTestCase
 from django.test.utils import CaptureQueriesContext
 
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -104,3 +105,14 @@ def test_a_tool_that_replaces_the_connections_cursor_sees_each_statement(
     session = store.create_session(".")
     assert store.get_session(session.id) == session
     assert watched.call_count == 2
+
+
+def test_a_test_case_that_may_not_use_the_database_leaves_nothing_behind(store_with: Any) -> None:
+    store = store_with()
+
+    class OfAnotherDatabase(SimpleTestCase):
+        databases = frozenset()
+
+    OfAnotherDatabase.setUpClass()
+    OfAnotherDatabase.doClassCleanups()
+    assert prepared(store)

@@ -86,7 +86,7 @@ def ago(value: datetime | CorruptValue) -> SafeString:
 
 def since(value: datetime) -> str:
     """How long ago a time was: ``3 s``, ``2 days``."""
-    seconds = (timezone.now() - value).total_seconds()
+    seconds = (datetime.now(UTC) - value).total_seconds()
     if abs(seconds) < _SECONDS:
         return f"{max(0, round(seconds))} s"
     return timesince(value, depth=1).replace("\xa0", " ")

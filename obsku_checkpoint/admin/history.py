@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_noop
 
@@ -79,12 +81,23 @@ def entries(session_id: str, limit: int) -> list[Entry]:
     return [_entry(each) for each in newest[:limit]]
 
 
+def when(entry: LogEntry) -> datetime:
+    """The entry's time, aware also where the project's times are naive."""
+    at = entry.action_time
+    return timezone.make_aware(at, timezone.get_default_timezone()) if timezone.is_naive(at) else at
+
+
+def as_logged(moment: datetime) -> datetime:
+    """An aware time to compare the log's with."""
+    return moment if settings.USE_TZ else moment.astimezone(timezone.get_default_timezone()).replace(tzinfo=None)
+
+
 def _entry(entry: LogEntry) -> Entry:
     noted = _noted(entry.change_message)
     return Entry(
         who=plain(entry.user.get_username(), 80),
-        when=entry.action_time,
-        moment=format.ago(entry.action_time),
+        when=when(entry),
+        moment=format.ago(when(entry)),
         text=plain(entry.get_change_message() or str(entry), 600),
         deed=noted.get("added", {}).get("name") if "checkpoint" in noted else None,
         checkpoint_id=noted.get("checkpoint"),

@@ -243,6 +243,26 @@ def test_what_people_did_is_told_on_the_session_s_page_and_in_its_history(
         assert entries[0].user.get_username() in told
 
 
+def test_a_project_whose_times_are_naive_and_local(
+    store: DjangoCheckpointStore, session_id: str, failed: CheckpointRecord, settings: Any
+) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+    for number in range(60):
+        store.add_message(session_id, "user", f"Message {number}")
+    somebody = person(is_superuser=True)
+    somebody.post(links.checkpoint(failed.id, "fork"), {"title": "Another way"})
+    store.add_message(session_id, "user", "The last one")
+    pages = [
+        links.sessions(),
+        *(links.session(session_id, tab) for tab in ("change", "history", "transcript", "timeline")),
+    ]
+    for page in (*pages, links.checkpoint(failed.id)):
+        assert "9 h ago" not in somebody.read(page)
+    assert session_id in somebody.see(links.sessions(), active="hour")
+    transcript = somebody.read(links.session(session_id, "transcript"))
+    assert transcript.index("Message 59") < transcript.index("Another way") < transcript.index("The last one")
+
+
 @pytest.mark.parametrize(
     ("rights", "allowed"),
     [

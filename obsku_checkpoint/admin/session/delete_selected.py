@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -10,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -58,7 +58,7 @@ def delete_selected(admin: SessionAdmin, request: HttpRequest, chosen: Any) -> H
             "checkbox": ACTION_CHECKBOX_NAME,
             "across": request.POST.get("select_across") == "1",
             "ids": request.POST.getlist(ACTION_CHECKBOX_NAME),
-            "until": to_milliseconds(timezone.now(), "until"),
+            "until": to_milliseconds(datetime.now(UTC), "until"),
         }
         request.current_app = admin.admin_site.name
         return TemplateResponse(request, TEMPLATE, context)

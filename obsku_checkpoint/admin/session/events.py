@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin import format, history
 from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.runs import HISTORY, Run, runs
 from obsku_checkpoint.admin.values import text_of
@@ -114,11 +114,11 @@ def _of_people(session_id: str, start: datetime | None, end: datetime | None) ->
     """What the admin's log says: who did what."""
     kind = ContentType.objects.get_for_model(Session)
     log = LogEntry.objects.filter(content_type=kind, object_id=session_id).select_related("user")
-    log = log.filter(action_time__gte=start) if start else log
-    log = log.filter(action_time__lte=end) if end else log
+    log = log.filter(action_time__gte=history.as_logged(start)) if start else log
+    log = log.filter(action_time__lte=history.as_logged(end)) if end else log
     return [
         Event(
-            entry.action_time,
+            history.when(entry),
             "person",
             f"{plain(entry.user.get_username(), 60)}: {plain(entry.get_change_message(), 300)}",
             "",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -190,5 +189,5 @@ def _word(state: RunState | None, updated: datetime | CorruptValue) -> str:
             return "finished"
         case None:
             return "unknown"
-    recent = isinstance(updated, datetime) and timezone.now() - updated < PATIENCE
+    recent = isinstance(updated, datetime) and datetime.now(UTC) - updated < PATIENCE
     return "working" if recent else "silent"
