@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from obsku_checkpoint.admin import format
+from obsku_checkpoint.admin import format, history
 from obsku_checkpoint.admin.base import BaseAdmin
 from obsku_checkpoint.admin.drawings.relationships import Known, relationships
 from obsku_checkpoint.admin.memory.form import EntityForm, FactForm
@@ -143,7 +143,7 @@ class MemoryAdmin(BaseAdmin):
         for entry in log.order_by("-action_time", "-pk")[:CORRECTIONS]:
             before = "; ".join(f"{name}: {text}" for name, text in _before(entry.change_message).items())
             who, what = plain(entry.user.get_username(), 80), plain(entry.get_change_message(), 300)
-            lines.append((format.ago(entry.action_time), who, what, plain(before, 1000)))
+            lines.append((format.ago(history.when(entry)), who, what, plain(before, 1000)))
         line = '<li>{} <strong>{}</strong> {} <span class="obsku-line" dir="auto">{}</span></li>'
         return (
             format_html('<ul class="obsku-nodes">{}</ul>', format_html_join("", line, lines))
