@@ -111,7 +111,7 @@ def test_a_test_case_that_may_not_use_the_database_leaves_nothing_behind(store_w
     store = store_with()
 
     class OfAnotherDatabase(SimpleTestCase):
-        databases = frozenset()
+        """As it is, with no database at all."""
 
     OfAnotherDatabase.setUpClass()
     OfAnotherDatabase.doClassCleanups()
