@@ -83,16 +83,7 @@ def given() -> dict[str, Any]:
 
 
 def current() -> Settings:
-    """Every call of the store asks for it, so the last one is kept for as long as the project's dict says the same."""
-    global _last
-    dict_of_last, last = _last
-    if (now := given()) != dict_of_last:
-        last = Settings(**{key: value for key, value in now.items() if key in KEYS})
-        _last = dict(now), last
-    return last
-
-
-_last: tuple[dict[str, Any], Settings] = {}, Settings()
+    return Settings(**{key: value for key, value in given().items() if key in KEYS})
 
 
 def embedder() -> Embedder | None:
