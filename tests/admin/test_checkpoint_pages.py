@@ -249,7 +249,7 @@ def test_a_long_timeline_is_read_in_parts(
         seen += re.findall(r">(n\d), step", page)
     assert sorted(seen) == [f"n{step}" for step in range(10)]
     monkeypatch.setattr(runs, "WHOLE", 0)
-    monkeypatch.setattr(runs, "TAKEN_APART", 0)
+    monkeypatch.setattr(timeline, "HISTORY", 0)
     assert "3 checkpoints of" in root.read(links.session(session_id, "timeline"))
 
 

@@ -237,12 +237,16 @@ def test_an_answer_for_no_checkpoint_is_refused_while_nodes_are_at_work(
 def test_an_answer_waits_where_the_process_at_work_is_dead(
     node: Any, path: str, runner: Runner, store: DjangoCheckpointStore
 ) -> None:
+    asked = threading.Event()
+
     def killed(record: CheckpointRecord) -> None:
         if record.source == "interrupt" and not record.namespace:
+            asked.set()
             raise KeyboardInterrupt
 
     def slow(context: Context) -> str:
-        time.sleep(0.2)
+        assert asked.wait(10)
+        time.sleep(0.05)
         return "fine"
 
     nodes = {"a": lambda _: "a", "ask": node, "extract": slow}
