@@ -22,6 +22,7 @@ from obsku_checkpoint.run_state.graphs import GraphEdge, GraphNode, GraphReferen
 from obsku_checkpoint.run_state.questions import Option, Question, options, text_of
 
 __all__ = [
+    "A_FAILURE",
     "NOT_A_FAILURE",
     "SEPARATOR",
     "GraphEdge",
@@ -47,8 +48,10 @@ RunStatus = Literal["working", "failed", "interrupted", "pending", "complete"]
 SEPARATOR = "/"
 
 _RUN = "#run"
-#: stands in the stored JSON of runs of which no node need have failed, for searches in SQL
-NOT_A_FAILURE = f'"{_RUN}":{{"status":"failed"'
+#: for searches in SQL, as both writers' JSON has no spaces: what stands in the stored JSON of runs with a failed node,
+#: and what does, which holds the same words, in those of which no node need have failed
+A_FAILURE = '"status":"failed"'
+NOT_A_FAILURE = f'"{_RUN}":{{{A_FAILURE}'
 _REFUSAL = "Resume it in Python."
 _UNFINISHED = ("pending", "running")
 

@@ -15,7 +15,7 @@ from obsku_checkpoint.admin.format import number
 from obsku_checkpoint.admin.session.counts import figures, first_messages
 from obsku_checkpoint.admin.session.failures import Place, may_have_failed
 from obsku_checkpoint.admin.session.filters import StatusFilter, WorkspaceFilter
-from obsku_checkpoint.admin.session.status import ENTRIES, Status, statuses
+from obsku_checkpoint.admin.session.status import Status, statuses
 from obsku_checkpoint.fields import from_milliseconds, to_milliseconds
 from obsku_checkpoint.maintenance.newest import narrowed, workspaces
 from obsku_checkpoint.records import CorruptValue
@@ -145,5 +145,5 @@ def standing(admin: BaseAdmin, request: HttpRequest) -> dict[str, int]:
     rows = sessions.newest_first()
     if not sessions.query.where:
         rows = narrowed(rows, workspaces(admin.database), LAST, None)
-    found = statuses(admin.database, list(rows.only("id", "updated_at")[:LAST]), entries=ENTRIES)
+    found = statuses(admin.database, list(rows.only("id", "updated_at")[:LAST]))
     return dict(Counter(word for status in found.values() for word in status.words))

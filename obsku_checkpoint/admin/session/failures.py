@@ -15,15 +15,14 @@ from django.db.models import TextField, Value
 from django.db.models.functions import Cast, Replace
 
 from obsku_checkpoint.admin.large_columns import BytesIn
-from obsku_checkpoint.admin.session.status import ends
+from obsku_checkpoint.maintenance.standing import LARGE
 from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.records import CorruptValue
-from obsku_checkpoint.run_state import NOT_A_FAILURE
+from obsku_checkpoint.run_state import A_FAILURE, NOT_A_FAILURE
+from obsku_checkpoint.store.ends import ends
 
 #: sessions, and bytes of their results, that are looked at for a page; sessions that are looked at together
 SESSIONS, BYTES, STEP = 10_000, 200_000_000, 1000
-#: results of more bytes are not searched: such a session may have failed
-LARGE = 1_000_000
 #: SQLite takes no more values in a statement
 _IDS = 20_000
 
@@ -65,7 +64,7 @@ def may_have_failed(database: str, below: Below, place: Place | None, count: int
 
 
 def _with_failures(database: str, session_ids: Sequence[str]) -> tuple[set[str], int]:
-    """Those of the sessions, and how many bytes were searched."""
+    """Those of the sessions, and how many bytes were searched. One whose results are `LARGE` may have failed."""
     session_of = {end.id: end.session_id for end in ends(database, session_ids) if end.is_newest}
     failed, read = set[str](), 0
     ids = list(session_of)
@@ -76,6 +75,6 @@ def _with_failures(database: str, session_ids: Sequence[str]) -> tuple[set[str],
         small = [id for id, size in sizes.items() if size <= LARGE]
         read += sum(sizes[id] for id in small)
         text = Replace(Cast("node_results", TextField()), Value(NOT_A_FAILURE, TextField()), Value("", TextField()))
-        holding = own.filter(pk__in=small).annotate(_text=text).filter(_text__contains='"status":"failed"')
+        holding = own.filter(pk__in=small).annotate(_text=text).filter(_text__contains=A_FAILURE)
         failed |= {session_of[id] for id in holding.values_list("pk", flat=True)}
     return failed, read

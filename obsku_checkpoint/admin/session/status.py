@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db import connections
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.runs import Run, is_within_adapters, runs
 from obsku_checkpoint.admin.values import text_of
-from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.records import CorruptValue
 from obsku_checkpoint.run_state import SEPARATOR, RunGraph, RunState
+from obsku_checkpoint.store.ends import ends
 
-#: namespaces of a session that are looked at
-NAMESPACES = 60
 #: nodes of a large checkpoint that are looked at: those that failed or are not finished come first
 ENTRIES = 40
 #: what is unfinished counts as being worked on for so long after its last sign
@@ -35,30 +32,6 @@ STATUSES = {
     "new": gettext_lazy("no checkpoint"),
     "unknown": gettext_lazy("state not known"),
 }
-
-_CHECKPOINTS, _SESSIONS = Checkpoint._meta.db_table, Session._meta.db_table
-
-# Walks the unique index from one namespace to the next, so that a session of 100,000 checkpoints costs no more than
-# one of ten. The oldest of a namespace is read as well: where it is a fork's, the session is one.
-_ENDS = f"""
-WITH RECURSIVE namespaces (session_id, namespace, number) AS (
-    SELECT s.id, (SELECT MIN(c.namespace) FROM {_CHECKPOINTS} c WHERE c.session_id = s.id), 1
-    FROM {_SESSIONS} s WHERE s.id IN (%s)
-    UNION ALL
-    SELECT n.session_id, (SELECT MIN(c.namespace) FROM {_CHECKPOINTS} c
-                          WHERE c.session_id = n.session_id AND c.namespace > n.namespace), n.number + 1
-    FROM namespaces n WHERE n.namespace IS NOT NULL AND n.number < {NAMESPACES}
-), ends (session_id, namespace, oldest, newest) AS (
-    SELECT n.session_id, n.namespace,
-           (SELECT MIN(version) FROM {_CHECKPOINTS} c WHERE c.session_id = n.session_id AND c.namespace = n.namespace),
-           (SELECT MAX(version) FROM {_CHECKPOINTS} c WHERE c.session_id = n.session_id AND c.namespace = n.namespace)
-    FROM namespaces n WHERE n.namespace IS NOT NULL
-)
-SELECT c.id, c.session_id, c.parent_id, c.source, c.version = e.newest
-FROM ends e JOIN {_CHECKPOINTS} c
-    ON c.session_id = e.session_id AND c.namespace = e.namespace AND c.version IN (e.oldest, e.newest)
-ORDER BY c.created_at DESC, c.id DESC
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +88,6 @@ class Status:
 
     def _states(self) -> Iterable[RunState]:
         return (state for run in self.outermost if (state := run.state))
-
-
-class End(NamedTuple):
-    """The oldest or the newest checkpoint of a namespace."""
-
-    id: str
-    session_id: str
-    parent_id: str | None
-    source: str
-    is_newest: bool
-
-
-def ends(database: str, session_ids: Sequence[str]) -> list[End]:
-    """Those of the first `NAMESPACES` namespaces of each session, the newest first, by one statement."""
-    if not session_ids:
-        return []
-    with connections[database].cursor() as cursor:
-        cursor.execute(_ENDS.replace("(%s)", f"({', '.join(['%s'] * len(session_ids))})"), list(session_ids))
-        return [End(*row) for row in cursor.fetchall()]
 
 
 def statuses(database: str, sessions: Sequence[Any], *, entries: int = ENTRIES) -> dict[str, Status]:
