@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {
         *("errors", "records", "async_twins", "extras", "ids", "printable", "tool_pairs", "url_ids", "windows"),
-        *("embeddings", "unset"),
+        *("embeddings", "foreign_databases", "unset"),
     },
     {"codec"},
     {"run_state", "shapes"},

@@ -5,14 +5,12 @@ Its packages are not needed to read them.
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from obsku_checkpoint import conf
@@ -21,6 +19,7 @@ from obsku_checkpoint.contrib.transcripts.originals import original_text
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError
 from obsku_checkpoint.extras import require
 from obsku_checkpoint.fields import to_milliseconds
+from obsku_checkpoint.foreign_databases import is_connection_string, postgres_database, sqlite_file
 from obsku_checkpoint.maintenance.tables import MESSAGES, SESSIONS
 from obsku_checkpoint.maintenance.transcript_lines import TranscriptLines
 
@@ -124,7 +123,7 @@ def _milliseconds(path: str, time: Any) -> int:
 
 
 def _opened(source: str, schema: str | None) -> AbstractContextManager[_Source]:
-    if "://" in source or "=" in source:
+    if is_connection_string(source):
         require("postgres", "psycopg")
         # A URL of SQLAlchemy's names its driver.
         return _postgres(re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", source), schema)
@@ -148,14 +147,9 @@ class _Sqlite:
 
 @contextmanager
 def _sqlite(source: str) -> Iterator[_Source]:
-    if not Path(source).is_file():
-        raise ConfigurationError(f"{source!r} is neither a connection string nor a file")
-    try:
-        with closing(sqlite3.connect(f"{Path(source).resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            connection.execute("BEGIN")  # all of it is of one moment
-            yield _Sqlite(connection)
-    except sqlite3.Error as error:
-        raise ConfigurationError(f"the sessions cannot be read from {source!r}: {error}") from error
+    with sqlite_file(source, "sessions") as connection:
+        connection.execute("BEGIN")  # all of it is of one moment
+        yield _Sqlite(connection)
 
 
 class _Postgres:
@@ -179,15 +173,6 @@ class _Postgres:
 
 @contextmanager
 def _postgres(source: str, schema: str | None) -> Iterator[_Source]:
-    psycopg, sql = importlib.import_module("psycopg"), importlib.import_module("psycopg.sql")
-    try:
-        with psycopg.connect(source) as connection:
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            if schema is not None:
-                connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
-            yield _Postgres(connection)
-    except psycopg.Error as error:
-        # Without the cause, which may quote the string and so its password.
-        raise ConfigurationError(
-            f"the sessions cannot be read: {type(error).__name__} {error.sqlstate or ''}"
-        ) from None
+    with postgres_database(source, schema, "sessions") as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield _Postgres(connection)

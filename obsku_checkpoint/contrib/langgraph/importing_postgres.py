@@ -9,12 +9,11 @@ import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.postgres import PostgresSaver
-from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
 from obsku_checkpoint.contrib.langgraph.importing import Key
 from obsku_checkpoint.contrib.langgraph.serializer import strict
-from obsku_checkpoint.errors import ConfigurationError
+from obsku_checkpoint.foreign_databases import postgres_database
 
 KEYS = (
     "SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints ORDER BY thread_id, checkpoint_id, checkpoint_ns"
@@ -45,11 +44,5 @@ class PostgresSource:
 
 @contextmanager
 def opened(source: str, schema: str | None) -> Iterator[PostgresSource]:
-    try:
-        with psycopg.connect(source, autocommit=True, row_factory=dict_row) as connection:
-            if schema is not None:
-                connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
-            yield PostgresSource(connection)
-    except psycopg.Error as error:
-        # Without the cause, which may quote the string and so its password.
-        raise ConfigurationError(f"the threads cannot be read: {type(error).__name__} {error.sqlstate or ''}") from None
+    with postgres_database(source, schema, "threads", autocommit=True, row_factory=dict_row) as connection:
+        yield PostgresSource(connection)

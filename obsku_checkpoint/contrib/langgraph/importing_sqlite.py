@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
@@ -13,7 +12,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from obsku_checkpoint.contrib.langgraph.importing import Key
 from obsku_checkpoint.contrib.langgraph.serializer import strict
-from obsku_checkpoint.errors import ConfigurationError
+from obsku_checkpoint.foreign_databases import sqlite_file
 
 KEYS = (
     "SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints ORDER BY thread_id, checkpoint_id, checkpoint_ns"
@@ -42,10 +41,5 @@ class SqliteSource:
 
 @contextmanager
 def opened(source: str, schema: str | None) -> Iterator[SqliteSource]:
-    if not Path(source).is_file():
-        raise ConfigurationError(f"{source!r} is neither a connection string nor a file")
-    try:
-        with closing(sqlite3.connect(f"{Path(source).resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            yield SqliteSource(connection)
-    except sqlite3.Error as error:
-        raise ConfigurationError(f"the threads cannot be read from {source!r}: {error}") from error
+    with sqlite_file(source, "threads") as connection:
+        yield SqliteSource(connection)
