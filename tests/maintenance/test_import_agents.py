@@ -41,20 +41,24 @@ def official(request: pytest.FixtureRequest, tmp_path: Path, postgres_database: 
         for id, items in CONVERSATIONS.items():
             asyncio.run(_fill(SQLiteSession(id, path), items))
         return str(path)
-    source = postgres_database() if "PostgreSQL" in request.param else str(path)
-    url = f"sqlite+aiosqlite:///{path}"
     if "PostgreSQL" in request.param:
-        parts = psycopg.conninfo.conninfo_to_dict(source)
-        url = f"postgresql+asyncpg://{parts['user']}@/{parts['dbname']}?host={parts['host']}"
+        source = postgres_database()
+        asyncio.run(_fill_with_sqlalchemy(_sqlalchemy_url(source)))
+        return source
+    asyncio.run(_fill_with_sqlalchemy(f"sqlite+aiosqlite:///{path}"))
+    return str(path)
 
-    async def fill() -> None:
-        engine = create_async_engine(make_url(url))
-        for id, items in CONVERSATIONS.items():
-            await _fill(SQLAlchemySession(id, engine=engine, create_tables=True), items)
-        await engine.dispose()
 
-    asyncio.run(fill())
-    return source
+def _sqlalchemy_url(source: str) -> str:
+    parts = psycopg.conninfo.conninfo_to_dict(source)
+    return f"postgresql+asyncpg://{parts['user']}@/{parts['dbname']}?host={parts['host']}"
+
+
+async def _fill_with_sqlalchemy(url: str) -> None:
+    engine = create_async_engine(make_url(url))
+    for id, items in CONVERSATIONS.items():
+        await _fill(SQLAlchemySession(id, engine=engine, create_tables=True), items)
+    await engine.dispose()
 
 
 async def _fill(session: Session, items: list[Any]) -> None:
@@ -93,6 +97,18 @@ def test_items_are_read_exactly_and_again_changes_nothing(empty_store: Make, off
     again = import_lines(agents_lines(official, store.using, workspace_id="moved"), store.using)
     assert (again.rows, again.unchanged) == ({}, 3)
     assert list(export_lines(store.using)) == before
+
+
+def test_from_a_schema(empty_store: Make, postgres_database: Callable[[], str]) -> None:
+    store, source = empty_store(), postgres_database()
+    asyncio.run(_fill_with_sqlalchemy(_sqlalchemy_url(source)))
+    with psycopg.connect(source) as connection:
+        connection.execute("CREATE SCHEMA agents")
+        for table in ("agent_sessions", "agent_messages"):
+            connection.execute(f"ALTER TABLE {table} SET SCHEMA agents")
+    result = import_lines(agents_lines(source, store.using, schema="agents"), store.using)
+    assert result.rows["sessions"] == len(CONVERSATIONS)
+    assert items_of(store, "order-17") == json.dumps(CONVERSATIONS["order-17"])
 
 
 def test_a_conversation_goes_on(empty_store: Make, official: str) -> None:
