@@ -13,6 +13,8 @@ from typing import Any, Literal
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -74,11 +76,15 @@ def note(
     )
 
 
+def log(model: type[models.Model], id: str) -> QuerySet[LogEntry]:
+    """What Django's log has of one row, the newest first."""
+    own = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(model), object_id=id)
+    return own.select_related("user").order_by("-action_time", "-pk")
+
+
 def entries(session_id: str, limit: int) -> list[Entry]:
     """The newest, the newest first."""
-    of_sessions = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(Session))
-    newest = of_sessions.filter(object_id=session_id).select_related("user").order_by("-action_time", "-pk")
-    return [_entry(each) for each in newest[:limit]]
+    return [_entry(each) for each in log(Session, session_id)[:limit]]
 
 
 def when(entry: LogEntry) -> datetime:
@@ -92,24 +98,24 @@ def as_logged(moment: datetime) -> datetime:
     return moment if settings.USE_TZ else moment.astimezone(timezone.get_default_timezone()).replace(tzinfo=None)
 
 
+def noted(entry: LogEntry) -> dict[str, Any]:
+    """What a page of ours has written beside Django's words; empty for an entry of another page."""
+    try:
+        stored = json.loads(entry.change_message)
+    except ValueError:
+        return {}
+    first = stored[0] if isinstance(stored, list) and stored else None
+    return first if isinstance(first, dict) else {}
+
+
 def _entry(entry: LogEntry) -> Entry:
-    noted = _noted(entry.change_message)
+    what = noted(entry)
     return Entry(
         who=plain(entry.user.get_username(), 80),
         when=when(entry),
         moment=format.ago(when(entry)),
         text=plain(entry.get_change_message() or str(entry), 600),
-        deed=noted.get("added", {}).get("name") if "checkpoint" in noted else None,
-        checkpoint_id=noted.get("checkpoint"),
-        question=noted.get("question"),
+        deed=what.get("added", {}).get("name") if "checkpoint" in what else None,
+        checkpoint_id=what.get("checkpoint"),
+        question=what.get("question"),
     )
-
-
-def _noted(message: str) -> dict[str, Any]:
-    """What `note` has written; empty for an entry of another page."""
-    try:
-        stored = json.loads(message)
-    except ValueError:
-        return {}
-    first = stored[0] if isinstance(stored, list) and stored else None
-    return first if isinstance(first, dict) else {}

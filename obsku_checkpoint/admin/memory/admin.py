@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -137,11 +134,11 @@ class MemoryAdmin(BaseAdmin):
     @admin.display(description=gettext_lazy("Corrections"))
     def corrections(self, row: Any) -> SafeString | str:
         """Who changed what, and what stood there before."""
-        kind = ContentType.objects.get_for_model(self.model)
-        log = LogEntry.objects.filter(content_type=kind, object_id=row.pk).select_related("user")
         lines = []
-        for entry in log.order_by("-action_time", "-pk")[:CORRECTIONS]:
-            before = "; ".join(f"{name}: {text}" for name, text in _before(entry.change_message).items())
+        for entry in history.log(self.model, row.pk)[:CORRECTIONS]:
+            overwritten = history.noted(entry).get("before")
+            texts = overwritten if isinstance(overwritten, dict) else {}
+            before = "; ".join(f"{name}: {text}" for name, text in texts.items())
             who, what = plain(entry.user.get_username(), 80), plain(entry.get_change_message(), 300)
             lines.append((format.ago(history.when(entry)), who, what, plain(before, 1000)))
         line = '<li>{} <strong>{}</strong> {} <span class="obsku-line" dir="auto">{}</span></li>'
@@ -150,14 +147,6 @@ class MemoryAdmin(BaseAdmin):
             if lines
             else _("Nobody has corrected this.")
         )
-
-
-def _before(message: str) -> dict[str, str]:
-    try:
-        [noted] = json.loads(message)
-        return {str(name): str(text) for name, text in noted["before"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}  # an entry of somebody else's
 
 
 @admin.register(Entity)

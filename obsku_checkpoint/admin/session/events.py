@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -112,8 +110,7 @@ def _answers(before: RunState, state: RunState) -> list[str]:
 
 def _of_people(session_id: str, start: datetime | None, end: datetime | None) -> list[Event]:
     """What the admin's log says: who did what."""
-    kind = ContentType.objects.get_for_model(Session)
-    log = LogEntry.objects.filter(content_type=kind, object_id=session_id).select_related("user")
+    log = history.log(Session, session_id)
     log = log.filter(action_time__gte=history.as_logged(start)) if start else log
     log = log.filter(action_time__lte=history.as_logged(end)) if end else log
     return [
@@ -124,7 +121,7 @@ def _of_people(session_id: str, start: datetime | None, end: datetime | None) ->
             "",
             f"event-log-{entry.pk}",
         )
-        for entry in log.order_by("-action_time")[:LOG]
+        for entry in log[:LOG]
     ]
 
 
