@@ -27,8 +27,8 @@ def ids(saver: DjangoSaver, thread: str) -> list[str]:
     return [one.checkpoint["id"] for one in saver.list({"configurable": {"thread_id": thread}})]
 
 
-def thread_of(saver: DjangoSaver, count: int) -> str:
-    thread = new_thread()
+def thread_of(saver: DjangoSaver, count: int, thread: str | None = None) -> str:
+    thread = new_thread() if thread is None else thread
     config = config_of(thread)
     for number in range(count):
         config = put(saver, config, {"messages": [*range(number, number + 20)]}, id=f"{number}")
@@ -52,6 +52,16 @@ def test_the_newest_stay(alias: str, workspace: str) -> None:
         assert ids(saver, thread) == ["4", "3"]
     assert len(ids(DjangoSaver(alias), other)) == 3
     assert prune(alias, keep=2, workspace_id=workspace)["checkpoints"] == 0
+
+
+def test_no_thread_is_passed_over(alias: str, workspace: str) -> None:
+    """The empty text, which nothing is before, is the id of one."""
+    saver = DjangoSaver(alias, workspace_id=workspace)
+    threads = [thread_of(saver, 3, id) for id in ("", " ", "\U0010ffff")]
+    assert prune(alias, workspace_id=workspace, batch=1)["threads"] == len(threads)
+    for thread in threads:
+        assert ids(saver, thread) == ["2"]
+        saver.delete_thread(thread)
 
 
 def test_a_thread_that_is_younger_stays(alias: str, workspace: str) -> None:

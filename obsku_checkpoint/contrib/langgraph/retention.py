@@ -75,7 +75,7 @@ def _write(sql: str, parameters: dict[str, Any]) -> Steps[list[Any]]:
 def _batches(saver: DjangoSaver, older_than: timedelta | None, batch: int) -> Iterator[list[str]]:
     # A session's clock may be ahead of this one: where no age is given, no time is too late.
     before = time.time_ns() // 1_000_000 - (older_than or -timedelta(days=1)) // timedelta(milliseconds=1)
-    after = ""
+    after: str | None = None  # the first id may be the empty text
     while True:
         parameters = {"workspace_id": saver.workspace_id, "before": before, "after": after, "limit": batch}
         threads = [id for (id,) in saver._run(partial(_read, THREADS, parameters))]

@@ -89,7 +89,7 @@ WHERE session_id = %(session_id)s AND channel = '__interrupt__'
 #: threads that rest since before a time, in the order of their ids
 THREADS = """
 SELECT t.session_id FROM langgraph_threads t JOIN sessions s ON s.id = t.session_id
-WHERE s.updated_at < %(before)s AND t.session_id > %(after)s
+WHERE s.updated_at < %(before)s AND (CAST(%(after)s AS text) IS NULL OR t.session_id > %(after)s)
 AND (CAST(%(workspace_id)s AS text) IS NULL OR s.workspace_id = %(workspace_id)s)
 ORDER BY t.session_id LIMIT %(limit)s
 """
