@@ -85,13 +85,14 @@ class Staging:
             return False
         messages = self._ids(self._tables[MESSAGES])
         return (
-            len(set(messages)) == len(messages)
+            min(messages, default=1) >= 1  # ids below are nobody's
+            and len(set(messages)) == len(messages)
             and not self._is_there(cursor, SESSIONS, "value", self._ids(self._tables[SESSIONS]))
             and not self._is_there(cursor, MESSAGES, "CAST(value AS bigint)", messages)
         )
 
     def _ids(self, table: Table) -> list[Any]:
-        place = [column.name for column in table.columns].index("id")
+        place = _place_of_id(table)
         return [row[place] for row in self._buffer.get(table.name, ())]
 
     def _is_there(self, cursor: Any, table: str, value: str, ids: list[Any]) -> bool:
@@ -145,8 +146,8 @@ class Staging:
                 self._in_tables = True
             for table in self._all():
                 if rows := self._buffer.pop(table.name, None):
-                    ids = [column.name for column in table.columns].index("id") if table.name == MESSAGES else None
-                    staged = rows if ids is None else ([*row, row[ids]] for row in rows)
+                    id = _place_of_id(table) if table.name == MESSAGES else None
+                    staged = rows if id is None else ([*row, row[id]] for row in rows)
                     self._copy(cursor, self._staged(table), staged)
         self._bytes = 0
 
@@ -316,3 +317,7 @@ class Staging:
             self._merged.unchanged |= there - changed
             self._drop(cursor, there)
         self._insert(cursor, table)
+
+
+def _place_of_id(table: Table) -> int:
+    return [column.name for column in table.columns].index("id")

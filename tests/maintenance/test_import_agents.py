@@ -90,6 +90,7 @@ def test_items_are_read_exactly_and_again_changes_nothing(empty_store: Make, off
         assert (session.workspace_id, session.directory) == ("moved", "openai-agents")
         messages = store.get_messages(id)
         assert all(session.created_at <= message.created_at <= session.updated_at for message in messages)
+        assert all(message.id >= 1 for message in messages)
     call, output = store.get_messages("order-17")[1:3]
     assert call.tool_calls == [{"name": "add", "toolUseId": "c1", "input": {"a": 1, "b": 2}}]
     assert output.tool_results == [{"toolUseId": "c1", "content": "3"}]

@@ -66,7 +66,9 @@ def test_a_file_of_any_form(empty_store: Make, text: str, expected: list[Any]) -
     written = [to_openai_chat(store.get_messages(one.id)) for one in sessions]
     assert sorted(written, key=str) == sorted(expected, key=str)
     for session in sessions:
-        times = [message.created_at for message in store.get_messages(session.id)]
+        messages = store.get_messages(session.id)
+        assert all(message.id >= 1 for message in messages)
+        times = [message.created_at for message in messages]
         assert times == sorted(set(times))
         assert all(session.created_at < time <= session.updated_at for time in times)
     before = list(export_lines(store.using))
