@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: the oldest are shown first: they have waited longest
 SHOWN = 100
-#: sessions that may be waiting which are looked at for the page, and at once
+#: checkpoints that may ask which are looked at for the page, and sessions at once
 LOOKED_AT, STEP = 2000, 100
 TEMPLATE = "admin/obsku_checkpoint/session/waiting.html"
 
@@ -49,16 +49,16 @@ def asking(admin: BaseAdmin, sessions: QuerySet[Any]) -> tuple[list[dict[str, An
     candidates = may_stand("waiting", Checkpoint.objects.using(admin.database))
     if sessions.query.where:
         candidates = candidates.filter(session__in=sessions)
-    found = candidates.order_by("created_at", "id").values_list("session_id", flat=True)[: LOOKED_AT + 1]
-    ids = list(dict.fromkeys(found))
+    found = list(candidates.order_by("created_at", "id").values_list("session_id", flat=True)[: LOOKED_AT + 1])
+    ids = list(dict.fromkeys(found[:LOOKED_AT]))
     rows: list[dict[str, Any]] = []
-    for start in range(0, min(len(ids), LOOKED_AT), STEP):
+    for start in range(0, len(ids), STEP):
         own = {session.pk: session for session in sessions.filter(pk__in=ids[start : start + STEP])}
         standing = statuses(admin.database, list(own.values()))
         rows += [row for id in ids[start : start + STEP] if id in own for row in _rows(admin, own[id], standing[id])]
         if len(rows) > SHOWN:
             return rows[:SHOWN], True
-    return rows, len(ids) > LOOKED_AT
+    return rows, len(found) > LOOKED_AT
 
 
 def _rows(admin: BaseAdmin, session: Any, status: Status) -> list[dict[str, Any]]:
