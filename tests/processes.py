@@ -145,3 +145,15 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
 if __name__ == "__main__":
     django.setup()
     getattr(importlib.import_module(sys.argv[1]), sys.argv[2])(*sys.argv[3:])
+
+
+def assert_database_is_left(url: str) -> None:
+    """Nobody but the observer has a connection to the database, or will have one soon."""
+    with psycopg.connect(url, autocommit=True) as observer:  # in a transaction it would see the same all the time
+        end = time.monotonic() + END
+        while others := observer.execute(
+            "SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).fetchall():
+            assert time.monotonic() < end, others
+            time.sleep(0.1)

@@ -6,10 +6,8 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
-import psycopg
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import transaction
 from django.test import TestCase
@@ -19,6 +17,7 @@ from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.records import SessionRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.processes import assert_database_is_left
 
 
 def test_tasks_are_at_work_at_the_same_time(postgres_database: Any) -> None:
@@ -59,16 +58,7 @@ def test_an_event_loop_that_ends_leaves_no_connection(postgres_database: Any) ->
     for _ in range(3):
         asyncio.run(main())
     store.close()
-    with psycopg.connect(url) as connection:
-        for _ in range(50):
-            (count,) = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                " AND backend_type = 'client backend'"
-            ).fetchone() or (0,)
-            if not count:
-                break
-            time.sleep(0.1)
-    assert count == 0
+    assert_database_is_left(url)
 
 
 def test_async_work_within_a_callers_transaction_belongs_to_it(store: DjangoCheckpointStore) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from psycopg import sql
 
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.postgres import PostgresCheckpointStore
+from tests.processes import assert_database_is_left
 
 
 def run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -230,13 +230,4 @@ def test_a_store_that_is_dropped_takes_its_connections_with_it(postgres_database
     del store
     gc.collect()
     assert using not in connections.settings
-    with psycopg.connect(url) as connection:
-        for _ in range(50):
-            others = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                " AND backend_type = 'client backend'"
-            ).fetchone()
-            if others == (0,):
-                break
-            time.sleep(0.1)
-    assert others == (0,)
+    assert_database_is_left(url)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
 
 from obsku_checkpoint.admin.session import figures as page_of_figures
 from obsku_checkpoint.maintenance import figures
@@ -39,14 +40,19 @@ def addresses(page: str) -> list[str]:
     return [html.unescape(found) for found in re.findall(r'<a href="(/admin/obsku[^"]*)"', page)]
 
 
-def test_what_it_says(root: Reader, used: str, workspace: str) -> None:
+def test_what_it_says(root: Reader, store: DjangoCheckpointStore, used: str, workspace: str) -> None:
+    connection = connections[store.using]
+    is_postgres = connection.vendor == "postgresql"
+    if is_postgres:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")  # which the server does in its own time otherwise
     page = root.see(links.figures())
     said = text(page)
     assert f"{workspace} 1,500,000,000 500,000,000 5,000.00" in said
     for name in ("Waiting for a person", "Failed", "Sessions", "Messages", "Checkpoints", "Database", "Tokens today"):
         assert f"{name} " in said
     assert "Waiting and failed are of the" in said
-    assert re.search(r"originals|checkpoints \d", said)
+    assert re.search(r"checkpoints ~\d" if is_postgres else r"checkpoints \d", said)
     assert TITLE not in page
     assert html.escape("<script>alert(1)</script> ⟨U+202E⟩txet") in page
     assert 'class="obsku-tokens-in"' in page
