@@ -101,6 +101,35 @@ def test_who_waits_is_told_without_reading_results(
     assert links.session(asked) in root.see(links.waiting())
 
 
+#: the workspaces that may be seen
+seen: list[str] = []
+
+
+def scope(request: Any) -> list[str]:
+    return seen
+
+
+def test_it_is_not_said_that_nobody_waits_where_not_all_were_looked_at(
+    root: Reader,
+    made: Callable[..., str],
+    store: DjangoCheckpointStore,
+    workspace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    monkeypatch.setitem(settings.OBSKU_CHECKPOINT, "WORKSPACE_SCOPE", f"{__name__}.scope")
+    monkeypatch.setattr(f"{__name__}.seen", [workspace])
+    middle = store.save_checkpoint(made(node_results={}), step=2, node_results=DONE, pending_nodes=["b"])
+    for _ in range(2):
+        store.fork(middle.id)  # may ask, by its columns
+    assert "No session waits for a person." in root.read(links.waiting())
+    monkeypatch.setattr(waiting, "LOOKED_AT", 1)
+    page = root.see(links.waiting())
+    assert "More may be waiting" in page
+    assert "No session waits" not in page
+    assert f'href="{links.sessions()}?state=waiting"' in page
+
+
 @pytest.mark.parametrize("state", ["finished", "failed", "waiting", "unfinished", "new"])
 def test_an_action_on_all_pages_of_a_state_takes_those_that_stand_so(
     root: Reader, store: DjangoCheckpointStore, made: Callable[..., str], workspace: str, state: str
