@@ -13,7 +13,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pytest_django import DjangoDbBlocker
 
-from obsku_checkpoint.models import Session
+from obsku_checkpoint.contrib.langgraph.models import Memory
+from obsku_checkpoint.models import Fact, Session
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 
@@ -49,15 +50,22 @@ def _both_databases(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Both databases for tests that commit, from threads and processes as well; emptied at the end of the run.
+def unblocked(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Databases may be used outside tests, too."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture(scope="module")
+def committed(unblocked: None) -> Iterator[None]:
+    """Both databases for tests that commit, from threads and processes as well; emptied at the end of the module.
 
     Such a test makes sessions of its own and looks at nothing else.
     """
-    with django_db_blocker.unblock():
-        yield
-        for alias in ("default", "postgres"):
-            Session.objects.using(alias).all().delete()
+    yield
+    for alias in ("default", "postgres"):
+        for model in (Session, Fact, Memory):  # the others go with their sessions
+            model._default_manager.using(alias).all().delete()
 
 
 @pytest.fixture(params=["default", "postgres"], ids=["sqlite", "postgres"])
@@ -67,7 +75,7 @@ def store(request: pytest.FixtureRequest, committed: None) -> DjangoCheckpointSt
 
 
 @pytest.fixture(scope="session")
-def postgres_database(committed: None) -> Iterator[Callable[[], str]]:
+def postgres_database(unblocked: None) -> Iterator[Callable[[], str]]:
     """Makes empty databases on the test server; each call returns the connection string of a new one."""
     settings = connections["postgres"].settings_dict
     server = make_conninfo(
