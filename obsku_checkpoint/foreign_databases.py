@@ -13,12 +13,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from obsku_checkpoint.errors import ConfigurationError
+from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError
 
 
-def is_connection_string(source: str) -> bool:
-    """Whether it leads to PostgreSQL, and is not the path of a file."""
-    return "://" in source or "=" in source
+def is_postgres(source: str, schema: str | None) -> bool:
+    """Whether it is a connection string of PostgreSQL's, and not the path of an SQLite file, which has no schemas."""
+    found = "://" in source or "=" in source
+    if schema is not None and not found:
+        raise InvalidRecordError("schema", f"{source!r} is no connection string of PostgreSQL's, which has schemas")
+    return found
 
 
 @contextmanager

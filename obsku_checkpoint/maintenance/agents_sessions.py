@@ -19,7 +19,7 @@ from obsku_checkpoint.contrib.transcripts.originals import original_text
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError
 from obsku_checkpoint.extras import require
 from obsku_checkpoint.fields import to_milliseconds
-from obsku_checkpoint.foreign_databases import is_connection_string, postgres_database, sqlite_file
+from obsku_checkpoint.foreign_databases import is_postgres, postgres_database, sqlite_file
 from obsku_checkpoint.maintenance.tables import MESSAGES, SESSIONS
 from obsku_checkpoint.maintenance.transcript_lines import TranscriptLines
 
@@ -123,7 +123,7 @@ def _milliseconds(path: str, time: Any) -> int:
 
 
 def _opened(source: str, schema: str | None) -> AbstractContextManager[_Source]:
-    if is_connection_string(source):
+    if is_postgres(source, schema):
         require("postgres", "psycopg")
         # A URL of SQLAlchemy's names its driver.
         return _postgres(re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", source), schema)

@@ -3,7 +3,7 @@
     path("metrics/", obsku_checkpoint.maintenance.metrics.view)
 
 The view asks for no login, and names workspaces: keep its address from strangers (in the proxy, or by a decorator of
-your own). What it says is `recent_stats` of today.
+your own). What it says is `recent_stats` of today, from the setting ``REPLICA`` where there is one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from obsku_checkpoint import replica
 from obsku_checkpoint.errors import CheckpointStoreError
 from obsku_checkpoint.maintenance.figures import Stats, recent_stats
 from obsku_checkpoint.maintenance.spending import Spending
@@ -31,7 +32,7 @@ Sample = tuple[Labels, float]
 def view(request: HttpRequest) -> HttpResponse:
     """What Prometheus scrapes, a minute old at most; 503 where the database is away."""
     try:
-        text = prometheus_text(recent_stats(days=1))
+        text = prometheus_text(recent_stats(replica.source(request), days=1))
     except CheckpointStoreError as error:
         return HttpResponse(f"# {type(error).__name__}\n", status=503, content_type=CONTENT_TYPE)
     return HttpResponse(text.encode("utf-8", "replace"), content_type=CONTENT_TYPE)

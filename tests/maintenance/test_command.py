@@ -90,6 +90,13 @@ def test_what_is_left_out(source: DjangoCheckpointStore, empty_store: Make, tmp_
         (["import", "/nowhere/file"], "No such file"),
         (["export", "x", "--since", "yesterday"], "'yesterday' is not a time in ISO 8601"),
         (["prnue"], "invalid choice"),
+        (["import", "-", "--workspace", "w"], "--workspace: says nothing about a file of export"),
+        (["import", "-", "--from", "chat", "--thread", "t"], "--thread: says nothing about chat"),
+        (["import", "x", "--from", "langgraph", "--rejects", "y"], "--rejects: says nothing about langgraph"),
+        *(
+            (["import", "x.db", "--from", name, "--schema", "s"], "schema: 'x.db' is no connection string")
+            for name in ("langgraph", "openai-agents")
+        ),
         *(
             ([*arguments, "--database", "nope"], "DATABASES has no alias 'nope'")
             for arguments in (

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
+from django.test import RequestFactory
 from django.urls import reverse
 
 from obsku_checkpoint import replica
@@ -18,6 +19,7 @@ from obsku_checkpoint.admin.checkpoint.admin import PAGES
 from obsku_checkpoint.admin.session.admin import PAGES as SESSION_PAGES
 from obsku_checkpoint.api.stream import postgres, views
 from obsku_checkpoint.api.stream.poller import poller
+from obsku_checkpoint.maintenance import metrics
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links, person, redirected
 from tests.api.conftest import Client
@@ -140,7 +142,9 @@ def test_an_open_page_is_told_of_news_when_the_replica_has_it(
     assert "Hello" in root.read(links.session(id, "transcript"))
 
 
-def test_all_pages_read_from_the_replica(cluster: Cluster, store: DjangoCheckpointStore, root: Reader) -> None:
+def test_all_pages_and_metrics_read_from_the_replica(
+    cluster: Cluster, store: DjangoCheckpointStore, root: Reader
+) -> None:
     """As is seen while the primary is away."""
     session = store.create_session("/srv", title="Invoices", workspace_id="acme")
     store.add_message(session.id, "user", "Hello")
@@ -165,6 +169,7 @@ def test_all_pages_read_from_the_replica(cluster: Cluster, store: DjangoCheckpoi
             response: Any = root.get(address)
             assert response.status_code < 500, address
             assert not response.streaming or b"".join(response.streaming_content)
+        assert metrics.view(RequestFactory().get("/metrics/")).status_code == 200
     connections[PRIMARY].close()
 
 

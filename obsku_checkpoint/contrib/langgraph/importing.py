@@ -15,7 +15,7 @@ from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph.saver import DjangoSaver
 from obsku_checkpoint.contrib.langgraph.sql_clearing import ENTRIES
 from obsku_checkpoint.extras import require
-from obsku_checkpoint.foreign_databases import is_connection_string
+from obsku_checkpoint.foreign_databases import is_postgres
 
 Progress = Callable[[int, str], None]
 
@@ -117,7 +117,7 @@ def _by_task(saved: CheckpointTuple) -> dict[str, list[tuple[str, Any]]]:
 
 def _opened(source: str, schema: str | None) -> contextlib.AbstractContextManager[Source]:
     """By name, so that each kind of source needs its own packages only."""
-    kind = "postgres" if is_connection_string(source) else "sqlite"
+    kind = "postgres" if is_postgres(source, schema) else "sqlite"
     require("", f"langgraph.checkpoint.{kind}")
     opened: contextlib.AbstractContextManager[Source] = import_string(f"{__package__}.importing_{kind}.opened")(
         source, schema

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
 from django.utils.module_loading import import_string
 
+from obsku_checkpoint.errors import InvalidRecordError
 from obsku_checkpoint.maintenance import files
 from obsku_checkpoint.maintenance.agents_sessions import agents_lines
 from obsku_checkpoint.maintenance.chat import chat_lines
@@ -18,8 +19,14 @@ from obsku_checkpoint.maintenance.importing import ImportResult, import_lines
 
 #: by name, since its packages may be missing
 LANGGRAPH = "obsku_checkpoint.contrib.langgraph.importing.import_from"
-#: what of another program is imported: its name is the directory of its sessions, unless one is given
-SOURCES = ("chat", "langgraph", "openai-agents")
+#: what is imported -> the options that it takes; None is an export. The name of another program is the directory of its
+#: sessions, unless one is given
+SOURCES: dict[str | None, Collection[str]] = {
+    None: ("rejects",),
+    "chat": ("rejects", "workspace", "directory"),
+    "langgraph": ("schema", "thread", "workspace", "directory"),
+    "openai-agents": ("rejects", "schema", "thread", "workspace", "directory"),
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     others = parser.add_argument_group("from another program")
     others.add_argument(
         "--from",
-        choices=SOURCES,
+        choices=[name for name in SOURCES if name],
         help="FILE is a PostgreSQL connection string or an SQLite file of a framework, or JSON of OpenAI's chat",
     )
     others.add_argument("--schema", metavar="S", help="the schema of its tables in PostgreSQL")
@@ -43,6 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(using: str, options: Mapping[str, Any], output: Output) -> None:
+    _check_options(options)
     if options["from"] == "langgraph":
         _run_from_langgraph(using, options, output)
         return
@@ -56,6 +64,14 @@ def run(using: str, options: Mapping[str, Any], output: Output) -> None:
             progress=lambda count: output.progress(count, "lines"),
         )
     output.result(asdict(result), _sentence(result, rejects, dry_run=options["dry_run"]))
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """None that would change nothing, such as a workspace for an export, whose sessions have theirs."""
+    source = options["from"]
+    for name in sorted({name for taken in SOURCES.values() for name in taken}.difference(SOURCES[source])):
+        if options[name] is not None:
+            raise InvalidRecordError(f"--{name}", f"says nothing about {source or 'a file of export'}")
 
 
 @contextmanager
