@@ -73,12 +73,15 @@ def test_a_column_that_cannot_be_decoded_is_said(
     assert f"messages[{call.id}].tool_calls" in text(answer.content.decode())
 
 
-def test_a_very_long_transcript_is_not_looked_through(
+def test_a_very_long_transcript_is_not_looked_through_and_says_so(
     root: Reader, store: DjangoCheckpointStore, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.add_messages(session_id, MESSAGES)
+    assert "was not looked at" not in root.see(links.session(session_id, "transcript"))
     monkeypatch.setattr("obsku_checkpoint.admin.session.repair.MESSAGES", 1)
-    assert "obsku-dangling" not in root.see(links.session(session_id, "transcript"))
+    page = root.see(links.session(session_id, "transcript"))
+    assert "obsku-dangling" not in page
+    assert "so many tool calls that it was not looked at" in page
 
 
 def test_conversations_of_frameworks_are_seen(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:

@@ -271,4 +271,5 @@ def test_so_many_bytes_are_searched_and_no_more(
     monkeypatch.setattr("obsku_checkpoint.admin.session.transcript.SEARCHED", 10)
     page = root.read(address, number=1)
     assert "Next failed tool" not in page
+    assert "Only the first 10 bytes of tool results were searched for failed tools." in page
     assert "no result" not in page

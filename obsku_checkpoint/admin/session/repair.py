@@ -22,14 +22,14 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 MESSAGES, BYTES = 5000, 4_000_000
 
 
-def dangling(store: DjangoCheckpointStore, session_id: str) -> list[Dangling]:
-    """What dangles in the session; nothing where it is too long to be looked through for a page."""
+def dangling(store: DjangoCheckpointStore, session_id: str) -> list[Dangling] | None:
+    """What dangles in the session; None where it is too long to be looked through for a page."""
     with_tools = Q(tool_calls__isnull=False) | Q(tool_results__isnull=False)
     rows = Message.objects.using(store.using).in_session(session_id).filter(with_tools)
     sizes = [Coalesce(BytesIn(F(column)), Value(0)) for column in ("tool_calls", "tool_results")]
     size = rows.annotate(_bytes=sizes[0] + sizes[1])[: MESSAGES + 1].aggregate(number=Count("pk"), bytes=Sum("_bytes"))
     if size["number"] > MESSAGES or (size["bytes"] or 0) > BYTES:
-        return []
+        return None
     return store.find_dangling(session_id, on_corrupt="keep")
 
 

@@ -57,14 +57,16 @@ class Transcript(Page):
         if (number := _number(request.GET.get("number"))) is not None:
             at = all.oldest_first().values_list("pk", flat=True)[min(max(number, 1), total) - 1] if total else None
         if (failure := _number(request.GET.get("failure"))) is not None:
-            at = _failures(all.beside(failure, before=False)).values_list("pk", flat=True).first()
+            failures, _is_all = _failures(all.beside(failure, before=False))
+            at = failures.values_list("pk", flat=True).first()
         rows, older, newer = self._page(subject, at, before, after)
         shown = list(entries(rows))
         self._number(all, shown)
         self._mark_open_calls(all, shown)
         last = self._add_events(subject, shown, older=older, newer=newer) if shown else []
         unpaired = dangling(self.admin.store, subject.pk)
-        self._mark_results(shown, unpaired)
+        self._mark_results(shown, unpaired or [])
+        next_failure, failures_searched = self._next_failure(all, rows, at, newer=newer)
         query = request.GET.get("q", "").replace("\x00", "").strip()
         return {
             "entries": shown,
@@ -73,13 +75,15 @@ class Transcript(Page):
             "newer": rows[-1].pk if rows and newer else None,
             "at": at,
             "total": total,
-            "dangling": len(unpaired),
+            "dangling": len(unpaired or []),
+            "is_unpaired_known": unpaired is not None,
             "repair_address": self.links.session(subject.pk, "repair")
             if unpaired and self.admin.has_change_permission(request, subject)
             else "",
             "first": shown[0].number if shown else 0,
             "last_number": shown[-1].number if shown else 0,
-            "next_failure": self._next_failure(all, rows, at, newer=newer),
+            "next_failure": next_failure,
+            "failures_searched": failures_searched,
             "query": query,
             "found": None,
             "bound": FOUND,
@@ -138,15 +142,26 @@ class Transcript(Page):
             entry.events = together(entry.events)
         return together(happened)
 
-    def _next_failure(self, all: Any, rows: list[Any], at: int | None, *, newer: bool) -> int | None:
-        """The message from which on the next failed tool is looked for; None where there is none."""
+    def _next_failure(self, all: Any, rows: list[Any], at: int | None, *, newer: bool) -> tuple[int | None, str]:
+        """The message from which on the next failed tool is looked for; None where none was seen.
+
+        And the size of what was searched in vain, where that is not all.
+        """
         if not rows:
-            return None
+            return None, ""
         place = at if at is not None else rows[-1].pk
-        if (newer or at is not None) and _failures(all.beside(place, before=False)).exists():
-            return place
-        # From the end one begins at the first again.
-        return 0 if at is None and _failures(all.oldest_first()).exists() else None
+        searches = []
+        if newer or at is not None:
+            searches.append((place, all.beside(place, before=False)))
+        if at is None:  # from the end one begins at the first again
+            searches.append((0, all.oldest_first()))
+        saw_all = True
+        for start, where in searches:
+            failures, is_all = _failures(where)
+            if failures.exists():
+                return start, ""
+            saw_all = saw_all and is_all
+        return None, "" if saw_all else format.size(SEARCHED)
 
     def _found(self, all: Any, subject: Session, query: str) -> dict[str, Any]:
         """What the search says: ``found``, and ``searched``, the size of what was looked at where that is not all."""
@@ -175,10 +190,10 @@ def searched(messages: Any, *columns: str) -> tuple[Any, bool]:
     return (messages, True) if last is None else (beyond(messages, last, backward=True), False)
 
 
-def _failures(messages: Any) -> Any:
-    """Those with the result of a tool that failed."""
-    rows, _is_all = searched(messages.filter(tool_results__isnull=False), "tool_results")
-    return rows.annotate(_text=Cast("tool_results", TextField())).filter(_text__contains=_FAILED)
+def _failures(messages: Any) -> tuple[Any, bool]:
+    """Those with the result of a tool that failed, and whether all were searched."""
+    rows, is_all = searched(messages.filter(tool_results__isnull=False), "tool_results")
+    return rows.annotate(_text=Cast("tool_results", TextField())).filter(_text__contains=_FAILED), is_all
 
 
 def _number(text: str | None) -> int | None:

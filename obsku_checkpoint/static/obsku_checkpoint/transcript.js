@@ -16,8 +16,9 @@
     for (const place of list.querySelectorAll("[data-wants]")) {
       const result = [...list.querySelectorAll("[data-result]")].find((one) => one.dataset.result === place.dataset.wants);
       if (!result) continue;
-      const badge = result.querySelector("summary .obsku-badge");
-      if (badge) place.closest(".obsku-call").querySelector("summary").append(" ", badge.cloneNode(true));
+      const badge = result.querySelector("summary .obsku-badge"), summary = place.closest(".obsku-call").querySelector("summary");
+      summary.querySelector(".obsku-badge-silent")?.remove(); // "no result", until now
+      if (badge) summary.append(" ", badge.cloneNode(true));
       result.open = true;
       place.replaceWith(result);
     }
