@@ -57,7 +57,8 @@ class SessionNotFoundError(NotFoundError):
 class SessionInUseError(CheckpointStoreError):
     """The session cannot be deleted while rows of the host project refer to it.
 
-    ``by`` names what does: the database's constraint or, where Django protects, ``app.Model.field``.
+    ``by`` names what does: the database's constraint or, where Django protects, ``app.Model.field``. ``id`` is empty
+    where several were to be deleted, and the database does not say which it was.
     """
 
     def __init__(self, id: str, by: str) -> None:
@@ -66,7 +67,8 @@ class SessionInUseError(CheckpointStoreError):
         self.by = by
 
     def __str__(self) -> str:
-        return f"Session {self.id} cannot be deleted: {self.by} refers to it"
+        session = f"Session {self.id}" if self.id else "One of the sessions"
+        return f"{session} cannot be deleted: {self.by} refers to it"
 
 
 class CheckpointNotFoundError(NotFoundError):

@@ -6,6 +6,7 @@ Our own tables need none of it: the database deletes what hangs on a session.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, connections, models, transaction
@@ -41,36 +42,29 @@ def is_referred_to(using: str, *ours: type[models.Model]) -> bool:
     return any(True for model in ours for _ in referring_fields(using, model))
 
 
-def delete(using: str, session_id: str) -> bool:
-    """Delete the session, and what Django would delete of the host's; False where there is none.
+def delete(using: str, session_ids: Sequence[str]) -> list[str]:
+    """Delete the sessions, and what Django would delete of the host's, all or none. Returns the ids that there were.
 
-    Raises `SessionInUseError` where Django protects.
+    Raises `SessionInUseError` where Django protects one of them.
     """
-    sessions = Session._base_manager.using(using).filter(pk=session_id)
-    try:
-        with transaction.atomic(using=using):
-            if not sessions.select_for_update().exists():
-                return False
+    sessions = Session._base_manager.using(using).filter(pk__in=session_ids)
+    only = session_ids[0] if len(session_ids) == 1 else ""
+    with _protection_in_our_words(using, only), transaction.atomic(using=using):
+        # In order: of two that delete the same ones, the second waits.
+        there = list(sessions.select_for_update().order_by("pk").values_list("pk", flat=True))
+        if there:
             for child in CHILDREN:
                 if is_referred_to(using, child):
-                    child._base_manager.using(using).filter(session_id=session_id).delete()
+                    child._base_manager.using(using).filter(session_id__in=there).delete()
             sessions.delete()
-            _check_constraints(using, session_id)
-            return True
-    except ProtectedError as error:
-        raise SessionInUseError(session_id, _protecting(using, next(iter(error.protected_objects)))) from error
-    except RestrictedError as error:
-        raise SessionInUseError(session_id, _protecting(using, next(iter(error.restricted_objects)))) from error
+            _check_constraints(using, only)
+    return there
 
 
 def delete_checkpoints(using: str, ids: Sequence[str]) -> None:
     """Delete checkpoints, and what Django would delete of the host's. Raises `SessionInUseError` as `delete` does."""
-    try:
+    with _protection_in_our_words(using, ""):
         Checkpoint._base_manager.using(using).filter(pk__in=ids).delete()
-    except ProtectedError as error:
-        raise SessionInUseError("", _protecting(using, next(iter(error.protected_objects)))) from error
-    except RestrictedError as error:
-        raise SessionInUseError("", _protecting(using, next(iter(error.restricted_objects)))) from error
 
 
 def _check_constraints(using: str, session_id: str) -> None:
@@ -89,10 +83,23 @@ def _check_constraints(using: str, session_id: str) -> None:
             raise SessionInUseError(session_id, constraint or label) from error
 
 
-def _protecting(using: str, row: models.Model) -> str:
-    """``app.Model.field`` of a row that Django protects us by; an indirect one has only its model's name."""
+@contextmanager
+def _protection_in_our_words(using: str, session_id: str) -> Iterator[None]:
+    """``session_id`` is empty where several may be meant."""
+    try:
+        yield
+    except ProtectedError as error:
+        raise _in_use(using, session_id, next(iter(error.protected_objects))) from error
+    except RestrictedError as error:
+        raise _in_use(using, session_id, next(iter(error.restricted_objects))) from error
+
+
+def _in_use(using: str, session_id: str, row: models.Model) -> SessionInUseError:
+    """By a row that Django protects us by: ``app.Model.field``; an indirect one has only its model's name."""
     for model in DELETED:
         for field in referring_fields(using, model):
             if isinstance(row, field.model) and field.remote_field.on_delete in (PROTECT, RESTRICT):
-                return f"{field.model._meta.label}.{field.name}"
-    return row._meta.label
+                ours = model._base_manager.using(using).filter(**{field.target_field.name: getattr(row, field.attname)})
+                found = ours.values_list("pk" if model is Session else "session_id", flat=True).first()
+                return SessionInUseError(found or session_id, f"{field.model._meta.label}.{field.name}")
+    return SessionInUseError(session_id, row._meta.label)

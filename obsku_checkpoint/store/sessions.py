@@ -146,7 +146,7 @@ class Sessions(Messages, Checkpoints):
             return False
         try:
             if deletion.is_referred_to(self.using, *deletion.DELETED):
-                deleted = yield OverDjango(partial(deletion.delete, self.using, session_id))
+                deleted = yield OverDjango(partial(deletion.delete, self.using, [session_id]))
             else:
                 deleted = yield Write(DELETE_SESSION, {"session_id": session_id})
         except SessionInUseError as error:  # the database refuses
@@ -154,6 +154,18 @@ class Sessions(Messages, Checkpoints):
         if deleted:
             yield from self._announce(signals.session_deleted, session_id=session_id)
         return bool(deleted)
+
+    @method
+    def delete_sessions(self, session_ids: Sequence[str]) -> Steps[list[str]]:
+        """Delete several in few statements, all or none. Until all are, other writers to them wait.
+
+        Beside the protocol, for people. Returns the ids of those that there were; raises as `delete_session` does.
+        """
+        ids = [id for id in session_ids if validation.can_exist("session_id", id)]
+        deleted: list[str] = yield OverDjango(partial(deletion.delete, self.using, ids))
+        for id in deleted:
+            yield from self._announce(signals.session_deleted, session_id=id)
+        return deleted
 
     @method
     def continue_latest(

@@ -66,7 +66,8 @@ def delete_selected(admin: SessionAdmin, request: HttpRequest, chosen: Any) -> H
         raise PermissionDenied
     with transaction.atomic(using=admin.database):
         sessions = list(chosen.filter(pk__in=ids).only("pk", "title"))
-        gone = [session for session in sessions if admin.store.delete_session(session.pk)]
+        deleted = set(admin.store.delete_sessions([session.pk for session in sessions]))
+        gone = [session for session in sessions if session.pk in deleted]
         admin.log_deleted(request, gone)
     text = ngettext("%(count)s session was deleted.", "%(count)s sessions were deleted.", len(gone))
     admin.message_user(request, text % {"count": number(len(gone))}, messages.SUCCESS)
