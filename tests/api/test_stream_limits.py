@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import time
 import uuid
@@ -223,6 +224,37 @@ def test_a_batch_is_bounded_in_bytes_and_everybody_gets_on(store: DjangoCheckpoi
             assert [one for _, one in await listening.events(len(wanted[id]))] == wanted[id]
 
     run(test())
+
+
+def test_requests_get_the_interpreter_between_two_batches(
+    store: DjangoCheckpointStore, stream: str, id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [store.add_message(id, "user", "x" * (feed.BATCH_BYTES // 2)).id for _ in range(6)]
+    polling = poller.Poller(store.using)
+    read = polling.feed.read
+    beginning = polling.feed.cursor(feed.BEGINNING)
+    reads: list[tuple[float, float, bool]] = []
+
+    def timed(watched: Any) -> Any:
+        began = time.monotonic()
+        found = read(watched)
+        reads.append((began, time.monotonic(), any(one.more for one in found)))
+        return found
+
+    monkeypatch.setattr(polling.feed, "read", timed)
+
+    async def test() -> None:
+        given: list[Any] = []
+        with polling.listen(id, beginning) as listener:
+            while given != wanted:
+                found = await listener.changes(60)
+                assert found
+                given += [event.record.id for event in found.events]
+
+    run(test())
+    pauses = [after[0] - before[1] for before, after in itertools.pairwise(reads) if before[2]]
+    assert len(pauses) >= 3
+    assert min(pauses) >= poller.PAUSE * 0.99  # a clock's rounding
 
 
 def _bytes(record: Any) -> int:

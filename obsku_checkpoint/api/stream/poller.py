@@ -22,7 +22,7 @@ from obsku_checkpoint.api.stream.postgres import PostgresFeed
 from obsku_checkpoint.api.stream.sqlite import SqliteFeed
 from obsku_checkpoint.errors import StoreUnavailableError
 
-#: seconds between two batches of those who catch up, so that requests have the interpreter as well
+#: seconds from the end of a batch to the next one of those who catch up, so that requests have the interpreter as well
 PAUSE = 0.05
 FEEDS: dict[str, type[Feed]] = {"postgresql": PostgresFeed, "sqlite": SqliteFeed}
 
@@ -113,8 +113,8 @@ class Poller:
                 with self._changed:
                     asking = list(self._asking)
                 more = bool(asking) and self._poll(asking)
-                interval = PAUSE if more else conf.current().STREAM_INTERVAL_MS / 1000
-                seconds = interval - (time.monotonic() - begin)
+                interval = conf.current().STREAM_INTERVAL_MS / 1000
+                seconds = PAUSE if more else interval - (time.monotonic() - begin)
                 with self._changed:
                     self._changed.wait_for(lambda: not self._open, max(seconds, 0))
                     if not self._open:
