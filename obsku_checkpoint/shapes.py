@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 from obsku_checkpoint.codec import Map
+from obsku_checkpoint.codec.digits import SAFE
 from obsku_checkpoint.errors import InvalidRecordError
+from obsku_checkpoint.records import ToolResult
 
 #: takes a value and raises `InvalidRecordError`, whose field is the path from the value on
 Check = Callable[[Any], object]
@@ -55,6 +57,7 @@ def schema_of(kind: Any) -> dict[str, Any]:
             "type": "object",
             "properties": {name: schema_of(hint) for name, hint in hints.items()},
             "required": [name for name, hint in hints.items() if _is_required(hint)],
+            **({"anyOf": [{"required": [name]} for name in ("content", "data")]} if kind is ToolResult else {}),
         }
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is NotRequired:
@@ -74,7 +77,8 @@ _SCALARS: dict[Any, dict[str, Any]] = {
     Any: {},
     str: {"type": "string"},
     int: {"type": "integer", "format": "int32"},
-    int | float: {"type": "number"},
+    # JavaScript reads them exactly.
+    int | float: {"type": "number", "minimum": -SAFE, "maximum": SAFE},
 }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from rest_framework import serializers
 
+from obsku_checkpoint import conf
 from obsku_checkpoint.api.serializers import Body, Corrupt, Id, JsonPlusField, Moment, Page, Shown, Text
 from obsku_checkpoint.embeddings import MAX_DIMENSION
 from obsku_checkpoint.records import Relationship
-from obsku_checkpoint.validation import INT32, MAX_TITLE
+from obsku_checkpoint.validation import MAX_TITLE
 
 
 class _Confidence(serializers.FloatField):
@@ -20,6 +22,11 @@ class _Confidence(serializers.FloatField):
 class _Vector(serializers.ListField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(child=serializers.FloatField(), min_length=1, max_length=MAX_DIMENSION, **kwargs)
+
+
+class _TopK(serializers.IntegerField):
+    def get_validators(self) -> list[Any]:
+        return [MinValueValidator(0), MaxValueValidator(conf.current().MAX_PAGE_SIZE)]
 
 
 # What comes out
@@ -127,12 +134,7 @@ class FactSearch(Body):
 
     embedding = _Vector(help_text="The vector of what is searched for.")
     workspace_id = Text(required=False, allow_null=True, help_text="Only in this workspace.")
-    top_k = serializers.IntegerField(
-        required=False,
-        min_value=0,
-        max_value=INT32,
-        help_text="How many at most; 10 by default, and MAX_PAGE_SIZE at most.",
-    )
+    top_k = _TopK(required=False, help_text="How many at most; 10 by default, and MAX_PAGE_SIZE at most.")
     threshold = serializers.FloatField(required=False, help_text="The least score; 0 by default.")
 
 
