@@ -92,6 +92,16 @@ class Unavailable(APIException):
         self.detail: Any = {"detail": self.default_detail, "code": self.default_code, "maybe_written": maybe_written}
 
 
+class Busy(Unavailable):
+    """As many heavy requests wait as may (`turns.py`)."""
+
+    default_detail = "Too many large requests wait for their turn: try again."
+    default_code = "busy"
+
+    def __init__(self) -> None:
+        super().__init__(maybe_written=False)
+
+
 class Misconfigured(Unavailable):
     """What waiting does not heal: a role without rights, a read-only server, missing tables."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import orjson
@@ -27,9 +29,9 @@ class JsonPlusParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        body = stream.read()  # which takes as long as the client likes
-        if len(body) > HEAVY and parser_context:
-            turn_of(parser_context["request"])()
+        request = (parser_context or {}).get("request")
+        heavy = request is not None and int(request.META.get("CONTENT_LENGTH") or 0) > HEAVY
+        body = _in_turn(stream, request) if heavy else stream.read()
         try:
             return codec.loads(codec.tag_integers(body.decode()))
         except UnicodeDecodeError as error:
@@ -38,8 +40,17 @@ class JsonPlusParser(BaseParser):
             raise ParseError(f"The body is not JSON-plus: {error.path}: {error.reason}") from error
 
 
+def _in_turn(stream: IO[Any], request: Any) -> bytes:
+    """A long body. It takes as long to come as its client likes, and those that wait are in no memory."""
+    with TemporaryFile() as kept:
+        copyfileobj(stream, kept)
+        turn_of(request)()
+        kept.seek(0)
+        return kept.read()
+
+
 class JsonPlusRenderer(BaseRenderer):
-    """Writes JSON. Stored values are in it as `column` gives them."""
+    """Writes JSON. Stored values are in it as `serializers.column` gives them."""
 
     media_type = "application/json"
     format = "json"
@@ -57,8 +68,3 @@ class JsonOnly(DefaultContentNegotiation):
 
     def filter_renderers(self, renderers: Any, format: str) -> Any:
         return renderers
-
-
-def column(value: Any) -> orjson.Fragment:
-    """A stored value in its tagged form; `SerializationError` where it is nested deeper than can be written."""
-    return orjson.Fragment(codec.dumps(value))

@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
+import orjson
 from django.utils.duration import duration_iso_string
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from obsku_checkpoint.api.json_plus import column
+from obsku_checkpoint import codec
 from obsku_checkpoint.errors import SerializationError
 from obsku_checkpoint.models import Role, Source
 from obsku_checkpoint.records import JSON_PLUS, CorruptValue, CycleState, NodeResult, ToolCall, ToolResult
@@ -78,6 +79,11 @@ class JsonPlusField(serializers.JSONField):
     def __init__(self, *, holds: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.holds = holds
+
+
+def column(value: Any) -> orjson.Fragment:
+    """A stored value in its tagged form; `SerializationError` where it is nested deeper than can be written."""
+    return orjson.Fragment(codec.dumps(value))
 
 
 def moment(value: datetime) -> str:

@@ -2,7 +2,8 @@
 
 Each keeps the interpreter busy, which all requests of a process share, and takes many times its size of memory. So
 there is one at a time, and one reader's next waits until others who wait had theirs: nobody's heavy requests, however
-many, are more than one ahead of somebody else's.
+many, are more than one ahead of somebody else's. So many may wait, without a connection to the database; one more is
+told at once to come again.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.db import connections
+
+from obsku_checkpoint.api.errors import Busy
 from obsku_checkpoint.api.readers import reader_of
 
+#: requests that may wait, of one reader and in sum: each holds a thread
+WAITING_OF_READER, WAITING = 16, 64
 #: bytes of a body, or of stored text on a page, that are heavy
 HEAVY = 256 * 1024
 
@@ -37,18 +43,23 @@ class Turn:
         self._has_come = threading.Event()
 
     def take(self, request: Any) -> None:
-        """Wait for it, unless the request has it."""
+        """Wait for it, unless the request has it; `Busy` where too many wait."""
         global _busy
         if self.taken:
             return
         reader = reader_of(request)
-        self.taken = True
         with _lock:
             if not _busy:
-                _busy = True
+                self.taken = _busy = True
                 return
-            _waiting.setdefault(reader, deque()).append(self)
+            of_reader = _waiting.get(reader, deque())
+            if len(of_reader) >= WAITING_OF_READER or sum(map(len, _waiting.values())) >= WAITING:
+                raise Busy
+            of_reader.append(self)
+            _waiting[reader] = of_reader
+            self.taken = True
         try:
+            _let_connections_go()
             self._has_come.wait()
         except BaseException:  # a server ends its thread: the turn must not come to nobody
             with _lock:
@@ -75,3 +86,9 @@ class Turn:
             if requests:
                 _waiting[reader] = requests  # behind the others
         following._has_come.set()
+
+
+def _let_connections_go() -> None:
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()

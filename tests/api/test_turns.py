@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -11,8 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 
+from obsku_checkpoint.api import turns
+from obsku_checkpoint.api.errors import Busy
 from obsku_checkpoint.api.turns import Turn
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.client.live_server import live_server
@@ -84,6 +89,68 @@ def test_one_reader_does_not_stand_in_anothers_way() -> None:
         for one in [*greedy, honest]:
             one.result(30)
     assert order.index(2) <= 2
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_so_many_wait_and_one_more_does_not() -> None:
+    def work(user: int) -> None:
+        with somebodys_turn(user):
+            pass
+
+    def waiting() -> int:
+        return sum(map(len, turns._waiting.values()))
+
+    readers = turns.WAITING // turns.WAITING_OF_READER
+    with ThreadPoolExecutor(turns.WAITING) as pool, somebodys_turn():
+        for user in range(1, readers + 1):
+            for _ in range(turns.WAITING_OF_READER):
+                pool.submit(work, user)
+            eventually(lambda wanted=user * turns.WAITING_OF_READER: waiting() == wanted)  # type: ignore[misc]  # a bool
+            with pytest.raises(Busy):
+                work(user)
+        with pytest.raises(Busy):
+            work(readers + 1)
+    assert not waiting()
+    work(1)
+
+
+@pytest.mark.parametrize("bound", ["WAITING", "WAITING_OF_READER"])
+def test_who_may_not_wait_is_told_to_come_again(
+    store: DjangoCheckpointStore, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    session = store.create_session("/").id
+    path = f"sessions/{session}/messages/"
+    store.add_message(session, "user", HEAVY)
+    monkeypatch.setattr(turns, bound, 0)
+    with live_server(store.using) as url, httpx.Client(base_url=url, timeout=30) as http:
+        with somebodys_turn():
+            for answer in (http.get(path), http.post(path, json={"role": "user", "content": HEAVY})):
+                assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+                assert {**answer.json(), "detail": ""} == {"detail": "", "code": "busy", "maybe_written": False}
+        assert http.post(path, json={"role": "user", "content": HEAVY}).status_code == 201
+    assert len(store.get_messages(session)) == 2
+
+
+def test_who_waits_has_no_connection(committed: None) -> None:
+    connection: list[Any] = []
+
+    def work() -> None:
+        connections["postgres"].ensure_connection()
+        connection.append(connections["postgres"])
+        with somebodys_turn():
+            pass
+
+    with ThreadPoolExecutor() as pool, somebodys_turn():
+        waiting = pool.submit(work)
+        eventually(lambda: bool(connection) and connection[0].connection is None)
+        assert not waiting.done()
+    waiting.result()
 
 
 def test_a_body_that_trickles_takes_no_turn(store: DjangoCheckpointStore) -> None:
