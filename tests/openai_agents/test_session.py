@@ -230,10 +230,11 @@ def test_the_items_move_with_their_session(session: DjangoSession) -> None:
     assert list(export_lines(alias, session_ids=[id])) == lines
 
 
-def test_an_original_that_cannot_be_read_is_named(session: DjangoSession) -> None:
+@pytest.mark.parametrize("text", ["{cut off", '{"role":"user"},{"role":"user"}', '"a text"', "null", " 5"])
+def test_an_original_that_cannot_be_read_is_named(session: DjangoSession, text: str) -> None:
     asyncio.run(session.add_items(ODD[:2]))
     row = rows(session)[1].id
-    Original._default_manager.using(session.store.using).filter(row_id=row).update(data="{cut off")
+    Original._default_manager.using(session.store.using).filter(row_id=row).update(data=text)
     for attempt in (session.get_items, session.pop_item):
         with pytest.raises(CheckpointCorruptionError, match=rf"^originals\[{row}\]\.data at \$: "):
             asyncio.run(attempt())

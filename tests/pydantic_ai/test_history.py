@@ -283,3 +283,6 @@ def test_an_original_that_cannot_be_read_is_named(history: DjangoHistory) -> Non
     Original._default_manager.using(history.store.using).filter(row_id=row).update(data='{"kind": "request"')
     with pytest.raises(CheckpointCorruptionError, match=rf"^originals\[{row}\]\.data at \$: "):
         asyncio.run(history.load())
+    Original._default_manager.using(history.store.using).filter(row_id=row).update(data='{"kind": "request"}')
+    with pytest.raises(CheckpointCorruptionError, match=rf"^sessions\[{history.session_id}\]"):
+        asyncio.run(history.load())

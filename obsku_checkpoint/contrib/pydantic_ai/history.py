@@ -70,8 +70,8 @@ class DjangoHistory:
             return ConversationTypeAdapter.validate_python(
                 {"conversation_id": self.session_id, **described, "messages": items_of(entries)}
             )
-        except ValueError as error:
-            reason = f"pydantic-ai does not take it: {error}"
+        except (ValueError, KeyError, TypeError) as error:
+            reason = f"pydantic-ai does not take it: {error!r}"
             raise CheckpointCorruptionError("$", reason, "", "sessions", self.session_id, "transcript") from error
 
     async def append(self, result: AgentRunResult[Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.store import sql
@@ -27,25 +26,29 @@ _ORIGINAL = """
 """
 _COLUMNS = """
     m.id, m.session_id, m.role, m.content, m.tool_calls, m.tool_results, m.tokens_in, m.tokens_out, m.created_at,"""
-_OF_SESSION = """FROM messages m WHERE m.session_id = %(session_id)s
-ORDER BY m.created_at DESC, m.id DESC
-"""
 
-#: for each message, whether its original says all: it has one, in a form that every reader of JSON reads exactly, and
-#: no repair has taken away or added what the columns say
-PLAIN = """
-    o.data IS NOT NULL AND substr(o.data, 1, 1) <> ' '
-    AND (m.tool_calls IS NULL OR m.tool_results IS NULL)
-    AND (m.content IS NOT NULL OR m.tool_calls IS NOT NULL OR m.tool_results IS NOT NULL)
-"""
-READ_ORIGINALS = f"""
-SELECT o.data, {PLAIN} AS plain
-FROM messages m LEFT JOIN originals o ON o.row_id = m.id AND o.format = %(format)s
-WHERE m.session_id = %(session_id)s
+#: The originals alone; null for a message whose original does not say all: it has none, or one in a form that not every
+#: reader of JSON reads exactly, or a repair has taken away or added what the columns say. They come as rows, which are
+#: read while the server looks for the next ones: one text of them all is made too slowly. What is sorted is narrow.
+READ_ORIGINALS = """
+SELECT CASE WHEN m.is_unchanged THEN (
+    SELECT o.data FROM originals o
+    WHERE o.row_id = m.id AND o.format = %(format)s AND substr(o.data, 1, 1) <> ' '
+) END
+FROM (
+    SELECT
+        id, created_at, (tool_calls IS NULL OR tool_results IS NULL)
+        AND (content IS NOT NULL OR tool_calls IS NOT NULL OR tool_results IS NOT NULL) AS is_unchanged
+    FROM messages WHERE session_id = %(session_id)s
+    ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+) m
 ORDER BY m.created_at DESC, m.id DESC
 """
-READ = f"SELECT{_COLUMNS}{_ORIGINAL}{_OF_SESSION}"
-LAST = "LIMIT %(limit)s\n"
+READ = f"""SELECT{_COLUMNS}{_ORIGINAL}FROM messages m WHERE m.session_id = %(session_id)s
+ORDER BY m.created_at DESC, m.id DESC LIMIT %(limit)s
+"""
+#: the limit where all are asked for
+ALL = 2**63 - 1
 
 #: the messages up to one of them
 READ_UP_TO = f"""SELECT{_COLUMNS}{_ORIGINAL}FROM messages last JOIN messages m
@@ -58,14 +61,6 @@ CLEAR = "DELETE FROM messages WHERE session_id = %(session_id)s RETURNING id"
 
 
 class Sql:
-    def originals(self, parameters: Mapping[str, Any]) -> Steps[str | None]:
-        """The originals of the newest messages as a JSON array, oldest first; None unless each is plain.
-
-        ``parameters`` are ``session_id``, ``format`` and ``limit``, None for all.
-        """
-        rows = yield READ_ORIGINALS + ("" if parameters["limit"] is None else LAST), parameters
-        return f"[{','.join(data for data, _ in reversed(rows))}]" if all(plain for _, plain in rows) else None
-
     def add(
         self, session_id: str, rows: Sequence[Row], format: str, originals: Sequence[str], clock: Mapping[str, int]
     ) -> Steps[list[tuple[int, int]]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from obsku_checkpoint.async_twins import Steps
-from obsku_checkpoint.contrib.transcripts.sql import PLAIN, Sql
+from obsku_checkpoint.contrib.transcripts.sql import Sql
 from obsku_checkpoint.store.calls import Write
 from obsku_checkpoint.store.rows import Row
 from obsku_checkpoint.store.sql_postgres import MESSAGE, array
@@ -42,27 +41,7 @@ SELECT id, created_at FROM fresh ORDER BY position
 """
 
 
-#: One text is quicker to take than a thousand rows. ``LIMIT 1`` keeps the planner, which does not know how many
-#: messages are asked for, from reading all originals there are.
-ORIGINALS = f"""
-SELECT string_agg(t.data, ',' ORDER BY t.created_at, t.id), bool_and(t.plain)
-FROM (
-    SELECT m.id, m.created_at, o.data, {PLAIN} AS plain
-    FROM (
-        SELECT id, created_at, content, tool_calls, tool_results FROM messages WHERE session_id = %(session_id)s
-        ORDER BY created_at DESC, id DESC LIMIT %(limit)s
-    ) m LEFT JOIN LATERAL (
-        SELECT data FROM originals WHERE row_id = m.id AND format = %(format)s LIMIT 1
-    ) o ON true
-) t
-"""
-
-
 class PostgresSql(Sql):
-    def originals(self, parameters: Mapping[str, Any]) -> Steps[str | None]:
-        [[items, plain]] = yield ORIGINALS, parameters
-        return None if plain is False else f"[{items or ''}]"
-
     def add(
         self, session_id: str, rows: Sequence[Row], format: str, originals: Sequence[str], clock: Mapping[str, int]
     ) -> Steps[list[tuple[int, int]]]:

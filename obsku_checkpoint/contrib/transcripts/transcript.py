@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from obsku_checkpoint import codec, message_validation, signals, validation
 from obsku_checkpoint.async_twins import Steps, method, steps_of, twin
 from obsku_checkpoint.contrib.transcripts.originals import original_text
-from obsku_checkpoint.contrib.transcripts.sql import CLEAR, LAST, READ, READ_UP_TO, Sql
+from obsku_checkpoint.contrib.transcripts.sql import ALL, CLEAR, READ, READ_ORIGINALS, READ_UP_TO, Sql
 from obsku_checkpoint.errors import (
     CheckpointCorruptionError,
     ConfigurationError,
@@ -23,7 +23,7 @@ from obsku_checkpoint.errors import (
 )
 from obsku_checkpoint.records import MessageRecord, SessionRecord, ToolResult
 from obsku_checkpoint.store import DjangoCheckpointStore, session_clock
-from obsku_checkpoint.store.calls import Write, atomic
+from obsku_checkpoint.store.calls import BinaryRead, Write, atomic
 from obsku_checkpoint.store.rows import Row, message_records
 from obsku_checkpoint.store.sql import DELETE_MESSAGE, REPAIR_MESSAGE, TOUCH_SESSION
 
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     """A message and what its framework wrote of it. Without an original, another program wrote the message."""
 
     row: Row
-    original: Any
+    original: dict[str, Any] | None
 
     @property
     def message(self) -> MessageRecord:
@@ -139,21 +139,19 @@ class Transcript:
     @method
     def read(self, limit: int | None = None) -> Steps[Iterator[Entry]]:
         """The newest messages, oldest first."""
-        if limit is None:
-            return self._entries((yield READ, self._reading))
-        return self._entries((yield READ + LAST, {**self._reading, "limit": limit}))
+        return self._entries((yield READ, self._newest(limit)))
 
     @method
     def read_originals(self, limit: int | None = None) -> Steps[list[Any] | None]:
         """The originals of the newest messages, oldest first. None where they do not say all, and `read` is needed:
         another program wrote a message, a repair has changed one, or an original cannot be read.
         """
-        text = yield from self._sql.originals({**self._reading, "limit": limit})
+        rows = yield BinaryRead(READ_ORIGINALS, self._newest(limit))
         try:
-            items: list[Any] | None = None if text is None else orjson.loads(text)
+            items = [orjson.loads(text) for (text,) in reversed(rows)]
         except ValueError:
             return None
-        return items
+        return items if {*map(type, items)} <= {dict} else None
 
     @method
     def read_window(
@@ -207,6 +205,9 @@ class Transcript:
 
     # -- rows
 
+    def _newest(self, limit: int | None) -> dict[str, Any]:
+        return {**self._reading, "limit": ALL if limit is None else limit}
+
     def _lock(self) -> Write:
         return Write(TOUCH_SESSION, {"session_id": self.session_id, **session_clock.now()})
 
@@ -223,7 +224,7 @@ class Transcript:
     def _popped(self, split: Callable[[Entry], tuple[Any, dict[str, Any] | None]]) -> Steps[Any]:
         if not (yield self._lock()):
             return None
-        while rows := (yield READ + LAST, {**self._reading, "limit": 1}):
+        while rows := (yield READ, self._newest(1)):
             [entry] = self._entries(rows)
             end, left = split(entry)
             id = entry.row[0]
@@ -240,8 +241,11 @@ class Transcript:
         return (Entry(row, None if row[ORIGINAL] is None else _value(row[0], row[ORIGINAL])) for row in reversed(rows))
 
 
-def _value(id: int, text: str) -> Any:
+def _value(id: int, text: str) -> dict[str, Any]:
     try:
-        return json.loads(text) if text[:1] == " " else orjson.loads(text)
+        value = json.loads(text) if text[:1] == " " else orjson.loads(text)
     except ValueError as error:
         raise CheckpointCorruptionError("$", str(error), text, "originals", str(id), "data") from error
+    if not isinstance(value, dict):
+        raise CheckpointCorruptionError("$", "is not an object", text, "originals", str(id), "data")
+    return value
