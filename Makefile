@@ -18,10 +18,8 @@ demo: $(VENV)/.base ## An agent works, is killed, resumes, asks, and is forked: 
 serve: $(VENV)/.base ## The admin on this machine, with runs in it; prints the address and a login
 	@$(BIN)/python manage.py serve $(ARGS)
 
-test: $(VENV)/.dev ## All tests, on SQLite and on a PostgreSQL server of their own, with branch coverage
-	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --cov --cov-report= --cov-fail-under=0 $(ARGS)
-	@$(BIN)/python -m coverage report
+test: $(VENV)/.dev ## All tests, on SQLite and on a PostgreSQL server of their own
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 torture: $(VENV)/.dev ## Ten minutes in which writers and the server are killed: what was acknowledged must be there
 	$(BIN)/python -m tests.torture $(ARGS)
