@@ -160,7 +160,7 @@ def check_sizes(current: conf.Settings) -> list[CheckMessage]:
         if type(size) is not int or size < 1
     ]
     if not messages and current.PAGE_SIZE > current.MAX_PAGE_SIZE:
-        message = f"{conf.NAME}['PAGE_SIZE'] is above MAX_PAGE_SIZE, which is what pages will have."
+        message = f"{conf.NAME}['PAGE_SIZE'] is above MAX_PAGE_SIZE: a page has MAX_PAGE_SIZE records."
         return [Warning(message, id="obsku_checkpoint.W003")]
     return messages
 
@@ -204,7 +204,7 @@ def check_paths(given: Mapping[str, object]) -> list[CheckMessage]:
     return [
         Error(f"{conf.NAME}[{name!r}] cannot be called: {path!r}.", hint=reason, id="obsku_checkpoint.E006")
         for name, path in paths
-        if (reason := _refusal(path) or (_wrong_arguments(path) if name == "RESUME" else None))
+        if (reason := refusal(path) or (_wrong_arguments(path) if name == "RESUME" else None))
     ]
 
 
@@ -234,11 +234,12 @@ def _wrong_arguments(path: Any) -> str | None:
     return None
 
 
-def _refusal(path: object) -> str | None:
+def refusal(path: object, attribute: str = "__call__") -> str | None:
+    """Why a setting's value is no dotted path of something that has the attribute; None where it is."""
     if not isinstance(path, str):
         return "It takes a dotted path as text."
     try:
         found = import_string(path)
     except ImportError as error:
         return str(error)
-    return None if callable(found) else f"It is of the type {type(found).__name__}."
+    return None if hasattr(found, attribute) else f"It is of the type {type(found).__name__}."

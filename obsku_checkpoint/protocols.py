@@ -5,7 +5,8 @@ Promises that hold for all methods:
 * A write to an unknown session raises `SessionNotFoundError`; a read of one thing by id returns None where there is
   none, a read of many an empty list.
 * A value that a column cannot hold raises `InvalidRecordError` (naming the field) or `SerializationError` (naming the
-  path inside a JSON column) before anything is written. A call that raises has written nothing.
+  path inside a JSON column) before anything is written. A call that raises has written nothing, but for a
+  `StoreUnavailableError` whose ``maybe_written`` is True.
 * ``workspace_id=None`` means all workspaces when reading; ``""`` is a workspace like any other.
 * ``limit`` is a number of records, 0 or more; None is no limit.
 * Reading methods take ``on_corrupt``: ``"raise"`` raises `CheckpointCorruptionError` for a stored value that cannot be
@@ -14,10 +15,10 @@ Promises that hold for all methods:
 
 What the columns hold:
 
-* Ids (of sessions and checkpoints), ``workspace_id`` and ``namespace`` are texts of at most 1,024 bytes of UTF-8, the
-  empty text among them; ``title``, ``directory``, ``parent_id`` and ``node_id`` are texts of any length. None of them
-  holds a NUL or a lone surrogate. ``directory`` is where the agent works, as the application writes it: no file system
-  is looked at.
+* Ids (of sessions and checkpoints), ``parent_id``, ``workspace_id`` and ``namespace`` are texts of at most 1,024 bytes
+  of UTF-8, the empty text among them; ``node_id`` has at most 1,024 characters, ``title`` and ``directory`` 4,096.
+  None of them holds a NUL or a lone surrogate. ``directory`` is where the agent works, as the application writes it: no
+  file system is looked at.
 * Values in ``metadata``, tool calls and results, and node results are those of `obsku_checkpoint.codec`: nothing is
   dropped or rounded but a time's microseconds. The keys of the shapes (`obsku_checkpoint.records`) are checked.
 * Integers fit 32 bits; tokens count from 0, versions from 1. A message's id is given by the database and grows.

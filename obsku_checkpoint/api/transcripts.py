@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.etags import etag
 from obsku_checkpoint.api.openapi import operations
-from obsku_checkpoint.api.views import INT64, StoreView
+from obsku_checkpoint.api.views import MESSAGE_ID, StoreView
 from obsku_checkpoint.errors import MessageNotFoundError
 from obsku_checkpoint.models import Message
 from obsku_checkpoint.protocols import OnCorrupt
@@ -36,7 +36,7 @@ class Transcripts(StoreView):
     @operations.messages_fork
     def fork_at(self, request: Request, message_id: str) -> Response:
         body = self.body(serializers.NewFork)
-        if not INT64.fullmatch(message_id):
+        if not MESSAGE_ID.fullmatch(message_id):
             raise MessageNotFoundError(message_id)
         number = int(message_id)
         visible = self.scope.limit(Message.objects.using(self.store.using).filter(id=number))

@@ -33,7 +33,7 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 
 NOT_ASKED = BasePermission.has_object_permission
 #: the id of a message in a path
-INT64 = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+MESSAGE_ID = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 Record = SessionRecord | EntityRecord | FactRecord
 Rows = TypeVar("Rows", MessageQuerySet, CheckpointQuerySet)
 
@@ -119,7 +119,7 @@ class StoreView(GenericViewSet[Any]):
         if not self._judging or not self.arguments:
             return
         id = self.kwargs[self.arguments[0]]
-        if self.subject is Message and not INT64.fullmatch(id):
+        if self.subject is Message and not MESSAGE_ID.fullmatch(id):
             return
         if validation.can_exist("id", id):
             record = self.subject._default_manager.using(self.store.using).filter(pk=id).first()

@@ -107,10 +107,13 @@ class MemoryOfRun:
     async def _entities(self, near: list[float] | None) -> tuple[EntityRecord, ...]:
         session, ask = self.session, self.caller.ask
         if near:
-            within = {"session_id": session.id, "workspace_id": session.workspace_id}
-            found = await ask("search_entities", near, **within, threshold=NEAR, top_k=ENTITIES)
+            search = partial(ask, "search_entities", near, threshold=NEAR, top_k=ENTITIES)
+            found = await search(session_id=session.id)
+            if session.workspace_id is not None:
+                found += await search(workspace_id=session.workspace_id)
             if found:
-                return tuple(one.record for one in found)
+                nearest = sorted(found, key=lambda one: one.score, reverse=True)
+                return tuple({one.record.id: one.record for one in nearest}.values())[:ENTITIES]
         entities = await ask("list_entities", session_id=session.id, limit=ENTITIES, on_corrupt="keep")
         if session.workspace_id is not None and len(entities) < ENTITIES:
             more = await ask("list_entities", workspace_id=session.workspace_id, limit=ENTITIES, on_corrupt="keep")

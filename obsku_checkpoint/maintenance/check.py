@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from itertools import chain, islice
 from typing import Any
 
@@ -18,14 +16,12 @@ from obsku_checkpoint.maintenance.findings import Finding
 from obsku_checkpoint.maintenance.schema import schema_findings
 from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
 from obsku_checkpoint.records import CorruptValue
-from obsku_checkpoint.store import failures
+from obsku_checkpoint.store import failures, session_clock
 from obsku_checkpoint.tool_pairs import Pairing
 
 #: rows, and ids of sessions, in memory
 ROWS = 100
 SESSIONS = 1000
-#: a time further ahead than this is not followed by the session's clock
-AHEAD = timedelta(days=1)
 #: message ids have 32 bits; beyond this part of them it is time to think of it
 NEARLY_USED_UP = 0.8
 LAST_MESSAGE_ID = 2**31 - 1
@@ -168,7 +164,7 @@ def _lineage(using: str, session_id: str, parents: Mapping[str, str | None]) -> 
 
 def _each(rows: Any, seen: Callable[[Any], object]) -> Iterator[Finding]:
     """What is wrong with each row: a column that cannot be read, a time, a shape that a reader would refuse."""
-    horizon = fields.from_milliseconds(time.time_ns() // 1_000_000) + AHEAD
+    horizon = fields.from_milliseconds(session_clock.now()["horizon"])  # which no clock follows
     table = rows.model._meta.db_table
     for row in rows.iterator(ROWS):
         place = {"table": table, "id": row.pk, "session_id": getattr(row, "session_id", None)}

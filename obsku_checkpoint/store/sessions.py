@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from obsku_checkpoint import signals, validation
-from obsku_checkpoint.async_twins import Steps, method, steps_of
+from obsku_checkpoint.async_twins import Steps, method, steps_of, twin
 from obsku_checkpoint.errors import IdConflictError, SessionInUseError, SessionNotFoundError
 from obsku_checkpoint.fields import first_millisecond
 from obsku_checkpoint.models import Session
@@ -166,6 +166,8 @@ class Sessions(Messages, Checkpoints):
         for id in deleted:
             yield from self._announce(signals.session_deleted, session_id=id)
         return deleted
+
+    adelete_sessions = twin(delete_sessions)
 
     @method
     def continue_latest(

@@ -71,8 +71,15 @@ def test_with_an_embedder_they_see_what_is_near_to_the_input(
     given: dict[str, Any] = {"checkpoint_store": store, "session_id": session.id, "memory": memory}
     asked = runner.run(one_node(seen), input="why are the orders slow", **given).outputs["answer"]
     assert (asked["entities"], asked["facts"]) == (["the orders are slow"], ["the orders are slow"])
+    colleague = store.create_session("/", workspace_id=session.workspace_id).id
+    [vector] = embedder.embed(["the orders are slow"])
+    store.save_entity(colleague, name="orders", type="t", workspace_id=session.workspace_id, embedding=vector)
+    store.save_entity(session.id, name="slow", type="t", embedding=vector)
+    of_both = runner.run(one_node(seen), input="why are the orders slow", **given).outputs["answer"]
+    assert {*of_both["entities"]} == {"the orders are slow", "orders", "slow"}
     vague = runner.run(one_node(seen), input="hello", **given).outputs["answer"]
-    assert {*vague["facts"]} == {*vague["entities"]} == {"the orders are slow", "the cat sleeps"}
+    assert {*vague["facts"]} == {"the orders are slow", "the cat sleeps"}
+    assert {*vague["entities"]} == {*of_both["entities"], "the cat sleeps"}
 
 
 def test_what_is_extracted_is_saved_once_the_run_is_complete(

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
-from django.utils.module_loading import import_string
 
 from obsku_checkpoint import conf
+from obsku_checkpoint.checks import refusal
 from obsku_checkpoint.errors import ConfigurationError
 from obsku_checkpoint.extras import require
 
@@ -35,7 +35,7 @@ def _check_graphs(graphs: object) -> list[CheckMessage]:
     return [
         Error(f"{name}[{directory!r}] is not a compiled graph: {path!r}.", hint=reason, id="obsku_langgraph.E001")
         for directory, path in graphs.items()
-        if (reason := _refusal(path, "ainvoke"))
+        if (reason := refusal(path, "ainvoke"))
     ]
 
 
@@ -46,15 +46,5 @@ def _check_types(types: object) -> list[CheckMessage]:
     return [
         Error(f"{name} has {path!r}, which is not a class.", hint=reason, id="obsku_langgraph.E002")
         for path in types
-        if (reason := _refusal(path, "mro"))
+        if (reason := refusal(path, "mro"))
     ]
-
-
-def _refusal(path: object, attribute: str) -> str | None:
-    if not isinstance(path, str):
-        return "It takes a dotted path as text."
-    try:
-        found = import_string(path)
-    except ImportError as error:
-        return str(error)
-    return None if hasattr(found, attribute) else f"It is of the type {type(found).__name__}."
