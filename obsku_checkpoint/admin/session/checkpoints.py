@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.runs import Run, runs
+from obsku_checkpoint.admin.session.status import STATUSES
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.run_state import RunStatus
@@ -51,7 +52,8 @@ class CheckpointList(Page):
 
     def _row(self, run: Run, *, is_newest: bool) -> dict[str, Any]:
         state = run.state
-        standing, badge = STANDING[state.status] if state else ("?", "unknown")
+        unknown = STATUSES["unknown"] if run.was_read else _("not read here")
+        standing, badge = STANDING[state.status] if state else (unknown, "unknown")
         if badge == "working" and not is_newest:
             standing, badge = _("went on"), "new"
         return {
