@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+
+from obsku_checkpoint.store import DjangoCheckpointStore
 
 MODELS = """
 from django.db import models
@@ -232,3 +235,11 @@ print(json.dumps([
     assert bulk == [200, True]
     assert left == ["other", "protected", "unruled"]
     assert tickets == 0
+
+
+def test_any_number_of_sessions(store: DjangoCheckpointStore) -> None:
+    """Databases have a limit on the parameters of a statement."""
+    first, last = store.create_session("/", id=f"0 {uuid4()}").id, store.create_session("/", id=f"z {uuid4()}").id
+    nobody = [f"nobody {number}" for number in range(70_000)]
+    assert {*store.delete_sessions([first, *nobody, last, first])} == {first, last}
+    assert store.get_session(first) is store.get_session(last) is None

@@ -20,6 +20,8 @@ from obsku_checkpoint.routers import has_table, own_aliases
 #: what the database deletes with a session
 CHILDREN = (Message, Checkpoint, Entity)
 DELETED = (Session, *CHILDREN)
+#: of one statement: databases have a limit on parameters
+SESSIONS = 1000
 
 
 def referring_fields(using: str, model: type[models.Model]) -> Iterator[Any]:
@@ -47,18 +49,22 @@ def delete(using: str, session_ids: Sequence[str]) -> list[str]:
 
     Raises `SessionInUseError` where Django protects one of them.
     """
-    sessions = Session._base_manager.using(using).filter(pk__in=session_ids)
-    only = session_ids[0] if len(session_ids) == 1 else ""
+    # In order: of two that delete the same ones, the second waits.
+    ids = sorted(set(session_ids))
+    only = ids[0] if len(ids) == 1 else ""
+    deleted: list[str] = []
     with _protection_in_our_words(using, only), transaction.atomic(using=using):
-        # In order: of two that delete the same ones, the second waits.
-        there = list(sessions.select_for_update().order_by("pk").values_list("pk", flat=True))
-        if there:
+        for start in range(0, len(ids), SESSIONS):
+            sessions = Session._base_manager.using(using).filter(pk__in=ids[start : start + SESSIONS])
+            there = list(sessions.select_for_update().order_by("pk").values_list("pk", flat=True))
             for child in CHILDREN:
                 if is_referred_to(using, child):
                     child._base_manager.using(using).filter(session_id__in=there).delete()
             sessions.delete()
+            deleted += there
+        if deleted:
             _check_constraints(using, only)
-    return there
+    return deleted
 
 
 def delete_checkpoints(using: str, ids: Sequence[str]) -> None:
