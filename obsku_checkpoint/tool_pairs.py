@@ -33,6 +33,8 @@ class Pairing:
         self._calls: dict[str, list[Unpaired]] = {}
         self._results: list[Unpaired] = []
         self._taken = 0
+        #: that what it remembers takes in memory, roughly
+        self.octets = 0
 
     def take(self, message_id: int, tool_calls: Any, tool_results: Any) -> None:
         for index, id in tool_use_ids(tool_calls):
@@ -40,6 +42,7 @@ class Pairing:
         for index, id in tool_use_ids(tool_results):
             if calls := self._calls.get(id):
                 calls.pop()
+                self.octets -= _octets(id)
             else:
                 self._results.append(self._unpaired(message_id, "result", index, id))
 
@@ -51,7 +54,12 @@ class Pairing:
 
     def _unpaired(self, message_id: int, kind: Literal["call", "result"], index: int, id: str) -> Unpaired:
         self._taken += 1
+        self.octets += _octets(id)
         return Unpaired(self._taken, message_id, kind, index, id)
+
+
+def _octets(id: str) -> int:
+    return len(id) + 256
 
 
 def tool_use_ids(stored: Any) -> Iterator[tuple[int, str]]:

@@ -13,14 +13,16 @@ from obsku_checkpoint import conf, validation
 from obsku_checkpoint.api import memory_serializers as serializers
 from obsku_checkpoint.api.filters import EntityFilters, FactFilters
 from obsku_checkpoint.api.openapi import memory_operations as operations
-from obsku_checkpoint.api.pagination import requested, response
+from obsku_checkpoint.api.pagination import begins, requested, response
 from obsku_checkpoint.api.related import RelatedPage
+from obsku_checkpoint.api.searches import FoundPage
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.errors import EntityNotFoundError, FactNotFoundError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.models import Entity, Fact
 from obsku_checkpoint.querysets import EntityQuerySet, FactQuerySet
+from obsku_checkpoint.records import EntityRecord, FactRecord, Scored
 from obsku_checkpoint.store.rows import entity_record, fact_record
 
 
@@ -37,6 +39,10 @@ class _Memory(StoreView):
         if type(top_k) is int and top_k > most:
             raise ValidationError({"top_k": [f"must be from 0 to {most}"]})
         return {**body, "workspaces": self.scope.workspaces}
+
+    def may_see(self, model: type[Entity | Fact], record: EntityRecord | FactRecord) -> bool:
+        """Of what is read by its id: it may have been moved since it was found."""
+        return self.scope.sees(record.workspace_id) and self.permits(model, record)
 
 
 class Entities(_Memory):
@@ -103,14 +109,15 @@ class Entities(_Memory):
         if not page.rows:
             self._check(id, always=True)
         records = [entity_record(row, "keep") for row in page.rows]
-        results = serializers.Entity([one for one in records if self.permits(Entity, one)], many=True).data
+        results = serializers.Entity([one for one in records if self.may_see(Entity, one)], many=True).data
         return response(request, results, next=page.next)
 
     @operations.entities_search
     def search(self, request: Request) -> Response:
-        found = self.store.search_entities(**self.search_body(serializers.EntitySearch), on_corrupt="keep")
-        permitted = [one for one in found if self.permits(Entity, one.record)]
-        return Response(serializers.ScoredEntity(permitted, many=True).data)
+        page = FoundPage(self.store, Entity, self.search_body(serializers.EntitySearch), request)
+        found = [Scored(record=entity_record(row, "keep"), score=score) for row, score in page.found]
+        permitted = [one for one in found if self.may_see(Entity, one.record)]
+        return begins(request, serializers.ScoredEntity(permitted, many=True).data, next=page.next)
 
     # -- rows
 
@@ -165,9 +172,10 @@ class Facts(_Memory):
 
     @operations.facts_search
     def search(self, request: Request) -> Response:
-        found = self.store.search_facts(**self.search_body(serializers.FactSearch), on_corrupt="keep")
-        permitted = [one for one in found if self.permits(Fact, one.record)]
-        return Response(serializers.ScoredFact(permitted, many=True).data)
+        page = FoundPage(self.store, Fact, self.search_body(serializers.FactSearch), request)
+        found = [Scored(record=fact_record(row, "keep"), score=score) for row, score in page.found]
+        permitted = [one for one in found if self.may_see(Fact, one.record)]
+        return begins(request, serializers.ScoredFact(permitted, many=True).data, next=page.next)
 
     # -- rows
 

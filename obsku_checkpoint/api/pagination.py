@@ -109,6 +109,12 @@ def response(request: Request, results: Any, *, next: str | None, previous: str 
     return Response({"next": link(address, next), "previous": link(address, previous), "results": results})
 
 
+def begins(request: Request, shown: Any, *, next: str | None) -> Response:
+    """An array, which goes on at this cursor: the header Link says so (RFC 8288)."""
+    further = link(request.build_absolute_uri(), next)
+    return Response(shown, headers={} if further is None else {"Link": f'<{further}>; rel="next"'})
+
+
 def link(address: str, cursor: str | None) -> str | None:
     return None if cursor is None else replace_query_param(address, CURSOR, cursor)
 

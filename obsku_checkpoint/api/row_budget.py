@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+import orjson
 from django.db import connections, models
 
 from obsku_checkpoint.api.turns import HEAVY
 from obsku_checkpoint.models import Message
 from obsku_checkpoint.store.calls import Parameters
+from obsku_checkpoint.store.sql import octets
 
 Row = Sequence[Any]
 
@@ -75,9 +77,9 @@ def within_bytes(
     columns = [str(field.column) for field in model._meta.concrete_fields]
     whole = set(columns) <= set(keys.names)
     table = f"JOIN {model._meta.db_table} t ON t.id ="
-    octets = octets_of(model, connection.vendor, "keys" if whole else "t")
+    size = octets_of(model, connection.vendor, "keys" if whole else "t")
     if last_message:
-        octets += LAST_MESSAGE.format(octets=octets_of(Message, connection.vendor, "m"))
+        size += LAST_MESSAGE.format(octets=octets_of(Message, connection.vendor, "m"))
     sorting = [name.removeprefix("-") for name in keys.order]
     width = 2 + len(sorting)
     value = "within.{}" if whole else "t.{}"
@@ -86,7 +88,7 @@ def within_bytes(
         sql = SQL.format(
             keys=keys.sql,
             names=", ".join(keys.names),
-            octets=octets,
+            octets=size,
             sized="keys" if whole else f"keys {table} keys.id",
             sort=", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in keys.order),
             values=", ".join(f"within.{name}" for name in sorting),
@@ -106,6 +108,25 @@ def within_bytes(
     return Budgeted(found[0][0] if found else 0, [row[2:width] for row in found], [row[width:] for row in found])
 
 
+def in_order(
+    using: str, model: type[models.Model], ids: list[str], limit: int, *, before_heavy: Callable[[], None]
+) -> tuple[list[Row], int]:
+    """The rows of these ids in this order, up to ``limit`` bytes in sum, and how many of the ids these are.
+
+    Rows that are gone are left out.
+    """
+    vendor = connections[using].vendor
+    given = orjson.dumps(ids).decode() if vendor == "sqlite" else ids
+    keys = Keys(IN_ORDER[vendor], [given], ("id", "place"), order=("place",))
+    found = within_bytes(using, model, keys, limit, before_heavy=before_heavy)
+    fits = len(found.rows) == found.counted
+    return found.rows, len(ids) if fits else found.positions[-1][0]
+
+
+IN_ORDER = {
+    "postgresql": "SELECT id, place FROM unnest(%s::text[]) WITH ORDINALITY AS given (id, place)",
+    "sqlite": "SELECT value, key + 1 FROM json_each(%s)",
+}
 LAST_MESSAGE = """ + coalesce((
     SELECT {octets} FROM messages m WHERE m.session_id = keys.id ORDER BY m.created_at DESC, m.id DESC LIMIT 1
 ), 0)"""
@@ -114,6 +135,5 @@ LAST_MESSAGE = """ + coalesce((
 @cache
 def octets_of(model: type[models.Model], vendor: str, alias: str) -> str:
     """SQL for the bytes of a row's texts, and `ROW_BYTES`."""
-    length = "octet_length({})" if vendor == "postgresql" else "length(CAST({} AS BLOB))"
     texts = (field.column for field in model._meta.concrete_fields if isinstance(field, KINDS))
-    return " + ".join([str(ROW_BYTES), *(f"coalesce({length.format(f'{alias}.{text}')}, 0)" for text in texts)])
+    return " + ".join([str(ROW_BYTES), *(octets(vendor, f"{alias}.{text}") for text in texts)])

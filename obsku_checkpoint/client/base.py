@@ -50,10 +50,7 @@ class HTTPStore(Connections):
         found: list[Any] = []
         asked: set[str | None] = set()
         while True:
-            if cursor in asked or len(asked) == self._limits.max_pages:
-                reason = "comes round" if cursor in asked else f"has more than {len(asked)} pages"
-                raise InvalidResponseError(f"the list {path} {reason}: {FOREIGN}")
-            asked.add(cursor)
+            self._go_on(path, cursor, asked)
             size = ITERATION_PAGE if limit is None else min(limit - len(found), ITERATION_PAGE)
             page = yield from self._ask("GET", path, params={**params, "limit": str(size), "cursor": cursor})
             if page is None:
@@ -63,6 +60,28 @@ class HTTPStore(Connections):
             if further is None or len(found) == limit:
                 return found
             cursor = cursor_of(further)
+
+    def _found(self, path: str, body: bytes) -> Steps[list[Any]]:
+        """What a question finds: an array, whose header Link leads to the rest."""
+        found: list[Any] = []
+        asked: set[str | None] = set()
+        cursor: str | None = None
+        while True:
+            self._go_on(path, cursor, asked)
+            params = {} if cursor is None else {"cursor": cursor}
+            response = yield from exchange(Request(method="POST", path=path, params=params, body=body), self._retries)
+            found += items(content(response, {}))
+            further = response.links.get("next")
+            if further is None:
+                return found
+            cursor = cursor_of(further.get("url"))
+
+    def _go_on(self, path: str, cursor: str | None, asked: set[str | None]) -> None:
+        """Take a page to those ``asked`` for, unless the list has no end."""
+        if cursor in asked or len(asked) == self._limits.max_pages:
+            reason = "comes round" if cursor in asked else f"has more than {len(asked)} pages"
+            raise InvalidResponseError(f"the list {path} {reason}: {FOREIGN}")
+        asked.add(cursor)
 
 
 def cursor_of(url: Any) -> str:

@@ -227,7 +227,7 @@ class Memory(HTTPStore):
         }
         if not _can_exist(filters):
             return []
-        return (yield from self._ask("POST", at, body=orjson.dumps(asked)))
+        return (yield from self._found(at, orjson.dumps(asked)))
 
 
 def _can_exist(filters: Mapping[str, str | None]) -> bool:

@@ -15,6 +15,7 @@ from obsku_checkpoint.records import CorruptValue
 from obsku_checkpoint.run_state import A_FAILURE, NOT_A_FAILURE
 from obsku_checkpoint.scope import limited
 from obsku_checkpoint.store.ends import ends
+from obsku_checkpoint.store.sql import octets
 
 #: the sessions, those written to last, whose runs are looked at
 LAST = 1000
@@ -31,7 +32,6 @@ FROM (
     FROM checkpoints c WHERE c.id IN ({ids})
 ) said
 """
-_BYTES = {"postgresql": "octet_length(c.node_results)", "sqlite": "length(CAST(c.node_results AS BLOB))"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def standing(using: str, visible: Collection[str] | None) -> Standing:
         return Standing(waiting=0, failed=0, sessions=0, since=None)
     newest = [end.id for end in ends(using, [id for id, _ in found], namespaces=NAMESPACES) if end.is_newest]
     places = ", ".join(["%s"] * len(newest)) or "NULL"
-    sql = _STANDING.format(ids=places, large=LARGE, bytes=_BYTES[connections[using].vendor])
+    sql = _STANDING.format(ids=places, large=LARGE, bytes=octets(connections[using].vendor, "c.node_results"))
     with connections[using].cursor() as cursor:
         cursor.execute(sql, [NOT_A_FAILURE, f"%{A_FAILURE}%", *newest])
         [(waiting, failed)] = cursor.fetchall()

@@ -23,11 +23,15 @@ CHANGEABLE = ("name", "type", "workspace_id", "attributes", "relationships", "em
 ENTITY, FACT = columns(Entity), columns(Fact)
 ENTITY_CONTENT, FACT_CONTENT = {*CHANGEABLE, "session_id"}, set(FACT) - {"id", "created_at"}
 
+INT64 = 2**63 - 1
+
 R = TypeVar("R", EntityRecord, FactRecord)
 
 
 class Memory(DatabaseStore):
-    """``workspaces``, which the methods of the contract do not have, are those that a request of the API may see."""
+    """`nearest` and `reached`, which the contract does not have, serve the API: ``workspaces`` are those that a request
+    may see.
+    """
 
     # -- entities
 
@@ -132,21 +136,29 @@ class Memory(DatabaseStore):
     @method
     def related(self, entity_id: str, *, depth: int = 1, on_corrupt: OnCorrupt = "raise") -> Steps[list[EntityRecord]]:
         validation.on_corrupt(on_corrupt)
-        reached, parameters = self.reached(entity_id, depth, None)
+        reached, parameters = self.reached(entity_id, depth)
         if not validation.can_exist("entity_id", entity_id):
             return []
         rows = yield reached + RELATED, parameters
         return [entity_record(row, on_corrupt) for row in rows]
 
     def reached(
-        self, entity_id: str, depth: int, workspaces: Collection[str] | None
-    ) -> tuple[str, Mapping[str, str | int | None]]:
+        self, entity_id: str, depth: int, workspaces: Collection[str] | None = None, octets: int = INT64
+    ) -> tuple[str, Mapping[str, Any]]:
         """A statement's beginning that names the entities which an entity leads to ``nearest (id, distance)``, and its
         parameters. What is beyond one that may not be seen is not even looked at.
+
+        Its steps, ``walk (distance, …, octets)``, follow so many bytes of relationships, or those of the entity itself;
+        where there are more, the last step has more than ``octets`` at a distance beyond 1, and reaches nothing.
         """
         seen = None if workspaces is None else self._memory_sql.texts([*workspaces])
         steps = memory_validation.depth(depth)
-        return self._memory_sql.reached, {"entity_id": entity_id, "depth": steps, "workspaces": seen}
+        return self._memory_sql.reached, {
+            "entity_id": entity_id,
+            "depth": steps,
+            "workspaces": seen,
+            "octets": octets,
+        }
 
     @method
     def search_entities(
@@ -158,11 +170,10 @@ class Memory(DatabaseStore):
         top_k: int = 10,
         threshold: float = 0.0,
         on_corrupt: OnCorrupt = "raise",
-        workspaces: Collection[str] | None = None,
     ) -> Steps[list[Scored[EntityRecord]]]:
         validation.on_corrupt(on_corrupt)
         filters = _given(workspace_id=workspace_id, session_id=session_id)
-        rows = yield from self._nearest(Entity, embedding, filters, workspaces, top_k, threshold)
+        rows = yield from self._nearest(Entity, ENTITY, embedding, filters, top_k, threshold)
         return _scored(entity_record, rows, on_corrupt)
 
     # -- facts
@@ -236,12 +247,28 @@ class Memory(DatabaseStore):
         top_k: int = 10,
         threshold: float = 0.0,
         on_corrupt: OnCorrupt = "raise",
-        workspaces: Collection[str] | None = None,
     ) -> Steps[list[Scored[FactRecord]]]:
         validation.on_corrupt(on_corrupt)
         filters = _given(workspace_id=workspace_id)
-        rows = yield from self._nearest(Fact, embedding, filters, workspaces, top_k, threshold)
+        rows = yield from self._nearest(Fact, FACT, embedding, filters, top_k, threshold)
         return _scored(fact_record, rows, on_corrupt)
+
+    @method
+    def nearest(
+        self,
+        model: type[Entity | Fact],
+        embedding: Sequence[float],
+        *,
+        top_k: int = 10,
+        threshold: float = 0.0,
+        workspace_id: str | None = None,
+        session_id: str | None = None,
+        workspaces: Collection[str] | None = None,
+    ) -> Steps[list[tuple[str, float]]]:
+        """The ids of what a search finds, and their scores, best first."""
+        filters = _given(workspace_id=workspace_id, session_id=session_id)
+        rows = yield from self._nearest(model, ["id"], embedding, filters, top_k, threshold, workspaces)
+        return [(id, score) for id, score in rows]
 
     # -- rows
 
@@ -258,13 +285,14 @@ class Memory(DatabaseStore):
     def _nearest(
         self,
         model: type[Entity | Fact],
+        wanted: Sequence[str],
         embedding: Sequence[float],
         filters: Mapping[str, str] | None,
-        workspaces: Collection[str] | None,
         top_k: int,
         threshold: float,
+        workspaces: Collection[str] | None = None,
     ) -> Steps[Sequence[Row]]:
-        """The rows of a search, with their scores behind."""
+        """The columns ``wanted`` of the rows of a search, with their scores behind."""
         query = embeddings.direction(memory_validation.vector("embedding", embedding))
         count, least = memory_validation.top_k(top_k), memory_validation.number("threshold", threshold)
         if filters is None or not count:
@@ -282,7 +310,9 @@ class Memory(DatabaseStore):
             conditions.append(self._memory_sql.of_workspaces)
             parameters["workspaces"] = self._memory_sql.texts([*workspaces])
             near = near or [*workspaces]
-        return (yield from self._memory_sql.nearest(model, tuple(conditions), {**parameters, "near": near}))
+        return (
+            yield from self._memory_sql.nearest(model, tuple(wanted), tuple(conditions), {**parameters, "near": near})
+        )
 
 
 def _given(**filters: str | None) -> dict[str, str] | None:

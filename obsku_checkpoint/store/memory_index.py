@@ -16,8 +16,6 @@ from functools import cache
 
 from django.db import models
 
-from obsku_checkpoint.store.sql import columns
-
 #: numbers that say the workspace
 SIGNATURE = 64
 #: of a vector that can be indexed; pgvector's HNSW takes 4,000 numbers of 16 bits
@@ -134,14 +132,23 @@ def name(table: str, dimension: int) -> str:
 
 
 @cache
-def said(sql: str, model: type[models.Model], dimension: int, schema: str, conditions: tuple[str, ...] = ()) -> str:
-    """The statement for the vectors of a table that have this dimension. ``schema`` is pgvector's, quoted."""
+def said(
+    sql: str,
+    model: type[models.Model],
+    dimension: int,
+    schema: str,
+    conditions: tuple[str, ...] = (),
+    wanted: tuple[str, ...] = (),
+) -> str:
+    """The statement for the vectors of a table that have this dimension. ``schema`` is pgvector's, quoted; `ROWS` has
+    the columns ``wanted``.
+    """
     table = model._meta.db_table
     return sql.format(
         name=name(table, dimension),
         table=table,
         schema=schema,
-        columns=", ".join(_USUAL_TEXT if column == "embedding" else f"t.{column}" for column in columns(model)),
+        columns=", ".join(_USUAL_TEXT if column == "embedding" else f"t.{column}" for column in wanted),
         dimension=dimension,
         length=dimension + SIGNATURE,
         usual=USUAL,

@@ -12,7 +12,6 @@ from django.db import models
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.store.calls import Write, atomic
 from obsku_checkpoint.store.rows import Row
-from obsku_checkpoint.store.sql import columns
 
 #: of a score, as the statements round it
 DECIMALS = 12
@@ -67,21 +66,43 @@ RETURNING id, workspace_id, content, confidence, source_session_id, created_at, 
 
 DELETE_FACT = "DELETE FROM facts WHERE id = %(id)s RETURNING id"
 
-#: ``workspaces`` is a JSON array of those that may be seen, NULL for all; UNION drops what was reached in as many steps
-REACHED = """
-WITH RECURSIVE reached (id, distance) AS (
-    SELECT id, 0 FROM entities
+_FOLLOWED = """(
+    SELECT coalesce(sum(length(CAST(e.relationships AS BLOB))), 0)
+    FROM json_each(frontier) f JOIN entities e ON e.id = f.value
+)"""
+#: ``workspaces`` is a JSON array of those that may be seen, NULL for all. A row of ``walk`` is a step: the entities
+#: that no earlier one reached, those of the earlier ones, and the bytes of relationships that were followed. A step
+#: that would follow more than ``octets`` in sum reaches none; the first follows any number
+REACHED = f"""
+WITH RECURSIVE walk (distance, frontier, seen, octets) AS (
+    SELECT 0, json_array(id), '[]', 0 FROM entities
     WHERE id = %(entity_id)s
         AND (%(workspaces)s IS NULL OR workspace_id IN (SELECT value FROM json_each(%(workspaces)s)))
-    UNION
-    SELECT next.id, reached.distance + 1
-    FROM reached
-    JOIN entities e ON e.id = reached.id
-    JOIN json_each(CASE WHEN json_valid(e.relationships) THEN e.relationships ELSE '[]' END) edge
-    JOIN entities next ON next.id = CASE WHEN edge.type = 'object' THEN json_extract(edge.value, '$.targetId') END
-    WHERE reached.distance < %(depth)s
-        AND (%(workspaces)s IS NULL OR next.workspace_id IN (SELECT value FROM json_each(%(workspaces)s)))
-), nearest (id, distance) AS (SELECT id, min(distance) FROM reached GROUP BY id HAVING min(distance) > 0)
+    UNION ALL
+    SELECT
+        distance + 1,
+        CASE WHEN distance = 0 OR octets + {_FOLLOWED} <= %(octets)s THEN (
+            SELECT json_group_array(id) FROM (
+                SELECT next.id
+                FROM json_each(frontier) f
+                JOIN entities e ON e.id = f.value
+                JOIN json_each(CASE WHEN json_valid(e.relationships) THEN e.relationships ELSE '[]' END) edge
+                JOIN entities next
+                    ON next.id = CASE WHEN edge.type = 'object' THEN json_extract(edge.value, '$.targetId') END
+                WHERE %(workspaces)s IS NULL OR next.workspace_id IN (SELECT value FROM json_each(%(workspaces)s))
+                EXCEPT SELECT value FROM json_each(frontier)
+                EXCEPT SELECT value FROM json_each(seen)
+            )
+        ) ELSE '[]' END,
+        (
+            SELECT json_group_array(value)
+            FROM (SELECT value FROM json_each(seen) UNION ALL SELECT value FROM json_each(frontier))
+        ),
+        octets + {_FOLLOWED}
+    FROM walk WHERE distance < %(depth)s AND frontier <> '[]'
+), nearest (id, distance) AS (
+    SELECT f.value, walk.distance FROM walk, json_each(walk.frontier) f WHERE walk.distance > 0
+)
 """
 RELATED = """
 SELECT
@@ -125,13 +146,19 @@ ORDER BY scores.score DESC, t.created_at DESC, t.id DESC LIMIT %(top_k)s
 
 
 @cache
-def searching(sql: str, model: type[models.Model], conditions: tuple[str, ...] = (), rows: str = "{table}") -> str:
-    """A `SEARCH` in the rows of a table for which all ``conditions`` hold."""
+def searching(
+    sql: str,
+    model: type[models.Model],
+    wanted: tuple[str, ...],
+    conditions: tuple[str, ...] = (),
+    rows: str = "{table}",
+) -> str:
+    """A `SEARCH` in the rows of a table for which all ``conditions`` hold; it returns the columns ``wanted``."""
     table = model._meta.db_table
     return sql.format(
         table=table,
         rows=rows.format(table=table),
-        columns=", ".join(f"t.{column}" for column in columns(model)),
+        columns=", ".join(f"t.{column}" for column in wanted),
         conditions="".join(f" AND {condition}" for condition in conditions),
     )
 
@@ -150,15 +177,19 @@ class MemorySql:
     at_least = "confidence >= %s"
 
     def nearest(
-        self, model: type[models.Model], conditions: tuple[str, ...], parameters: Mapping[str, Any]
+        self,
+        model: type[models.Model],
+        wanted: tuple[str, ...],
+        conditions: tuple[str, ...],
+        parameters: Mapping[str, Any],
     ) -> Steps[Sequence[Row]]:
-        """The rows of a search, with their scores behind.
+        """The columns ``wanted`` of the rows of a search, with their scores behind.
 
         ``parameters`` are those of the conditions, ``query`` (a direction), ``dimension``, ``threshold``, ``top_k`` and
         ``near``: the workspaces that are searched, None where that is all.
         """
         query = {**parameters, "query": orjson.dumps(parameters["query"]).decode()}
-        return (yield searching(self.search, model, conditions), query)  # type: ignore[no-any-return]  # rows
+        return (yield searching(self.search, model, wanted, conditions), query)  # type: ignore[no-any-return]  # rows
 
     def upsert_entity(self, entity: Mapping[str, Any]) -> Steps[Row | None]:
         """The row of the entity, made or renewed; None where the session does not exist, or the id is another's."""

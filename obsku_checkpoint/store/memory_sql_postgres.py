@@ -12,7 +12,6 @@ from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.store import memory_index
 from obsku_checkpoint.store.memory_sql import DECIMALS, MemorySql, searching
 from obsku_checkpoint.store.rows import Row
-from obsku_checkpoint.store.sql import columns
 
 #: the lock on the session is its foreign key's: without it, one that is deleted meanwhile would be an error
 INSERT_ENTITY = """
@@ -81,22 +80,39 @@ RETURNING id, workspace_id, content, confidence, source_session_id, created_at, 
 #: relationships are read by a pattern: PostgreSQL's JSON functions fail on text that is not JSON, and on the escapes of
 #: NULs and lone surrogates, which no id has
 REACHED = r"""
-WITH RECURSIVE reached (id, distance) AS (
-    SELECT id, 0 FROM entities
+WITH RECURSIVE walk (distance, frontier, seen, octets) AS (
+    SELECT 0, ARRAY[id], ARRAY[]::text[], 0::bigint FROM entities
     WHERE id = %(entity_id)s::text
         AND (%(workspaces)s::text[] IS NULL OR workspace_id = ANY (%(workspaces)s::text[]))
-    UNION
-    SELECT next.id, reached.distance + 1
-    FROM reached
-    JOIN entities e ON e.id = reached.id
-    CROSS JOIN LATERAL regexp_matches(
-        e.relationships,
-        '"targetId"\s*:\s*("(?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4})*")', 'g'
-    ) AS edge (target)
-    JOIN entities next ON next.id = edge.target[1]::json #>> '{}'
-    WHERE reached.distance < %(depth)s::integer
-        AND (%(workspaces)s::text[] IS NULL OR next.workspace_id = ANY (%(workspaces)s::text[]))
-), nearest (id, distance) AS (SELECT id, min(distance) FROM reached GROUP BY id HAVING min(distance) > 0)
+    UNION ALL
+    SELECT
+        walk.distance + 1,
+        CASE WHEN walk.distance = 0 OR followed.octets <= %(octets)s::bigint THEN ARRAY(
+            SELECT next.id FROM entities next
+            WHERE next.id = ANY (ARRAY(
+                SELECT edge.target[1]::json #>> '{}'
+                FROM entities e
+                CROSS JOIN LATERAL regexp_matches(
+                    e.relationships,
+                    '"targetId"\s*:\s*("(?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4})*")',
+                    'g'
+                ) AS edge (target)
+                WHERE e.id = ANY (walk.frontier)
+                EXCEPT SELECT unnest(walk.frontier)
+                EXCEPT SELECT unnest(walk.seen)
+            )) AND (%(workspaces)s::text[] IS NULL OR next.workspace_id = ANY (%(workspaces)s::text[]))
+        ) ELSE '{}' END,
+        walk.seen || walk.frontier,
+        followed.octets
+    FROM walk
+    CROSS JOIN LATERAL (
+        SELECT walk.octets + coalesce(sum(octet_length(e.relationships)), 0)::bigint AS octets
+        FROM entities e WHERE e.id = ANY (walk.frontier)
+    ) followed
+    WHERE walk.distance < %(depth)s::integer AND walk.frontier <> '{}'
+), nearest (id, distance) AS (
+    SELECT f.id, walk.distance FROM walk CROSS JOIN LATERAL unnest(walk.frontier) AS f (id) WHERE walk.distance > 0
+)
 """
 
 #: ``query`` is a direction. Text that has another number of commas is not looked at; text of usual numbers is cast at
@@ -158,23 +174,33 @@ class PostgresMemorySql(MemorySql):
         return list(values)
 
     def nearest(
-        self, model: type[models.Model], conditions: tuple[str, ...], parameters: Mapping[str, Any]
+        self,
+        model: type[models.Model],
+        wanted: tuple[str, ...],
+        conditions: tuple[str, ...],
+        parameters: Mapping[str, Any],
     ) -> Steps[Sequence[Row]]:
         query = {**parameters, "query": "{" + ",".join(map(repr, parameters["query"])) + "}"}
         if parameters["dimension"] in memory_index.DIMENSIONS and any(parameters["query"]):
-            rows = yield from self._nearest_with_pgvector(model, conditions, query, parameters["query"])
+            rows = yield from self._nearest_with_pgvector(model, wanted, conditions, query, parameters["query"])
             if rows is not None:
                 return rows
-        return (yield searching(self.search, model, conditions), query)  # type: ignore[no-any-return]  # rows
+        return (yield searching(self.search, model, wanted, conditions), query)  # type: ignore[no-any-return]  # rows
 
     def _nearest_with_pgvector(
-        self, model: type[models.Model], conditions: tuple[str, ...], query: dict[str, Any], direction: list[float]
+        self,
+        model: type[models.Model],
+        wanted: tuple[str, ...],
+        conditions: tuple[str, ...],
+        query: dict[str, Any],
+        direction: list[float],
     ) -> Steps[Sequence[Row] | None]:
         """None where there is no index of the dimension that can be used."""
         dimension, top_k = query["dimension"], query["top_k"]
+        names = tuple(dict.fromkeys((*wanted, *SCORED_BY)))
 
         def said(sql: str, schema: str) -> str:
-            return memory_index.said(sql, model, dimension, schema, conditions)
+            return memory_index.said(sql, model, dimension, schema, conditions, names)
 
         few = max(memory_index.FEW, top_k)
         index = memory_index.name(model._meta.db_table, dimension)
@@ -194,21 +220,25 @@ class PostgresMemorySql(MemorySql):
             for more in memory_index.MORE:
                 candidates = {"candidates": top_k + more, **through}
                 rows = yield said(memory_index.THROUGH_INDEX + memory_index.ROWS, schema), candidates
-                best = _best_first(model, rows, direction)
+                best = _best_first(names, rows, direction)
                 if len(best) < top_k + more or best[top_k - 1][-1] > best[-1][-1]:
                     break  # no equally near one is left out
             if len(best) >= top_k or not may_end_early:
-                return [row for row in best[:top_k] if row[-1] >= query["threshold"]]
-        scored = searching(self.search, model, rows=memory_index.CANDIDATES)
+                found = [row for row in best[:top_k] if row[-1] >= query["threshold"]]
+                return [(*row[: len(wanted)], row[-1]) for row in found]
+        scored = searching(self.search, model, wanted, rows=memory_index.CANDIDATES)
         return (yield said(memory_index.ONE_BY_ONE, schema) + scored, query)  # type: ignore[no-any-return]  # rows
 
 
-def _best_first(model: type[models.Model], rows: Sequence[Row], direction: Sequence[float]) -> Sequence[Row]:
+#: the columns that the order of a search depends on
+SCORED_BY = ("id", "created_at", "embedding")
+
+
+def _best_first(names: Sequence[str], rows: Sequence[Row], direction: Sequence[float]) -> Sequence[Row]:
     """A few candidates as `SEARCH` would order them, with their scores behind: here it takes a tenth."""
-    names = columns(model)
-    embedding, created_at = names.index("embedding"), names.index("created_at")
+    id, created_at, embedding = map(names.index, SCORED_BY)
     scored = []
     for row in rows:
         vector = embeddings.loaded(row[embedding])
         scored.append((*row, round(embeddings.cosine(direction, vector), DECIMALS) if vector else 0.0))
-    return sorted(scored, key=lambda row: (row[-1], row[created_at], row[0]), reverse=True)
+    return sorted(scored, key=lambda row: (row[-1], row[created_at], row[id]), reverse=True)

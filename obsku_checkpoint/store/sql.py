@@ -18,6 +18,14 @@ from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.store.calls import Write, atomic
 from obsku_checkpoint.store.rows import Row
 
+_OCTETS = {"postgresql": "octet_length({})", "sqlite": "length(CAST({} AS BLOB))"}
+
+
+def octets(vendor: str, column: str) -> str:
+    """SQL for the bytes of a text; PostgreSQL knows them without unpacking it."""
+    return f"coalesce({_OCTETS[vendor].format(column)}, 0)"
+
+
 BY_ID, OF_SESSION = "id = %s", "session_id = %s"
 
 INSERT_SESSION = """

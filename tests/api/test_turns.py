@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -35,14 +35,6 @@ def somebodys_turn(user: int = 7) -> Iterator[None]:
         turn.end()
 
 
-def waits(answer: Future[httpx.Response]) -> bool:
-    try:
-        answer.result(0.5)
-    except TimeoutError:
-        return True
-    return False
-
-
 def test_heavy_requests_wait_and_others_do_not(store: DjangoCheckpointStore) -> None:
     small, large = (store.create_session("/").id for _ in range(2))
     store.add_message(small, "user", "hello")
@@ -51,11 +43,20 @@ def test_heavy_requests_wait_and_others_do_not(store: DjangoCheckpointStore) -> 
         store.add_message(large, "user", HEAVY)
         output: Any = {"a": {"status": "completed", "output": HEAVY}}
         checkpoint = store.save_checkpoint(large, step=1, node_results=output, parent_id=checkpoint).id
+        store.save_fact(HEAVY, embedding=[1.0])
+    call: Any = {"name": "n", "toolUseId": "use", "input": {"text": HEAVY}}
+    store.add_message(large, "assistant", tool_calls=[call])
+    far = store.save_entity(large, name="far", type="t", attributes={"text": HEAVY}).id
+    edges: Any = [{"targetId": far, "type": HEAVY}]
+    near = store.save_entity(large, name="near", type="t", relationships=edges).id
     heavy = [
         f"sessions/{large}/messages/",
         f"sessions/{large}/messages/?limit=500",
         f"sessions/{large}/checkpoints/",
         f"checkpoints/{checkpoint}/lineage/",
+        f"sessions/{large}/dangling/",
+        f"entities/{near}/related/",
+        f"entities/{near}/related/?depth=2",
     ]
     with live_server(store.using) as url, httpx.Client(base_url=url, timeout=30) as http, ThreadPoolExecutor() as pool:
         with somebodys_turn():
@@ -63,11 +64,14 @@ def test_heavy_requests_wait_and_others_do_not(store: DjangoCheckpointStore) -> 
             waiting.append(
                 pool.submit(http.post, f"sessions/{small}/messages/", json={"role": "user", "content": HEAVY})
             )
+            waiting.append(pool.submit(http.post, "facts/search/", json={"embedding": [1.0]}))
+            waiting.append(pool.submit(http.post, f"sessions/{large}/repair/", json={}))
             assert http.get(f"sessions/{small}/messages/").status_code == 200
             assert http.post(f"sessions/{small}/messages/", json={"role": "user"}).status_code == 201
             assert http.get(f"sessions/{small}/checkpoints/").json()["results"] == []
-            assert all(map(waits, waiting))
-        assert [one.result(30).status_code for one in waiting] == [200, 200, 200, 200, 201]
+            assert http.get(f"sessions/{small}/dangling/").json() == []
+            assert not wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED).done
+        assert [one.result(30).status_code for one in waiting] == [200] * 7 + [201, 200, 200]
         refused = http.post(f"sessions/{small}/messages/", json={"role": "nobody", "content": HEAVY})
         assert refused.status_code == 400
     with somebodys_turn():  # which those that failed have given back, too

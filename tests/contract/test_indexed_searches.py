@@ -14,6 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections, transaction
 
+from obsku_checkpoint.models import Fact
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.protocols import CheckpointStore
 from obsku_checkpoint.records import FactRecord, Scored
@@ -101,14 +102,14 @@ def test_the_index_finds_what_an_exact_search_finds(
             for id, (workspace, vector) in many.items()
             if filters.get("workspace_id", workspace) == workspace
         )[:-11:-1]
-        found = indexed_store.search_facts(query, **filters)
-        hits += len({one.record.id for one in found} & {id for _, id in exact})
-        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-        for one in found:
-            assert one.score == pytest.approx(cosine(query, many[one.record.id][1]))
-        least = found[4].score
-        near = indexed_store.search_facts(query, threshold=least, **filters)
-        assert near == [one for one in found if one.score >= least]
+        found = indexed_store.nearest(Fact, query, **filters)
+        hits += len({id for id, _ in found} & {id for _, id in exact})
+        assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+        for id, score in found:
+            assert score == pytest.approx(cosine(query, many[id][1]))
+        least = found[4][1]
+        near = indexed_store.nearest(Fact, query, threshold=least, **filters)
+        assert near == [one for one in found if one[1] >= least]
     assert hits / len(queries) >= 9.5
     assert scans(indexed_store, "facts") == before + 2 * len(queries)
 
@@ -124,7 +125,10 @@ def test_the_async_twin_finds_the_same(
         finally:
             await indexed_store.aclose()
 
-    assert asyncio.run(search()) == indexed_store.search_facts(query, workspace_id="many 0", top_k=5)
+    found = asyncio.run(search())
+    assert found == indexed_store.search_facts(query, workspace_id="many 0", top_k=5)
+    ids = indexed_store.nearest(Fact, query, workspace_id="many 0", top_k=5)
+    assert [(one.record.id, one.score) for one in found] == ids
 
 
 def test_of_equally_near_ones_the_newest_come_first(

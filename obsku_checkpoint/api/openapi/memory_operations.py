@@ -5,7 +5,7 @@ from __future__ import annotations
 from obsku_checkpoint.api import memory_serializers as serializers
 from obsku_checkpoint.api.memory_serializers import Entity, Fact
 from obsku_checkpoint.api.openapi.operations import MOMENT, SESSION_ID, given, page, shown
-from obsku_checkpoint.api.openapi.schema import CURSOR, DEPTH, LIMIT, operation
+from obsku_checkpoint.api.openapi.schema import CURSOR, DEPTH, LIMIT, LINK, operation
 
 NEW_ENTITY = {
     "id": "019b7d12-31bb-7f65-a0a4-7be0f5d7f3a1",
@@ -30,7 +30,8 @@ FACT = {**NEW_FACT, "created_at": MOMENT}
 QUERY = {"embedding": [0.1, -0.5, 0.8], "workspace_id": "shop", "top_k": 3, "threshold": 0.5}
 REPEATABLE = "With an `id` the call may be repeated: the same content gives 200 and the record that is there."
 NEAREST = (
-    "The records whose embeddings are nearest by their cosine, best first; those of another dimension are left out."
+    "The records whose embeddings are nearest by their cosine, best first; those of another dimension are left out. "
+    "Where they do not fit MAX_PAGE_BYTES, the header Link has the address that the same body is to be sent to next."
 )
 
 entities_list = operation(
@@ -72,7 +73,8 @@ entities_delete = operation("entities_delete", "Delete an entity", answers={204:
 entities_related = operation(
     "entities_related",
     "The entities that its relationships lead to, nearest first",
-    description="Without itself, and no further than the request may see.",
+    description="Without itself, and no further than the request may see. Where steps beyond the first would follow "
+    "more than MAX_PAGE_BYTES of relationships, the depth is refused.",
     answers={200: serializers.EntityPage},
     errors=[400, 404],
     parameters=[CURSOR, LIMIT, DEPTH],
@@ -83,6 +85,7 @@ entities_search = operation(
     description=NEAREST,
     body=serializers.EntitySearch,
     answers={200: serializers.ScoredEntity(many=True)},
+    parameters=[CURSOR, LINK],
     examples=[given("In a workspace", QUERY), shown("One", {"record": ENTITY, "score": 0.98})],
 )
 facts_list = operation(
@@ -117,5 +120,6 @@ facts_search = operation(
     description=NEAREST,
     body=serializers.FactSearch,
     answers={200: serializers.ScoredFact(many=True)},
+    parameters=[CURSOR, LINK],
     examples=[given("In a workspace", QUERY), shown("One", {"record": FACT, "score": 0.97})],
 )

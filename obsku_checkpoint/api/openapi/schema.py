@@ -72,6 +72,9 @@ RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[503], description="Seconds to wait."
 )
 CURSOR = OpenApiParameter("cursor", str, description="Which page, as `next` and `previous` have it.")
+LINK = OpenApiParameter(
+    "Link", str, OpenApiParameter.HEADER, response=[200], description='The address of what follows, as `rel="next"`.'
+)
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "format": "int32", "minimum": 0},
