@@ -1,12 +1,15 @@
 """``python -m benchmarks.langgraph``: `DjangoSaver` beside LangGraph's own PostgreSQL savers, call by call in one run.
 
 Prints, for states of three sizes, the median of each call of theirs and how many times as long ours takes: with the
-state only (``projection="session"``), and with checkpoints and messages for people (``"full"``). Then graphs that run
-at the same time, and the bytes that a conversation of 250 turns takes.
+state only (``projection="session"``), and with checkpoints and messages for people (``"full"``), both over one
+connection that is kept. Then graphs that run at the same time, over eight connections, and the bytes that a
+conversation of 250 turns takes. A write waits for the disk at its end, as long for one as for the other:
+``--without-disk`` leaves that out of both (``synchronous_commit=off``).
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import operator
 import random
@@ -19,6 +22,7 @@ from statistics import median
 from typing import Annotated, Any, TypedDict
 
 import psycopg
+from django.db import connections
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
 from langgraph.checkpoint.base.id import uuid6
@@ -30,6 +34,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.server import server
+from benchmarks.systems.ours import django_database
 from obsku_checkpoint.contrib.langgraph import DjangoSaver
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 
@@ -38,7 +43,7 @@ ROUNDS, WARM_UP = 60, 12
 SIZES = {"2 KB": (3, 500), "50 KB": (10, 45_000), "400 messages": (400, 500)}
 CALLS = ("put", "put_writes", "get_tuple", "list")
 LIST = 10
-GRAPHS, STEPS = 16, 8
+GRAPHS, STEPS, CONNECTIONS = 16, 8, 8
 TURNS = 250
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 OURS = ("sessions", "messages", "checkpoints", "langgraph_checkpoints", "langgraph_blobs", "langgraph_items",
@@ -143,7 +148,7 @@ async def graphs_at_once(saver: Saver) -> float:
 
 async def concurrency(url: str, ours: dict[str, Saver]) -> dict[str, float]:
     options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
-    async with AsyncConnectionPool(url, min_size=8, max_size=8, kwargs=options) as pool:
+    async with AsyncConnectionPool(url, min_size=CONNECTIONS, max_size=CONNECTIONS, kwargs=options) as pool:
         savers: dict[str, Saver] = {"theirs": AsyncPostgresSaver(pool), **ours}  # type: ignore[arg-type]  # of dicts
         taken: dict[str, list[float]] = defaultdict(list)
         for turn in range(9):
@@ -173,31 +178,40 @@ def bytes_of(url: str, saver: Saver, tables: tuple[str, ...]) -> int:
 
 
 @contextmanager
-def savers_on_a_server() -> Iterator[tuple[str, str, PostgresSaver, dict[str, Saver]]]:
-    """The addresses of two databases, a saver of theirs in the one, and ours in the other."""
+def databases(*, disk: bool) -> Iterator[tuple[str, str]]:
+    """The addresses of two databases on one server, the first with our tables."""
     with server() as database:
         database.create_tables()
-        url, theirs_url = database.url(database.shared), database.url("theirs")
+        url = database.url(database.shared)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE DATABASE theirs")
-        with (
-            psycopg.connect(theirs_url, autocommit=True, prepare_threshold=0, row_factory=dict_row) as connection,
-            PostgresCheckpointStore(url) as store,
-        ):
-            store.setup()
-            theirs = PostgresSaver(connection)
-            theirs.setup()
-            state, full = DjangoSaver(store, projection="session"), DjangoSaver(store)
-            yield url, theirs_url, theirs, {"state": state, "full": full}
+            for name in ("theirs", database.shared):
+                connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = {'on' if disk else 'off'}".encode())
+        yield url, database.url("theirs")
+
+
+def ours(using: str | PostgresCheckpointStore) -> dict[str, Saver]:
+    return {"state": DjangoSaver(using, projection="session"), "full": DjangoSaver(using)}
 
 
 def main() -> None:
-    with savers_on_a_server() as (url, theirs_url, theirs, ours):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--without-disk", action="store_true", help="writes do not wait for the disk")
+    with (
+        databases(disk=not parser.parse_args().without_disk) as (url, theirs_url),
+        psycopg.connect(theirs_url, autocommit=True, prepare_threshold=0, row_factory=dict_row) as connection,
+        PostgresCheckpointStore(url, max_size=CONNECTIONS) as store,
+    ):
+        theirs = PostgresSaver(connection)
+        theirs.setup()
+        database = connections.settings["kept"] = django_database(url)
+        connections.configure_settings({"default": {}, "kept": database})  # which completes it
+        kept = ours("kept")
         print(f"{'':28}{'theirs':>10}{'state':>8}{'full':>8}")
-        for size, call, taken in calls({"theirs": theirs, **ours}):
+        for size, call, taken in calls({"theirs": theirs, **kept}):
             print(line(f"{size}, {call}", taken))
-        print(line(f"{GRAPHS} async graphs, {STEPS} steps", asyncio.run(concurrency(theirs_url, ours))))
-        grown = {"theirs": bytes_of(theirs_url, theirs, TABLES), "full": bytes_of(url, ours["full"], OURS)}
+        print(line(f"{GRAPHS} async graphs, {STEPS} steps", asyncio.run(concurrency(theirs_url, ours(store)))))
+        grown = {"theirs": bytes_of(theirs_url, theirs, TABLES), "full": bytes_of(url, kept["full"], OURS)}
         print(f"\n{TURNS} turns: theirs {grown['theirs']:,} bytes, ours {grown['full']:,}", end="")
         print(f", {grown['full'] / grown['theirs']:.1%}")
 
