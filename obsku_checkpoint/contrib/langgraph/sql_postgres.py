@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
+
+import orjson
 
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored
@@ -84,13 +85,14 @@ ITEM_ROWS = """, items AS (
     ON CONFLICT DO NOTHING
 )"""
 
-#: the messages are those of the milliseconds before the checkpoint; each is an array, as `projection.messages` gives it
+#: The messages are those of the milliseconds before the checkpoint, arrays as `projection.messages` gives them. Each is
+#: looked up: a NOT EXISTS would become a join with all messages of the thread.
 TRANSCRIPT = """, fresh AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('messages', 'id'))::integer AS id, m.*
     FROM thread, jsonb_array_elements(%(messages)s::jsonb) WITH ORDINALITY AS m (said, position)
-    WHERE NOT EXISTS (
-        SELECT 1 FROM langgraph_messages l WHERE l.session_id = %(session_id)s AND l.message_id = m.said ->> 0
-    )
+    WHERE (
+        SELECT row_id FROM langgraph_messages l WHERE l.session_id = %(session_id)s AND l.message_id = m.said ->> 0
+    ) IS NULL
     ORDER BY m.position
 ), transcribed AS (
     INSERT INTO langgraph_messages (session_id, message_id, row_id)
@@ -276,7 +278,7 @@ class PostgresSql(Sql):
             "item_hash": hashes,
             "item_type": [items[hash].type for hash in hashes],
             "item_data": [items[hash].data for hash in hashes],
-            "messages": json.dumps(messages, ensure_ascii=False),
+            "messages": orjson.dumps(messages).decode(),
         }
         statement = put_statement(
             known=put["epoch"] is not None,
