@@ -10,7 +10,8 @@ from obsku_checkpoint.store.calls import Write
 from obsku_checkpoint.store.rows import Row
 from obsku_checkpoint.store.sql_postgres import MESSAGE, array
 
-#: the ids are taken under the session's lock, so that batches of several writers do not interleave
+#: A message is the one of its original by its time: the batch's are those of ``count`` milliseconds, one after another,
+#: which the session's lock keeps for it.
 ADD = """
 WITH session AS (
     UPDATE sessions SET updated_at = GREATEST(
@@ -21,23 +22,22 @@ WITH session AS (
     )
     WHERE id = %(session_id)s::text
     RETURNING id, updated_at
-), fresh AS MATERIALIZED (
-    SELECT
-        nextval(pg_get_serial_sequence('messages', 'id'))::integer AS id, session.id AS session_id, m.*,
-        session.updated_at - %(count)s::bigint + m.position AS created_at
+), given AS MATERIALIZED (
+    SELECT m.*, session.id AS session_id, session.updated_at - %(count)s::bigint + m.position AS created_at
     FROM session, unnest(
         %(role)s::text[], %(content)s::text[], %(tool_calls)s::text[], %(tool_results)s::text[],
         %(tokens_in)s::integer[], %(tokens_out)s::integer[], %(data)s::text[]
     ) WITH ORDINALITY AS m (role, content, tool_calls, tool_results, tokens_in, tokens_out, data, position)
-    ORDER BY m.position
 ), added AS (
-    INSERT INTO messages (id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
-    SELECT id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at
-    FROM fresh ORDER BY position
+    INSERT INTO messages (session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at)
+    SELECT session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at
+    FROM given ORDER BY position
+    RETURNING id, created_at
 ), beside AS (
-    INSERT INTO originals (row_id, format, data) SELECT id, %(format)s::text, data FROM fresh ORDER BY position
+    INSERT INTO originals (row_id, format, data)
+    SELECT added.id, %(format)s::text, given.data FROM added JOIN given USING (created_at) ORDER BY added.id
 )
-SELECT id, created_at FROM fresh ORDER BY position
+SELECT id, created_at FROM added ORDER BY created_at
 """
 
 
