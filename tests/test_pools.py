@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from obsku_checkpoint.store import loop_pools, pools
+from obsku_checkpoint.store.loop_connections import LoopConnection
 from obsku_checkpoint.store.loop_pools import LoopPool
 from obsku_checkpoint.store.pools import ThreadsPool
 from tests.test_faults import hang_up
@@ -33,9 +34,7 @@ def threads_pool(url: str) -> Iterator[tuple[ThreadsPool, Callable[[], psycopg.C
 
 
 def loop_pool(url: str, *, size: int = 2, timeout: float = 0.5) -> LoopPool:
-    return LoopPool(
-        "a test", size=size, timeout=timeout, connect=lambda: psycopg.AsyncConnection.connect(url, autocommit=True)
-    )
+    return LoopPool("a test", size=size, timeout=timeout, connect=lambda: LoopConnection.connect(url, autocommit=True))
 
 
 # -- threads
@@ -203,7 +202,7 @@ def test_a_task_is_told_that_it_waited_in_vain(url: str) -> None:
 
 
 def test_a_loop_that_ends_closes_its_connections(url: str) -> None:
-    async def main() -> list[psycopg.AsyncConnection[Any]]:
+    async def main() -> list[LoopConnection]:
         pool = loop_pool(url)
         connections = [await pool.take(), await pool.take()]
         pool.give(connections[0])
@@ -217,7 +216,7 @@ def test_a_loop_that_ends_closes_its_connections(url: str) -> None:
 def test_a_loop_that_is_dropped_takes_its_pool_with_it(url: str) -> None:
     loop = asyncio.new_event_loop()
 
-    async def main() -> psycopg.AsyncConnection[Any]:
+    async def main() -> LoopConnection:
         pool = loop_pool(url)
         connection = await pool.take()
         pool.give(connection)

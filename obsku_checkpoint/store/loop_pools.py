@@ -8,14 +8,14 @@ import os
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
 
 import psycopg
 
+from obsku_checkpoint.store.loop_connections import LoopConnection
 from obsku_checkpoint.store.pools import IDLE_SECONDS, Pool, Reserved, finish
 
 
-class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.AsyncConnection[Any] | None]"]):
+class LoopPool(Pool[LoopConnection, "asyncio.Future[LoopConnection | None]"]):
     """The pool of one event loop and alias.
 
     The loop owns it, through the timer that closes idle connections: nothing else refers to it for good, so it ends
@@ -24,7 +24,7 @@ class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.Asyn
     """
 
     def __init__(
-        self, alias: str, *, size: int, timeout: float, connect: Callable[[], Awaitable[psycopg.AsyncConnection[Any]]]
+        self, alias: str, *, size: int, timeout: float, connect: Callable[[], Awaitable[LoopConnection]]
     ) -> None:
         """A pool of the running loop, which finds it by `of_running_loop` from then on."""
         super().__init__(alias, size=size, timeout=timeout)
@@ -38,7 +38,7 @@ class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.Asyn
         loop.call_later(IDLE_SECONDS, _sweep, weakref.ref(loop), self, ends)
         _loops_pools.setdefault(loop, {})[alias] = weakref.ref(self)
 
-    async def take(self) -> psycopg.AsyncConnection[Any]:
+    async def take(self) -> LoopConnection:
         while True:
             with self._lock:
                 free = self._take_free()
@@ -52,7 +52,7 @@ class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.Asyn
             if connection_or_place := await self._wait():
                 return connection_or_place
 
-    async def _answers(self, connection: psycopg.AsyncConnection[Any]) -> bool:
+    async def _answers(self, connection: LoopConnection) -> bool:
         try:
             await connection.execute("")
         except BaseException as error:
@@ -62,7 +62,7 @@ class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.Asyn
             raise
         return True
 
-    async def _opened(self, place: Reserved) -> psycopg.AsyncConnection[Any]:
+    async def _opened(self, place: Reserved) -> LoopConnection:
         try:
             connection = await self._connect()
         except BaseException:
@@ -73,8 +73,8 @@ class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.Asyn
         self._open.discard(place)
         return connection
 
-    async def _wait(self) -> psycopg.AsyncConnection[Any] | None:
-        waiter: asyncio.Future[psycopg.AsyncConnection[Any] | None] = asyncio.get_running_loop().create_future()
+    async def _wait(self) -> LoopConnection | None:
+        waiter: asyncio.Future[LoopConnection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
             async with asyncio.timeout(self.timeout):
@@ -88,15 +88,15 @@ class LoopPool(Pool["psycopg.AsyncConnection[Any]", "asyncio.Future[psycopg.Asyn
 
     def _deliver(
         self,
-        waiter: asyncio.Future[psycopg.AsyncConnection[Any] | None],
-        connection: psycopg.AsyncConnection[Any] | None,
+        waiter: asyncio.Future[LoopConnection | None],
+        connection: LoopConnection | None,
     ) -> bool:
         if waiter.done():
             return False
         waiter.set_result(connection)
         return True
 
-    def give(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    def give(self, connection: LoopConnection) -> None:
         if self._ended:
             self.discard(connection)
         else:
@@ -116,7 +116,7 @@ def _sweep(loop: weakref.ref[asyncio.AbstractEventLoop], pool: LoopPool, ends: A
         running.call_later(IDLE_SECONDS, _sweep, loop, pool, ends)
 
 
-def _finish_all(free: deque[tuple[psycopg.AsyncConnection[Any], float, int]], process: int) -> None:
+def _finish_all(free: deque[tuple[LoopConnection, float, int]], process: int) -> None:
     if os.getpid() == process:
         for connection, _, _ in free:
             finish(connection)

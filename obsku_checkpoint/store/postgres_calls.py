@@ -31,6 +31,7 @@ from obsku_checkpoint.store.calls import (
     cause_of,
     log_unavailable,
 )
+from obsku_checkpoint.store.loop_connections import LoopConnection
 
 R = TypeVar("R")
 
@@ -148,7 +149,7 @@ class PostgresCalls(Calls):
         """Whether a native connection would lack what Django's has, or the loop cannot serve psycopg."""
         return (
             not is_djangos_own(self._backend)
-            or conf.current().ASYNC == "django"
+            or conf.given().get("ASYNC") == "django"
             or any(not _is_djangos(receiver) for receiver in connection_created.receivers)
             or type(asyncio.get_running_loop()).__name__ == "ProactorEventLoop"  # psycopg refuses it
         )
@@ -199,9 +200,7 @@ class PostgresCalls(Calls):
                 await self._send_async(after)
             return result
 
-    async def _carried_out_async(
-        self, connection: psycopg.AsyncConnection[Any], steps: Steps[R], call: Call, step: Any = None
-    ) -> R:
+    async def _carried_out_async(self, connection: LoopConnection, steps: Steps[R], call: Call, step: Any = None) -> R:
         try:
             if step is None:
                 step = next(steps)
@@ -217,7 +216,7 @@ class PostgresCalls(Calls):
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # as above
 
-    async def _answer_async(self, connection: psycopg.AsyncConnection[Any], step: Any, call: Call) -> Any:
+    async def _answer_async(self, connection: LoopConnection, step: Any, call: Call) -> Any:
         kind = type(step)
         if kind is tuple or kind is Write or kind is BinaryRead:
             if kind is Write:
@@ -237,7 +236,7 @@ class PostgresCalls(Calls):
         call.signals.append(step)
         return None
 
-    def _may_repeat_async(self, connection: psycopg.AsyncConnection[Any], error: BaseException, attempts: int) -> bool:
+    def _may_repeat_async(self, connection: LoopConnection, error: BaseException, attempts: int) -> bool:
         state = failures.sqlstate(error)
         if state == failures.READ_ONLY:
             connection.pgconn.finish()  # a URL of several hosts may lead to the primary now
@@ -264,16 +263,20 @@ class PostgresCalls(Calls):
         if not decided:
             threshold = prepared_statements.THRESHOLD
 
-        async def connect() -> psycopg.AsyncConnection[Any]:
-            connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
-            if not decided and prepared_statements.asks_for_pooler(using):
-                ((pid,),) = await (await connection.execute(prepared_statements.BACKEND_PID)).fetchall()
-                prepared_statements.told_backend_pid(using, connection, pid)
-            prepared_statements.name_by_text(using, connection, threshold)
-            if "isolation_level" in options:
-                await connection.set_isolation_level(psycopg.IsolationLevel(options["isolation_level"]))
-            if role := options.get("assume_role"):
-                await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+        async def connect() -> LoopConnection:
+            connection = await LoopConnection.connect(**parameters, autocommit=True)
+            try:
+                if not decided and prepared_statements.asks_for_pooler(using):
+                    ((pid,),) = await (await connection.execute(prepared_statements.BACKEND_PID)).fetchall()
+                    prepared_statements.told_backend_pid(using, connection, pid)
+                prepared_statements.name_by_text(using, connection, threshold)
+                if "isolation_level" in options:
+                    await connection.set_isolation_level(psycopg.IsolationLevel(options["isolation_level"]))
+                if role := options.get("assume_role"):
+                    await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+            except BaseException:
+                pools.finish(connection)
+                raise
             return connection
 
         return connect
