@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import pickle
+import subprocess
 import sys
 import threading
 import uuid
@@ -716,3 +717,18 @@ def test_threads_may_write_while_another_registers() -> None:
 )
 def test_none_and_a_number_that_json_lacks_are_told_apart(value: Any) -> None:
     assert codec.loads(codec.dumps(value)) == value
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others count memory otherwise")
+@pytest.mark.parametrize("elements", ["range(300_000)", "((n,) for n in range(300_000))"])
+def test_a_large_set_is_written_in_little_memory(elements: str) -> None:
+    program = f"""
+import resource
+from obsku_checkpoint import codec
+value = {{"a": set({elements})}}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+codec.dumps(value)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    grown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert int(grown) < 200  # MB; a kilobyte for each element would be more
