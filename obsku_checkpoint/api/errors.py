@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, TooManyFieldsSent
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.transaction import TransactionManagementError
 from django.http import Http404
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -137,6 +137,8 @@ def _of_database(error: Exception, *, began: bool) -> bool:
 def in_http_words(error: Exception) -> Exception:
     """The exception of Django REST framework for an error of the store; any other exception as it is."""
     match error:
+        case TooManyFieldsSent():  # parameters
+            return ParseError(quoted(str(error)))
         case InvalidRecordError():
             return ValidationError({quoted(error.field): [quoted(error.reason)]})
         case SerializationError():

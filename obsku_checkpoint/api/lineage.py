@@ -10,6 +10,7 @@ remembers an earlier one, as Brent's algorithm does, and the list ends when it c
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import NoneType
 
 from rest_framework.request import Request
 
@@ -66,7 +67,5 @@ def _until_around(rows: list[Row], mark: str | None) -> list[Row]:
 
 def _decoded(cursor: str) -> tuple[int, str, str | None]:
     """The number of a page, the checkpoint where it begins, and the one that says whether the lineage is a ring."""
-    match pagination.decoded(cursor):
-        case [name, int(number), str(start), (None | str()) as mark] if name == NAME and 0 < number < 2**31:
-            return number, start, mark
-    raise pagination.not_of_this_list()
+    number, start, mark = pagination.position(cursor, NAME, (int,), (str,), (str, NoneType))
+    return number, start, mark

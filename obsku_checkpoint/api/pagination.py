@@ -146,6 +146,22 @@ def decoded(cursor: str) -> list[Any]:
     return position
 
 
+def position(cursor: str, name: str, *kinds: tuple[type, ...]) -> list[Any]:
+    """What `encoded` was given after the list's ``name``, each value of one of its types; a 400 for any other text."""
+    first, *values = decoded(cursor)
+    if first == name and len(values) == len(kinds) and all(map(_is_of, values, kinds)):
+        return values
+    raise not_of_this_list()
+
+
+def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether it is of one of the types, to which booleans are no integers, and a column may hold it."""
+    kind = type(value)
+    if kind not in kinds:
+        return False
+    return validation.can_exist(CURSOR, value) if kind is str else kind is not int or abs(value) <= INT64
+
+
 def not_of_this_list() -> ValidationError:
     return ValidationError({CURSOR: ["is not a cursor of this list"]})
 

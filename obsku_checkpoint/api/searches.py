@@ -25,7 +25,7 @@ class FoundPage:
     ) -> None:
         name = f"found {model._meta.db_table}"
         cursor = request.query_params.get(pagination.CURSOR)
-        last = None if cursor is None else _decoded(cursor, name)
+        last = None if cursor is None else pagination.position(cursor, name, (str,), (float, int))
         nearest: Nearest = store.nearest(model, **asked)
         if last is not None:
             nearest = _behind(nearest, *last)
@@ -43,10 +43,3 @@ def _behind(nearest: Nearest, id: str, score: float) -> Nearest:
         if one == id:
             return nearest[place + 1 :]
     return [one for one in nearest if one[1] < score]
-
-
-def _decoded(cursor: str, name: str) -> tuple[str, float]:
-    match pagination.decoded(cursor):
-        case [str(of), str(id), float() | int() as score] if of == name:
-            return id, score
-    raise pagination.not_of_this_list()

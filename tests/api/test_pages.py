@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from types import NoneType
 from typing import Any
 
 import pytest
@@ -109,6 +110,8 @@ PLACES: dict[str, list[Any]] = {
     "{path}checkpoints/": ["checkpoints", False, 5, "a", 1],
     "{path}checkpoints/?namespace=": ["versions", False, 1],
     "{checkpoint}lineage/": ["lineage", 1, "a", None],
+    "{entity}related/": ["related", 1, 5, "a"],
+    "/api/facts/search/": ["found facts", "a", 0.5],
 }
 STRANGE: list[Any] = [True, None, 1e30, 10**19, "\x00", "\ud800", "text", [], {}, 5]
 
@@ -123,9 +126,17 @@ def test_a_cursor_that_the_list_did_not_give_is_bad_input(
     api: Client, store: DjangoCheckpointStore, path: str, listed: str
 ) -> None:
     checkpoint = store.save_checkpoint(path.split("/")[-2], step=1, node_results={})
-    address = listed.format(path=path, checkpoint=f"/api/checkpoints/{checkpoint.id}/")
+    session = path.split("/")[-2]
+    far = store.save_entity(session, name="far", type="t").id
+    near = store.save_entity(session, name="near", type="t", relationships=[{"targetId": far, "type": "r"}]).id
+    address = listed.format(path=path, checkpoint=f"/api/checkpoints/{checkpoint.id}/", entity=f"/api/entities/{near}/")
     own = PLACES[listed]
-    assert api.get(address, {"cursor": as_cursor(own)} if "?" not in address else {}).status_code == 200
+
+    def ask(place: str) -> Any:
+        at = f"{address}{'&' if '?' in address else '?'}cursor={place}"
+        return api.post(at, {"embedding": [1.0]}) if "search/" in at else api.get(at)
+
+    assert ask(as_cursor(own)).status_code == 200
     foreign: list[Any] = [place for place in PLACES.values() if place != own]
     foreign += [b"no", b"[]", b"{}", b"[", own[:-1], [*own, 1]]
     for index in range(len(own)):
@@ -134,15 +145,16 @@ def test_a_cursor_that_the_list_did_not_give_is_bad_input(
             if type(value) is not kind or value in ("\x00", "\ud800", 10**19):
                 foreign.append([*own[:index], value, *own[index + 1 :]])
     for place in [*map(as_cursor, foreign), "ä", "a"]:
-        answer = api.get(f"{address}{'&' if '?' in address else '?'}cursor={place}")
+        answer = ask(place)
         assert answer.status_code in (200, 400), (place, answer.content)
         assert answer.status_code == 400 or may_be_its_own(place, own), base64.urlsafe_b64decode(place + "==")
 
 
 def may_be_its_own(place: str, own: list[Any]) -> bool:
-    """A time may be text on SQLite, and a lineage's checkpoint any text."""
+    """A time may be text on SQLite, a lineage's checkpoint any text, and a score any number."""
     name, *rest = json.loads(base64.urlsafe_b64decode(place + "=="))
-    return name == own[0] and all(isinstance(one, str | int | None) for one in rest)
+    kinds = (str, int, float if "found" in name else int, NoneType)
+    return name == own[0] and all(type(one) in kinds or one is False for one in rest)
 
 
 ROUTES = {
@@ -188,3 +200,8 @@ def test_a_page_whose_rows_are_gone_is_empty_and_leads_nowhere(
     first = api.get("/api/sessions/", {"workspace_id": workspace, "limit": "2"}).json()
     store.delete_session(made[0])
     assert api.get(first["next"]).json() == {"next": None, "previous": None, "results": []}
+
+
+def test_more_parameters_than_django_takes_are_bad_input(api: Client) -> None:
+    answer = api.get("/api/sessions/?" + "&" * 2000)
+    assert (answer.status_code, list(answer.json())) == (400, ["detail"])
