@@ -15,7 +15,7 @@ from obsku_checkpoint.store.deletion import DELETED, is_referred_to
 
 
 def counts(database: str, session_ids: Sequence[str]) -> dict[str, int]:
-    """What to call it -> how many: one statement each, no row is read.
+    """What to call it -> how many, of what there is: one statement each, no row is read.
 
     The database itself deletes what hangs on a session; facts lose their source and stay.
     """
@@ -27,7 +27,8 @@ def counts(database: str, session_ids: Sequence[str]) -> dict[str, int]:
     }
     facts = Fact._base_manager.using(database).filter(source_session_id__in=session_ids).count()
     kept = {_("facts that stay, without their source"): facts} if facts else {}
-    return {str(Session._meta.verbose_name_plural): len(session_ids)} | numbers | kept
+    some = {name: number for name, number in numbers.items() if number}
+    return {str(Session._meta.verbose_name_plural): len(session_ids)} | some | kept
 
 
 def of_the_project(

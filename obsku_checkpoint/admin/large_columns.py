@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from django.db.models import Case, F, Func, IntegerField, TextField, Value, When
 from django.db.models.functions import Cast, Left
@@ -48,6 +48,18 @@ class Large:
             if isinstance(text, str):
                 return text
         return self.head
+
+
+class Beginning(str):
+    """The beginning of a text that is too large to be read whole, where a text is wanted."""
+
+    __slots__ = ("whole",)
+    whole: Large
+
+    def __new__(cls, whole: Large) -> Self:
+        self = super().__new__(cls, f"{whole.beginning}…")
+        self.whole = whole
+        return self
 
 
 @dataclass(frozen=True, slots=True)

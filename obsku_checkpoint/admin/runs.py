@@ -17,7 +17,7 @@ from typing import Any
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
-from obsku_checkpoint.admin.large_columns import BytesIn, Large, json_columns, stored_json
+from obsku_checkpoint.admin.large_columns import Beginning, BytesIn, Large, json_columns, stored_json
 from obsku_checkpoint.admin.results_json import ENTRIES, results_in_parts
 from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.errors import CheckpointCorruptionError
@@ -219,4 +219,4 @@ def _question(value: Any) -> Any:
 
 
 def _cut(value: Any) -> Any:
-    return f"{value.beginning}…" if isinstance(value, Large) else value
+    return Beginning(value) if isinstance(value, Large) else value

@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 
 from obsku_checkpoint import codec
 from obsku_checkpoint.admin import format
-from obsku_checkpoint.admin.large_columns import Large
+from obsku_checkpoint.admin.large_columns import Beginning, Large
 from obsku_checkpoint.codec import Map
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.printable import acting, plain, symbol
@@ -207,6 +207,8 @@ class _Tree:
                 return corrupt(value)
             case Large():
                 return self._large(value)
+            case Beginning():
+                return self._large(value.whole)
             case str():
                 return _text(value)
             case dict() if value:

@@ -81,6 +81,8 @@ def _metrics(stats: Stats) -> Iterator[tuple[str, str, list[Sample]]]:
     )
     yield "sessions_waiting", "Sessions of these that wait for a person.", [({}, standing.waiting)]
     yield "sessions_failed", "Sessions of these with a failed node.", [({}, standing.failed)]
+    large = "Sessions of these with results that are too large to be searched for a failed node."
+    yield "sessions_unsearched", large, [({}, standing.unsearched)]
     yield from _spending([one for one in stats.spending if one.day == today])
 
 

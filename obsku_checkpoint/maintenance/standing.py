@@ -25,7 +25,8 @@ NAMESPACES, LARGE = 20, 1_000_000
 # An output that holds the same words counts too: to tell, the database would have to parse every result.
 # Their ids are known to the planner, which in one statement would read the whole table for them.
 _STANDING = """
-SELECT count(DISTINCT CASE WHEN asks THEN session_id END), count(DISTINCT CASE WHEN failed THEN session_id END)
+SELECT count(DISTINCT CASE WHEN asks THEN session_id END), count(DISTINCT CASE WHEN failed THEN session_id END),
+       count(DISTINCT CASE WHEN failed IS NULL THEN session_id END)
 FROM (
     SELECT c.session_id, c.source = 'interrupt' OR (c.source = 'fork' AND c.pending_nodes <> '[]') AS asks,
            CASE WHEN {bytes} <= {large} THEN replace(c.node_results, %s, '') LIKE %s END AS failed
@@ -40,6 +41,8 @@ class Standing:
 
     waiting: int
     failed: int
+    #: those with results of more than `LARGE` bytes, which are not searched for a failure
+    unsearched: int
     #: the sessions that were looked at, `LAST` at most
     sessions: int
     #: when the first of them was last written to; None where there is none
@@ -54,12 +57,18 @@ def standing(using: str, visible: Collection[str] | None) -> Standing:
         rows = narrowed(rows, workspaces(using), LAST, None)
     found = list(rows.values_list("pk", "updated_at")[:LAST])
     if not found:
-        return Standing(waiting=0, failed=0, sessions=0, since=None)
+        return Standing(waiting=0, failed=0, unsearched=0, sessions=0, since=None)
     newest = [end.id for end in ends(using, [id for id, _ in found], namespaces=NAMESPACES) if end.is_newest]
     places = ", ".join(["%s"] * len(newest)) or "NULL"
     sql = _STANDING.format(ids=places, large=LARGE, bytes=octets(connections[using].vendor, "c.node_results"))
     with connections[using].cursor() as cursor:
         cursor.execute(sql, [NOT_A_FAILURE, f"%{A_FAILURE}%", *newest])
-        [(waiting, failed)] = cursor.fetchall()
+        [(waiting, failed, unsearched)] = cursor.fetchall()
     times = [updated_at for _, updated_at in found if not isinstance(updated_at, CorruptValue)]
-    return Standing(waiting=waiting, failed=failed, sessions=len(found), since=min(times, default=None))
+    return Standing(
+        waiting=waiting,
+        failed=failed,
+        unsearched=unsearched,
+        sessions=len(found),
+        since=min(times, default=None),
+    )

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from obsku_checkpoint import run_state
 from obsku_checkpoint.admin import runs
+from obsku_checkpoint.admin.checkpoint import compare
 from obsku_checkpoint.admin.session import forks as forks_page
 from obsku_checkpoint.admin.session import timeline
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -141,10 +144,42 @@ def test_the_times_of_nodes_are_compared_if_one_asks(
     assert " startedAt changed" not in page
     assert "1 times of nodes, which differ as well, are left out." in page
     assert " startedAt changed" in root.read(links.checkpoint(second.id, "compare"), times="1")
+    new = store.save_checkpoint(session_id, step=1, node_results=RESULTS)
+    for times, count in (("", 0), ("1", 2)):  # of the two nodes that the other one has not
+        page = root.read(links.checkpoint(new.id, "compare"), times=times, **{"with": first.id})
+        assert len(re.findall(r"startedAt [24]000", page)) == count
     only: Any = RESULTS["plan"] | {"completedAt": 9000}
     third = store.save_checkpoint(session_id, step=1, node_results={"plan": only})
     page = root.read(links.checkpoint(third.id, "compare"), **{"with": first.id})
     assert "But for the times of the nodes, they hold the same." in page
+
+
+def test_what_is_too_large_to_be_compared_is_not_read(
+    root: Reader,
+    store: DjangoCheckpointStore,
+    session_id: str,
+    statements: Callable[[Callable[[], object]], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store.save_checkpoint(session_id, step=1, node_results=RESULTS)
+    address = links.checkpoint(store.save_checkpoint(session_id, step=2, node_results=RESULTS).id, "compare")
+    assert [sql for sql in statements(lambda: root.see(address)) if "node_results_text" in sql]
+    monkeypatch.setattr(compare, "BYTES", 500)
+    assert not [sql for sql in statements(lambda: root.see(address)) if "node_results_text" in sql]
+    assert "too much to compare here" in root.read(address)
+
+
+def test_an_error_that_is_too_large_says_its_size_and_leads_to_the_rest(
+    root: Reader, store: DjangoCheckpointStore, session_id: str
+) -> None:
+    results: Any = {"load": {"status": "failed", "error": "the index is gone " + "z" * 200_000}}
+    address = links.checkpoint(store.save_checkpoint(session_id, step=1, node_results=results).id)
+    page = root.see(address)
+    error = page.partition('<div class="obsku-error">')[2].partition("</td>")[0]
+    assert "195.3 KB, of which this is the beginning." in text(error)
+    assert "the index is gone" in error
+    assert "?part=node_results" in error
+    assert "What failed is run again when the run goes on." in text(page)
 
 
 def test_a_run_is_compared_by_its_nodes_and_what_is_its_own(

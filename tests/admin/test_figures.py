@@ -52,6 +52,7 @@ def test_what_it_says(root: Reader, store: DjangoCheckpointStore, used: str, wor
     for name in ("Waiting for a person", "Failed", "Sessions", "Messages", "Checkpoints", "Database", "Tokens today"):
         assert f"{name} " in said
     assert "Waiting and failed are of the" in said
+    assert "too large to be searched" not in said
     assert re.search(r"checkpoints ~\d" if is_postgres else r"checkpoints \d", said)
     assert TITLE not in page
     assert html.escape("<script>alert(1)</script> ⟨U+202E⟩txet") in page

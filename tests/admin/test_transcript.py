@@ -224,6 +224,20 @@ def test_what_happened_stands_between_the_messages(root: Reader, store: DjangoCh
     assert places == sorted(places)
 
 
+def test_a_question_of_a_nested_graph_is_told_once(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
+    store.add_message(session_id, "user", "write it")
+    question = {"reason": "Publish?"}
+    inner: Any = {"note": {"status": "pending", "interrupt": question}}
+    outer: Any = {"write": {"status": "pending", "interrupt": question, "questions": {"note": question}}}
+    asks: Any = {"source": "interrupt", "step": 1}
+    store.save_checkpoint(session_id, namespace="write", node_results=inner, pending_nodes=["note"], **asks)
+    store.save_checkpoint(session_id, node_results=outer, pending_nodes=["write"], **asks)
+    page = root.read(links.session(session_id, "transcript"))
+    assert page.count("asks: Publish?") == 1
+    assert "note asks: Publish?" in page
+    assert "checkpoint v1" in page
+
+
 def test_checkpoints_stand_where_they_were_saved(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
     for step in range(4):
         store.save_checkpoint(session_id, step=step, node_results={}, pending_nodes=["a"])

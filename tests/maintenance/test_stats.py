@@ -18,6 +18,7 @@ from obsku_checkpoint.errors import InvalidRecordError
 from obsku_checkpoint.maintenance import Stats, recent_stats, sizes, spending, stats
 from obsku_checkpoint.maintenance import figures as figures_module
 from obsku_checkpoint.maintenance.spending import Spending
+from obsku_checkpoint.maintenance.standing import LARGE
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 Make = Callable[[], DjangoCheckpointStore]
@@ -235,8 +236,10 @@ class TestStanding:
         save(ids[3], "failed")
         save(ids[3], "completed")
         save(ids[3], "pending", "interrupt", "write")
+        large: Any = {"n": {"status": "failed", "output": "y" * LARGE}}
+        store.save_checkpoint(ids[4], step=1, node_results=large)
         found = stats(store.using).standing
-        assert (found.waiting, found.failed, found.sessions) == (2, 1, 5)
+        assert (found.waiting, found.failed, found.unsearched, found.sessions) == (2, 1, 1, 5)
         assert found.since == min(each.updated_at for each in store.list_sessions())
 
 

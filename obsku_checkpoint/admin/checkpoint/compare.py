@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from django.db.models import TextField
-from django.db.models.functions import Cast
+from django.db.models import Sum, TextField, Value
+from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -21,6 +22,7 @@ from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.admin.checkpoint.choices import choices
 from obsku_checkpoint.admin.checkpoint.difference import Change, Comparison, Path, place
 from obsku_checkpoint.admin.checkpoint.name import checkpoint_name
+from obsku_checkpoint.admin.large_columns import BytesIn
 from obsku_checkpoint.admin.values import harmless
 from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.errors import CheckpointCorruptionError
@@ -76,7 +78,7 @@ class Compare(Page):
         every = list(islice(comparison.differences(*pair), COUNTED))
         changes = [change for change in every if times or not _is_time(change.path)]
         return {
-            "groups": _groups(changes[:SHOWN]),
+            "groups": _groups(changes[:SHOWN], times=times),
             "counts": {"added": 0, "removed": 0, "changed": 0} | Counter(change.kind for change in changes),
             "left_out": len(changes) - len(changes[:SHOWN]),
             "more": len(every) == COUNTED,
@@ -87,15 +89,17 @@ class Compare(Page):
 
     def _values(self, *ids: str) -> tuple[list[dict[str, Any]], int]:
         """What is compared, and its size; nothing where that is above `BYTES`."""
-        texts = {f"{column}_text": Cast(column, TextField()) for column in COLUMNS}
-        rows = Checkpoint.objects.using(self.database).filter(pk__in=ids).defer(*COLUMNS).annotate(**texts).in_bulk(ids)
-        stored = [[getattr(rows[id], f"{column}_text") for column in COLUMNS] for id in ids]
-        size = sum(len(text or "") for row in stored for text in row)
+        pair = Checkpoint.objects.using(self.database).filter(pk__in=ids)
+        bytes = sum((Coalesce(BytesIn(column), Value(0)) for column in COLUMNS), start=Value(0))
+        size: int = pair.aggregate(size=Sum(bytes))["size"] or 0
         if size > BYTES:
             return [], size
-        for id, row in zip(ids, stored, strict=True):
-            for column, text in zip(COLUMNS, row, strict=True):
-                setattr(rows[id], column, None if text is None else loads_or_corrupt(text))
+        texts = {f"{column}_text": Cast(column, TextField()) for column in COLUMNS}
+        rows = pair.defer(*COLUMNS).annotate(**texts).in_bulk(ids)
+        for row in rows.values():
+            for column in COLUMNS:
+                text = getattr(row, f"{column}_text")
+                setattr(row, column, None if text is None else loads_or_corrupt(text))
         return [_comparable(rows[id]) for id in ids], size
 
     def _head(self, checkpoint: Checkpoint, titles: Mapping[str, str]) -> dict[str, Any]:
@@ -135,15 +139,27 @@ def _is_time(path: Path) -> bool:
     return len(path) == 3 and path[0] == "nodes" and path[2] in TIMES
 
 
+def _without_times(change: Change) -> Change:
+    """Of a node that one of the two has not: all but when it ran."""
+    if len(change.path) != 2 or change.path[0] != "nodes":
+        return change
+    sides = [
+        {name: value for name, value in side.items() if name not in TIMES} if isinstance(side, Mapping) else side
+        for side in (change.old, change.new)
+    ]
+    return replace(change, old=sides[0], new=sides[1])
+
+
 # -- how it is shown
 
 
-def _groups(changes: Iterable[Change]) -> list[tuple[SafeString, list[dict[str, Any]]]]:
+def _groups(changes: Iterable[Change], *, times: bool) -> list[tuple[SafeString, list[dict[str, Any]]]]:
     """(heading, rows) of each node, and of the run as a whole."""
     groups: dict[Path, list[dict[str, Any]]] = {}
     for change in changes:
         length = 2 if change.path[0] == "nodes" else 1
-        groups.setdefault(change.path[:length], []).append(_row(change, change.path[length:]))
+        shown = change if times else _without_times(change)
+        groups.setdefault(change.path[:length], []).append(_row(shown, change.path[length:]))
     return [(_heading(path), rows) for path, rows in groups.items()]
 
 

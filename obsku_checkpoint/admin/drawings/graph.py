@@ -68,7 +68,7 @@ class _Box:
     def said(self) -> str:
         """Its status, and how often it was run again by an edge to itself."""
         again = f" \N{CLOCKWISE OPEN CIRCLE ARROW} {number(self.again)}" if self.again else ""
-        return plain(status_name(self.status), 22) + again
+        return plain(status_name(self.status), 30) + again
 
     @property
     def status(self) -> str:

@@ -17,7 +17,7 @@ from obsku_checkpoint.admin import format
 from obsku_checkpoint.admin.drawings.svg import drawing, element, link, status_class, status_name, text_width
 from obsku_checkpoint.printable import plain
 
-WIDTH, LEFT, RIGHT, ROW, AXIS = 1000, 210, 160, 28, 30
+WIDTH, LEFT, RIGHT, ROW, AXIS = 1000, 210, 190, 28, 30
 TICKS = 5
 #: width of a gap, and the least that is drawn as one: milliseconds, and part of all that was worked
 GAP, GAP_LEAST, GAP_PART = 46.0, 1000.0, 0.25

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -16,7 +18,7 @@ from obsku_checkpoint.admin.runs import HISTORY, Run, runs
 from obsku_checkpoint.admin.values import text_of
 from obsku_checkpoint.models import Checkpoint, Session
 from obsku_checkpoint.printable import plain
-from obsku_checkpoint.run_state import RunState
+from obsku_checkpoint.run_state import SEPARATOR, RunState
 
 #: checkpoints that are looked at, nodes of a large one of them, and entries of the admin's log
 CHECKPOINTS, ENTRIES, LOG = 150, 30, 50
@@ -54,7 +56,7 @@ def events(database: str, session_id: str, start: datetime | None, end: datetime
         if not isinstance(run.checkpoint.created_at, datetime):
             continue
         if start is None or run.checkpoint.created_at >= start:
-            happened += _of_run(run, state, before.get(run.namespace), links) if state else [_plain(run, links)]
+            happened += _of_run(run, state, before, links) if state else [_plain(run, links)]
         if state:
             before[run.namespace] = state
     if len(ids) == CHECKPOINTS and happened and (start is None or happened[0].moment > start):
@@ -65,7 +67,9 @@ def events(database: str, session_id: str, start: datetime | None, end: datetime
     return sorted(happened, key=lambda event: event.moment)
 
 
-def _of_run(run: Run, state: RunState, before: RunState | None, links: Links) -> list[Event]:
+def _of_run(run: Run, state: RunState, states: Mapping[str, RunState], links: Links) -> list[Event]:
+    """``states``: those of the namespaces until then."""
+    before = states.get(run.namespace)
     moment, address = run.checkpoint.created_at, links.checkpoint(run.id)
     said: list[tuple[str, str]] = []
     if run.source == "fork":
@@ -81,12 +85,19 @@ def _of_run(run: Run, state: RunState, before: RunState | None, links: Links) ->
             said.append(("failed", _("%(node)s failed: %(error)s") % failed))
     asked = before.questions if before else {}
     for path, question in state.questions.items():
-        if path not in asked:
+        if path not in asked and not _is_asked_within(run.namespace, path, states):
             reason = {"node": plain(path, 60), "question": text_of(question.get("reason") or "?", 200)}
             said.append(("asked", _("%(node)s asks: %(question)s") % reason))
     if not said:
         return [_plain(run, links)]
     return [Event(moment, kind, text, address, f"event-{number}-{run.id}") for number, (kind, text) in enumerate(said)]
+
+
+def _is_asked_within(namespace: str, path: str, states: Mapping[str, RunState]) -> bool:
+    """Whether the nested graph whose node asks has said so in a checkpoint of its own."""
+    graph, separator, node = path.rpartition(SEPARATOR)
+    inner = states.get(f"{namespace}{SEPARATOR}{graph}" if namespace else graph)
+    return bool(separator) and inner is not None and node in inner.questions
 
 
 def _plain(run: Run, links: Links) -> Event:
@@ -128,14 +139,16 @@ def _of_people(session_id: str, start: datetime | None, end: datetime | None) ->
 def together(happened: list[Event]) -> list[Event]:
     """The events between two messages, in which plain checkpoints that follow each other are one."""
     joined: list[Event] = []
-    count = 0
-    for event in happened:
-        count = count + 1 if event.kind == "checkpoint" else 0
-        if count > 1:
-            text = ngettext("%(count)s checkpoint", "%(count)s checkpoints", count) % {"count": format.number(count)}
-            last = joined.pop()
-            said = _("%(text)s, the last %(last)s") % {"text": text, "last": event.text}
-            joined.append(Event(last.moment, "checkpoint", said, event.address, last.id))
+    for is_checkpoint, group in groupby(happened, key=lambda event: event.kind == "checkpoint"):
+        alike = list(group)
+        if not is_checkpoint:
+            joined += alike
+            continue
+        first, last = alike[0], alike[-1]
+        if (count := len(alike)) == 1:
+            said = _("checkpoint %(name)s") % {"name": last.text}
         else:
-            joined.append(event)
+            text = ngettext("%(count)s checkpoint", "%(count)s checkpoints", count) % {"count": format.number(count)}
+            said = _("%(text)s, the last %(last)s") % {"text": text, "last": last.text}
+        joined.append(Event(first.moment, "checkpoint", said, last.address, first.id))
     return joined

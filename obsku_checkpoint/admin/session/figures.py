@@ -95,7 +95,8 @@ class _Page:
         """(name, figure, address) of what stands at the top."""
         standing, sessions = self._stats.standing, self._links.sessions()
         yield _("Waiting for a person"), format.number(standing.waiting), self._links.waiting()
-        yield _("Failed"), format.number(standing.failed), f"{sessions}?state=failed"
+        at_least = "≥ " if standing.unsearched else ""
+        yield _("Failed"), f"{at_least}{format.number(standing.failed)}", f"{sessions}?state=failed"
         for one in self._stats.tables:
             if one.table in NAMES:
                 yield _named(NAMES[one.table]), _about(one.rows, one.estimated), sessions
@@ -206,6 +207,12 @@ class _Page:
             "Waiting and failed are of the %(count)s sessions that were active last.",
             looked_at,
         ) % {"count": format.number(looked_at)}
+        if unsearched := self._stats.standing.unsearched:
+            yield ngettext(
+                "The results of %(count)s of them are too large to be searched for failures.",
+                "The results of %(count)s of them are too large to be searched for failures.",
+                unsearched,
+            ) % {"count": format.number(unsearched)}
 
     def _until(self, day: date) -> str:
         """The sessions whose last activity was on that day, and those before."""

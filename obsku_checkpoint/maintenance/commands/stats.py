@@ -50,7 +50,8 @@ def _tables(figures: Stats) -> Iterator[str]:
     since = f", since {standing.since:%Y-%m-%d %H:%M} UTC" if standing.since else ""
     yield (
         f"Of the {standing.sessions:,} sessions that were written to last{since}:"
-        f" {standing.waiting:,} wait for a person, {standing.failed:,} have a failed node."
+        f" {standing.waiting:,} wait for a person, {standing.failed:,} have a failed node"
+        + (f", {standing.unsearched:,} have results too large to be searched for one." if standing.unsearched else ".")
     )
 
 
