@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypedDict
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.message import add_messages
+from langgraph.graph.message import _messages_delta_reducer, add_messages
 from langgraph.types import Send, interrupt
 
 
@@ -17,7 +17,12 @@ class Chat(TypedDict):
     note: str
 
 
-def tool_loop() -> Any:
+class DeltaChat(TypedDict):
+    messages: Annotated[list[AnyMessage], DeltaChannel(_messages_delta_reducer, snapshot_frequency=5)]
+    note: str
+
+
+def tool_loop(state: Any = Chat) -> Any:
     """agent -> tools -> agent -> approve, which asks."""
 
     def agent(state: Chat) -> dict[str, Any]:
@@ -34,13 +39,12 @@ def tool_loop() -> Any:
     def approve(state: Chat) -> dict[str, Any]:
         return {"note": interrupt({"reason": "Is it right?", "options": ["yes", "no"]})}
 
-    def follow(state: Chat) -> str:
-        return "tools" if state["messages"][-1].tool_calls else "approve"  # type: ignore[union-attr]  # as above
+    def follow(state: Any) -> str:
+        return "tools" if state["messages"][-1].tool_calls else "approve"
 
-    builder = StateGraph(Chat)
-    builder.add_node("agent", agent)
-    builder.add_node("tools", tools)
-    builder.add_node("approve", approve)
+    builder = StateGraph(state)
+    for node in (agent, tools, approve):
+        builder.add_node(node, input_schema=state)
     builder.add_edge(START, "agent")
     builder.add_conditional_edges("agent", follow, ["tools", "approve"])
     builder.add_edge("tools", "agent")

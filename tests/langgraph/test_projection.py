@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, ChatMessage, FunctionMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langgraph.types import Command, Interrupt, Send
 
 from obsku_checkpoint import run_state
@@ -14,7 +22,7 @@ from obsku_checkpoint.contrib.langgraph.projection import title
 from obsku_checkpoint.errors import GraphError
 from obsku_checkpoint.graph import Graph, resume
 from tests.langgraph import graphs
-from tests.langgraph.steps import config_of, new_thread, put
+from tests.langgraph.steps import checkpoint_of, config_of, new_thread, put
 
 
 @pytest.fixture
@@ -95,6 +103,39 @@ def test_the_transcript(full: DjangoSaver) -> None:
     assert call.tool_calls == [{"name": "look", "toolUseId": "c", "input": {"at": "x", "odd": {1: 2}}}]
     assert (call.tokens_in, call.tokens_out) == (11, 7)
     assert result.tool_results == [{"toolUseId": "c", "content": "nothing", "status": "error"}]
+
+
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+def test_messages_of_a_delta_channel(alias: str, durability: Any) -> None:
+    def transcript(state: Any) -> list[Any]:
+        thread = new_thread()
+        for number in range(3):
+            full = DjangoSaver(alias)  # another process
+            graph = graphs.tool_loop(state).compile(checkpointer=full)
+            graph.invoke(graphs.question(number), config_of(thread), durability=durability)
+            graph.invoke(Command(resume="yes"), config_of(thread), durability=durability)
+        graph.update_state(config_of(thread), {"messages": [{"role": "user", "content": "edit", "id": "e"}]})
+        graph.update_state(config_of(thread), {"messages": [RemoveMessage("e"), HumanMessage("more", id="f")]})
+        session = full.store.get_session(thread)
+        assert session is not None
+        assert session.title == "1+2?"
+        return [
+            (one.role, one.content, one.tool_calls, one.tool_results, one.tokens_in)
+            for one in full.store.get_messages(thread)
+        ]
+
+    found = transcript(graphs.DeltaChat)
+    assert found == transcript(graphs.Chat)
+    assert len(found) == 14
+
+
+def test_what_is_no_message_is_left_out_of_a_delta_channel(full: DjangoSaver) -> None:
+    config = put(full, config_of(new_thread()), {"a": 1})
+    for number, value in enumerate([5, {"odd": 1}, [HumanMessage("yes", id="1")]]):
+        full.put_writes(config, [("messages", value)], f"task {number}")
+    versions: dict[str, Any] = {"messages": full.get_next_version(None, None)}
+    full.put(config, checkpoint_of({}, versions), {"source": "loop", "step": 2, "parents": {}}, versions)
+    assert [one.content for one in full.store.get_messages(config["configurable"]["thread_id"])] == ["yes"]
 
 
 def test_messages_of_a_sub_graph_are_its_own(full: DjangoSaver) -> None:

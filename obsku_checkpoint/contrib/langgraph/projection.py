@@ -18,6 +18,7 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    convert_to_messages,
 )
 from langgraph.checkpoint.base import Checkpoint
 
@@ -135,6 +136,18 @@ def messages(value: Any, known: Collection[str]) -> list[list[Any]]:
             if id not in known and (row := _row(message)):
                 rows.append([id, *row])
     return rows
+
+
+def said(writes: Sequence[Any]) -> list[Any]:
+    """The messages that tasks have written to a delta channel: one each, or a list.
+
+    LangGraph's reducers take what is like a message, too: a dict, a pair, a text.
+    """
+    flat = [one for write in writes for one in (write if isinstance(write, list) else [write])]
+    try:
+        return convert_to_messages(flat)
+    except (ValueError, NotImplementedError):
+        return flat
 
 
 def message_id(position: int, message: BaseMessage) -> str:

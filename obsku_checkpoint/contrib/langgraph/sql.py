@@ -143,6 +143,14 @@ ON CONFLICT (session_id, namespace, checkpoint_id, task_id, idx) DO UPDATE SET
 WHERE w.idx < 0
 """
 
+#: what tasks have written to a channel at the checkpoint that comes before
+SAID = """
+SELECT type, data FROM langgraph_writes
+WHERE session_id = %(session_id)s AND namespace = %(namespace)s AND checkpoint_id = %(parent_id)s
+AND channel = %(channel)s
+ORDER BY task_path, task_id, idx
+"""
+
 #: the record of a checkpoint, and its interrupts and the answers to them
 QUESTIONS = """
 SELECT k.id, w.task_id, w.task_path, w.idx, w.type, w.data

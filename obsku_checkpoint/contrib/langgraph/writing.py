@@ -17,21 +17,22 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     get_serializable_checkpoint_metadata,
 )
-from langgraph.checkpoint.serde.types import INTERRUPT
+from langgraph.checkpoint.serde.types import INTERRUPT, _DeltaSnapshot
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import Steps, method, twin
 from obsku_checkpoint.contrib.langgraph import projection
 from obsku_checkpoint.contrib.langgraph.base import Place
+from obsku_checkpoint.contrib.langgraph.blobs import Stored
 from obsku_checkpoint.contrib.langgraph.drawing import graph_of
 from obsku_checkpoint.contrib.langgraph.known import Known
 from obsku_checkpoint.contrib.langgraph.questions import Questions
-from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, THREAD, WORKSPACE, Outcome
+from obsku_checkpoint.contrib.langgraph.sql import INSERT_SESSION, SAID, THREAD, WORKSPACE, Outcome
 from obsku_checkpoint.errors import IdConflictError, LeaseConflictError, StoreUnavailableError
 from obsku_checkpoint.ids import new_id
 from obsku_checkpoint.run_state import GraphReference, RunGraph
 from obsku_checkpoint.store import session_clock
-from obsku_checkpoint.store.calls import WhenWritten, Write, atomic
+from obsku_checkpoint.store.calls import BinaryRead, WhenWritten, Write, atomic
 from obsku_checkpoint.store.checkpoints import LOCKED, OPTIMISTIC
 
 
@@ -88,10 +89,13 @@ class Writing(Questions):
             "writer": place.writer,
             "new_epoch": secrets.randbits(62),
         }
+        transcript: Any = None
+        if self.projection == "full" and not place.namespace:
+            transcript = yield from self._transcript(put, checkpoint, new_versions)
         lost = 0
         while True:
             known = self._known.of(place.session_id) or Known(None)
-            attempt = self._attempt(put, place, checkpoint, said, known)
+            attempt = self._attempt(put, place, checkpoint, said, known, transcript)
             items = {hash: rows.items[hash] for hash in rows.items.keys() - known.items}
             steps = partial(self._sql.put, attempt.parameters, rows.blobs, items, attempt.messages)
             outcome = yield from (atomic(partial(self._in_turn, place, steps)) if lost >= OPTIMISTIC else steps())
@@ -119,24 +123,50 @@ class Writing(Questions):
 
     aput = twin(put)  # type: ignore[arg-type]  # the checker takes self for the base's
 
+    def _transcript(self, put: Mapping[str, Any], checkpoint: Checkpoint, new_versions: ChannelVersions) -> Steps[Any]:
+        """The messages so far; of a delta channel, which has a value now and then only, those of the last step.
+
+        LangGraph puts a checkpoint when what its tasks have written to delta channels is stored.
+        """
+        channel = self.messages_channel
+        if channel in checkpoint["channel_values"]:
+            value = checkpoint["channel_values"][channel]
+            return value.value if isinstance(value, _DeltaSnapshot) else value
+        if channel not in new_versions or put["parent_id"] is None:
+            return None
+        rows = yield BinaryRead(SAID, {**put, "channel": channel})
+        at = (put["parent_id"], channel)
+        return projection.said([self._encoding.read(at, Stored(type, bytes(data)), {}) for type, data in rows])
+
     def _attempt(
-        self, put: Mapping[str, Any], place: Place, checkpoint: Checkpoint, said: Mapping[str, Any], known: Known
+        self,
+        put: Mapping[str, Any],
+        place: Place,
+        checkpoint: Checkpoint,
+        said: Mapping[str, Any],
+        known: Known,
+        transcript: Any,
     ) -> _Attempt:
         clock = session_clock.now()
         attempt = _Attempt({**put, **clock, "epoch": known.epoch})
         if self.projection == "full":
-            self._project(attempt, place, checkpoint, said, known)
+            self._project(attempt, place, checkpoint, said, known, transcript)
         attempt.parameters["count"] = len(attempt.messages) + 1
         attempt.parameters["created_at"] = clock["now"] - attempt.parameters["count"]
         return attempt
 
     def _project(
-        self, attempt: _Attempt, place: Place, checkpoint: Checkpoint, said: Mapping[str, Any], known: Known
+        self,
+        attempt: _Attempt,
+        place: Place,
+        checkpoint: Checkpoint,
+        said: Mapping[str, Any],
+        known: Known,
+        transcript: Any,
     ) -> None:
         record_id = new_id()
         graph: RunGraph | GraphReference | None = None
         if not place.namespace:
-            transcript = checkpoint["channel_values"].get(self.messages_channel)
             attempt.messages = projection.messages(transcript, known.messages)
             attempt.parameters["title"] = projection.title(transcript)
             if known.epoch is None:
