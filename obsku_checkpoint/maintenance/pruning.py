@@ -74,6 +74,7 @@ class Pruner:
         keep_last: int,
         workspace_id: str | None,
         namespace: str | None,
+        session_ids: Sequence[str] | None,
         force: bool,
         dry_run: bool,
     ) -> None:
@@ -85,6 +86,7 @@ class Pruner:
         self._keep_last = keep_last
         self._workspace = {"workspace_id": workspace_id, "any_workspace": workspace_id is None}
         self._namespace = {"namespace": namespace, "any_namespace": namespace is None}
+        self._session_ids = session_ids
         self._force = force
         self._dry_run = dry_run
         self._forked = set() if force else {id for (id,) in self._rows(SELECT_FORKED, {})}
@@ -93,7 +95,10 @@ class Pruner:
     def _is_postgres(self) -> bool:
         return self._connection.vendor == "postgresql"
 
-    def sessions(self, before: int) -> Iterator[list[str]]:
+    def sessions(self, before: int) -> Iterator[Sequence[str]]:
+        if self._session_ids is not None:
+            yield from (self._session_ids[at : at + SESSIONS] for at in range(0, len(self._session_ids), SESSIONS))
+            return
         beyond, last = "", None  # the first id may be the empty text
         while True:
             parameters = {**self._workspace, "after": last, "before": before, "limit": SESSIONS}
@@ -201,13 +206,14 @@ def prune(
     idle_sessions: timedelta | None = None,
     workspace_id: str | None = None,
     namespace: str | None = None,
+    session_ids: Sequence[str] | None = None,
     force: bool = False,
     dry_run: bool = False,
     progress: Callable[[int, str], None] = lambda done, what: None,
 ) -> dict[str, int]:
     """Delete checkpoints that are older than an age and not among the newest ``keep_last`` of their namespace (of
     either, where only one is given; at least the newest one always stays), and whole sessions that nothing was written
-    to for ``idle_sessions``.
+    to for ``idle_sessions``: of all sessions, or in one workspace, or checkpoints of the sessions ``session_ids``.
 
     What stays as well, unless ``force``: what a fork came from, sessions with an open question, and the first
     checkpoint of a run of which another one stays. Each statement takes at most 1,000 rows and is a transaction, so
@@ -219,6 +225,8 @@ def prune(
         raise InvalidRecordError("older_than", "is required, or else keep_last or idle_sessions")
     if keep_last is not None and keep_last < 1:
         raise InvalidRecordError("keep_last", "must be at least 1")
+    if session_ids is not None and (workspace_id is not None or idle_sessions is not None):
+        raise InvalidRecordError("session_ids", "stands for workspace_id, and whole sessions are not pruned by id")
     using = using or conf.current().DATABASE
     figures = {"checkpoints": 0, "bytes": 0, "sessions": 0, "batches": 0}
     progress = progress if dry_run else _resting(progress)
@@ -229,6 +237,7 @@ def prune(
             keep_last=keep_last or 1,
             workspace_id=workspace_id,
             namespace=namespace,
+            session_ids=session_ids,
             force=force,
             dry_run=dry_run,
         )
@@ -243,6 +252,7 @@ def prune(
                         older_than=older_than,
                         keep=keep_last or 1,
                         workspace_id=workspace_id,
+                        session_ids=session_ids,
                         dry_run=dry_run,
                         progress=progress,
                     )

@@ -64,6 +64,14 @@ def test_no_thread_is_passed_over(alias: str, workspace: str) -> None:
         saver.delete_thread(thread)
 
 
+def test_of_some_threads(alias: str, workspace: str) -> None:
+    saver = DjangoSaver(alias, workspace_id=workspace)
+    threads = [thread_of(saver, 3) for _ in range(3)]
+    assert prune(alias, session_ids=[*threads[:2], "none"], batch=1)["threads"] == 2
+    assert [len(ids(saver, thread)) for thread in threads] == [1, 1, 3]
+    assert prune(alias, session_ids=[])["threads"] == 0
+
+
 def test_a_thread_that_is_younger_stays(alias: str, workspace: str) -> None:
     saver = DjangoSaver(alias, workspace_id=workspace)
     old, young = thread_of(saver, 3), thread_of(saver, 3)

@@ -105,6 +105,15 @@ class TestCheckpoints:
         assert len(versions(store, ours)) == 2
         assert len(versions(store, others)) == 5
 
+    def test_of_some_sessions(self, store: DjangoCheckpointStore) -> None:
+        ids = [session(store, workspace_id=workspace) for workspace in ("a", "b", "c")]
+        age(store, ids[0], days=31)
+        sessions = [f"--session={id}" for id in ids[:2]]
+        call_command("checkpoints", "prune", "--keep-last=2", "--database", store.using, *sessions)
+        assert [len(versions(store, id)) for id in ids] == [2, 2, 5]
+        assert prune(store.using, keep_last=1, older_than=OLD, session_ids=ids)["checkpoints"] == 1
+        assert prune(store.using, keep_last=1, session_ids=[])["checkpoints"] == 0
+
     def test_a_dry_run_counts_what_a_run_takes(self, store: DjangoCheckpointStore) -> None:
         ids = [session(store) for _ in range(3)]
         expected = prune(store.using, keep_last=1, dry_run=True)
@@ -134,6 +143,9 @@ class TestSessions:
 
 
 def test_what_to_prune_is_said(store: DjangoCheckpointStore) -> None:
+    for more in ({"workspace_id": "a"}, {"idle_sessions": OLD}):
+        with pytest.raises(InvalidRecordError, match="session_ids"):
+            prune(keep_last=1, session_ids=["a"], **more)
     with pytest.raises(InvalidRecordError, match="older_than"):
         prune(store.using)
     with pytest.raises(CommandError, match="older_than"):

@@ -34,6 +34,7 @@ from obsku_checkpoint.admin.session.live import Live, mark
 from obsku_checkpoint.admin.session.overview import overview
 from obsku_checkpoint.admin.session.repair import Repair
 from obsku_checkpoint.admin.session.status import STATUSES, Status, statuses
+from obsku_checkpoint.admin.session.thin_out import thin_out
 from obsku_checkpoint.admin.session.timeline import Timeline
 from obsku_checkpoint.admin.session.transcript import Transcript
 from obsku_checkpoint.admin.session.waiting import waiting
@@ -64,7 +65,7 @@ class SessionAdmin(BaseAdmin):
     ordering = ("-updated_at", "-id")
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would count the table
-    actions = ("export_selected", "delete_selected")
+    actions = ("export_selected", "thin_out", "delete_selected")
     change_list_template = "admin/obsku_checkpoint/session/change_list.html"
     change_form_template = "admin/obsku_checkpoint/session/change_form.html"
     delete_confirmation_template = "admin/obsku_checkpoint/session/delete_confirmation.html"
@@ -232,6 +233,10 @@ class SessionAdmin(BaseAdmin):
     @admin.action(description=gettext_lazy("Export as JSON lines"), permissions=["view"])
     def export_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:
         return export(request, self.database, list(queryset.values_list("pk", flat=True)))
+
+    @admin.action(description=gettext_lazy("Remove old checkpoints of the selected sessions"), permissions=["delete"])
+    def thin_out(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return thin_out(self, request, queryset)
 
     @admin.action(description=gettext_lazy("Delete the selected sessions"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:

@@ -29,20 +29,22 @@ def prune(
     older_than: timedelta | None = None,
     keep: int = 1,
     workspace_id: str | None = None,
+    session_ids: Sequence[str] | None = None,
     batch: int = 200,
     dry_run: bool = False,
     progress: Progress = lambda done, what: None,
 ) -> dict[str, int]:
     """Remove all but the newest ``keep`` checkpoints of each namespace of the threads that nothing was written to for
-    so long, each thread in a transaction.
+    so long, each thread in a transaction: of all threads, or those of one workspace, or of ``session_ids``.
 
     What delta channels are built of stays, and so do questions that nobody has answered, and what forks come from.
-    Items of the memory whose time is over go, too. Returns how many threads were looked at, and how many checkpoints,
-    bytes of values and items of the memory went, or would go.
+    Items of the memory whose time is over go, too, unless ``session_ids`` are given. Returns how many threads were
+    looked at, and how many checkpoints, bytes of values and items of the memory went, or would go.
     """
     saver = DjangoSaver(using, workspace_id=workspace_id)
-    figures = {"threads": 0, "checkpoints": 0, "bytes": 0, "expired_items": _forgotten(saver, dry_run=dry_run)}
-    for threads in _batches(saver, older_than, batch):
+    expired = 0 if session_ids is not None else _forgotten(saver, dry_run=dry_run)
+    figures = {"threads": 0, "checkpoints": 0, "bytes": 0, "expired_items": expired}
+    for threads in _batches(saver, older_than, session_ids, batch):
         parameters = {"threads": json.dumps(threads)}
         forked = {id for (id,) in saver._run(partial(_read, saver._sql.said(FORKED), parameters))}
         for thread_id in threads:
@@ -72,13 +74,21 @@ def _write(sql: str, parameters: dict[str, Any]) -> Steps[list[Any]]:
     return rows
 
 
-def _batches(saver: DjangoSaver, older_than: timedelta | None, batch: int) -> Iterator[list[str]]:
+def _batches(
+    saver: DjangoSaver, older_than: timedelta | None, session_ids: Sequence[str] | None, batch: int
+) -> Iterator[list[str]]:
     # A session's clock may be ahead of this one: where no age is given, no time is too late.
     before = time.time_ns() // 1_000_000 - (older_than or -timedelta(days=1)) // timedelta(milliseconds=1)
     after: str | None = None  # the first id may be the empty text
     while True:
-        parameters = {"workspace_id": saver.workspace_id, "before": before, "after": after, "limit": batch}
-        threads = [id for (id,) in saver._run(partial(_read, THREADS, parameters))]
+        parameters = {
+            "workspace_id": saver.workspace_id,
+            "sessions": None if session_ids is None else json.dumps([*session_ids]),
+            "before": before,
+            "after": after,
+            "limit": batch,
+        }
+        threads = [id for (id,) in saver._run(partial(_read, saver._sql.said(THREADS), parameters))]
         if threads:
             yield threads
         if len(threads) < batch:

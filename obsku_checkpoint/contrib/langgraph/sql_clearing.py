@@ -91,6 +91,9 @@ THREADS = """
 SELECT t.session_id FROM langgraph_threads t JOIN sessions s ON s.id = t.session_id
 WHERE s.updated_at < %(before)s AND (CAST(%(after)s AS text) IS NULL OR t.session_id > %(after)s)
 AND (CAST(%(workspace_id)s AS text) IS NULL OR s.workspace_id = %(workspace_id)s)
+AND (
+    CAST(%(sessions)s AS text) IS NULL OR s.id IN (SELECT value FROM {texts}(CAST(%(sessions)s AS {json})))
+)
 ORDER BY t.session_id LIMIT %(limit)s
 """
 

@@ -21,6 +21,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--workspace", metavar="W", help="only in this workspace")
     parser.add_argument("--namespace", metavar="N", help="only checkpoints of this namespace")
+    parser.add_argument(
+        "--session", action="append", metavar="ID", help="only checkpoints of this session; may be repeated"
+    )
     parser.add_argument("--force", action="store_true", help="delete also what forks came from, and what asks a person")
     parser.add_argument("--dry-run", action="store_true", help="say what would go, and delete nothing")
 
@@ -30,6 +33,7 @@ def run(using: str, options: Mapping[str, Any], output: Output) -> None:
     figures = prune(
         using,
         workspace_id=options["workspace"],
+        session_ids=options["session"],
         progress=output.progress,
         **{name: options[name] for name in names},
     )
