@@ -149,9 +149,11 @@ def documents() -> Iterator[tuple[str, str]]:
     for name, part in {"tenths": 10, "eighths": 8, "1/1024ths": 1024}.items():
         yield name, in_set(lambda n, part=part: n / part)  # type: ignore[misc]  # bound now
         yield f"{name} as keys", in_map(lambda n, part=part: n / part)  # type: ignore[misc]  # as above
+    yield "multiples of 2**12 as keys", in_map(lambda n: n << 12)
     yield "multiples of 2**20", in_set(lambda n: n << 20)
     yield "multiples of 2**20 as keys", in_map(lambda n: n << 20)
     yield "floats", in_set(lambda _: random.random())
+    yield "short floats", in_set(lambda n: float(f"{n % 9999 + 1}e{n // 9999 * 5}"))
     yield "random integers as keys", in_map(lambda n: n + random.getrandbits(11) * 2**17)
     yield "true UUIDs", in_set(lambda _: tag("UUID", str(uuid.UUID(int=random.getrandbits(128)))))
     yield "integers", in_set(lambda n: n)

@@ -27,14 +27,14 @@ A text is read in as many stages as it needs (:mod:`codec.reading`), in time lin
    types than text (:mod:`codec.tables`); the digits of long integers are summed up before these are converted
    (:mod:`codec.digits`).
 
-1 MB that was made to be slow takes up to 40 times as long as 1 MB of plain JSON, and most of it less than 20 times
-(``python -m benchmarks.adversarial``). More than 20 are lone surrogates; lists within lists to a depth of hundreds, of
-which the parser and the garbage collector alone take 19; sets of 100,000 tuples; sets of sets that hash alike; and
-numbers that make Python search for nearly as long as is allowed, such as multiples of 2**20.
+1 MB that was made to be slow takes at most 20 times as long as 1 MB of plain JSON, or at most 50 times where it holds
+more than 100,000 elements of sets or keys that are neither text nor bytes, tagged objects within each other, or lone
+surrogates (``python -m benchmarks.adversarial``).
 """
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
@@ -66,6 +66,9 @@ __all__ = [
 # A key that may be `__type`, or has one of its letters written as an escape. Most texts have no underscore, so that is
 # looked for first; a false positive only costs the slower path.
 _ESCAPED_TAG: Final = re.compile(r"\\u00(?:5[fF]|7[049]|65)")
+
+#: characters from which on the search for garbage is put off while a text is parsed
+_LONG: Final = 10_000
 
 
 def loads(text: str | bytes) -> Any:
@@ -109,20 +112,20 @@ def canonical(text: str | bytes) -> bytes:
 
 def _parse(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        return _uncollected(text)
     except orjson.JSONDecodeError as error:
         guarded = _guard_escapes(text, error)
     try:
-        tree = orjson.loads(guarded)
+        tree = _uncollected(guarded)
     except orjson.JSONDecodeError as error:
         _refuse_text(guarded, error)
     holder = [tree]
     nodes: list[Any] = [holder]
     for node in nodes:
         if type(node) is dict and GUARD in "".join(node):
-            items = list(node.items())
+            items = [(unguard(key), item) for key, item in node.items()]
             node.clear()
-            node.update((unguard(key), item) for key, item in items)
+            node.update(items)
         # Replacing the value of an existing key is allowed while iterating.
         entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
         for key, item in entries:
@@ -132,6 +135,17 @@ def _parse(text: str) -> Any:
             elif type(item) is dict or type(item) is list:
                 nodes.append(item)
     return holder[0]
+
+
+def _uncollected(text: str) -> Any:
+    """Parse, without Python's looking for garbage among the new objects: up to 3.11 it does, again and again."""
+    if len(text) < _LONG or not gc.isenabled():
+        return orjson.loads(text)
+    gc.disable()
+    try:
+        return orjson.loads(text)
+    finally:
+        gc.enable()
 
 
 def _guard_escapes(text: str, error: ValueError) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable
 from decimal import Decimal
-from itertools import chain, groupby, islice
-from operator import eq
+from itertools import chain, groupby
+from secrets import randbits
 from typing import Any, Final
 
 from obsku_checkpoint.codec import tables
@@ -28,6 +28,7 @@ MAX_ITEMS: Final = 1000
 _FEW_ALIKE: Final = 8
 _ITEMS: Final = 16
 
+_FACTOR: Final = randbits(60) | 1
 _SECRET: Final = frozenset({str, bytes})
 #: lists and sets are what tuples and frozensets are in the text
 _HOLD_MORE: Final = frozenset({tuple, frozenset, list, set})
@@ -46,17 +47,6 @@ def is_small(elements: Iterable[Any]) -> bool:
     return _HOLD_MORE.isdisjoint(map(type, level))
 
 
-def in_order(elements: Collection[Hashable]) -> Collection[Hashable]:
-    """The order in which a set is made of elements in the order of their text.
-
-    Numbers are sorted, since most take least that way, and every order of the text is alike. Tuples and sets are not:
-    their hashes look random, so that to sort them takes longer than all the rest.
-    """
-    if len(elements) <= tables.SMALL or not _SECRET.union(_HOLD_MORE).isdisjoint(map(type, elements)):
-        return elements
-    return sorted(elements, key=hash)
-
-
 def can_hold(elements: Collection[Hashable], fits: Callable[[list[int]], bool]) -> bool:
     """Whether Python makes a set of the elements, or a dict with these keys, in time linear in their size.
 
@@ -65,24 +55,24 @@ def can_hold(elements: Collection[Hashable], fits: Callable[[list[int]], bool]) 
     if len(elements) < 2 or _SECRET.issuperset(map(type, elements)):
         return True
     hashes = list(map(hash, elements))
-    if len(hashes) <= tables.SMALL:
-        has_repeated = len(set(hashes)) < len(hashes)
-    else:
-        # Not a set, since hash(hash(x)) is not always hash(x).
-        ordered = sorted(hashes)
-        has_repeated = any(map(eq, ordered, islice(ordered, 1, None)))
-        is_range = not has_repeated and ordered == hashes and ordered[-1] - ordered[0] == len(ordered) - 1
-        if not is_range and not fits(hashes):
-            return False
-    return not has_repeated or all(map(_is_comparable, _alike(elements)))
+    is_range = hashes[-1] - hashes[0] == len(hashes) - 1 and hashes == list(range(hashes[0], hashes[-1] + 1))
+    if is_range or (len(hashes) > tables.SMALL and not fits(hashes)):
+        return is_range
+    return all(map(_is_comparable, _alike(elements, hashes)))
 
 
-def _alike(elements: Collection[Hashable]) -> list[list[Any]]:
+def _alike(elements: Collection[Hashable], hashes: list[int]) -> list[list[Any]]:
     """The elements that share their hash with others."""
-    if len(set(map(hash, elements))) == len(elements):
+    # Products with a number that nobody knows are spread over a set's table, whatever is multiplied.
+    distinct = set(hashes if len(hashes) <= tables.SMALL else map(_FACTOR.__mul__, hashes))
+    if len(distinct) == len(hashes):
         return []
     groups = [list(group) for _, group in groupby(sorted(elements, key=hash), key=hash)]
     return [group for group in groups if len(group) > 1]
+
+
+def _most_alike(held: frozenset[Any]) -> int:
+    return max(map(len, _alike(held, list(map(hash, held)))), default=1) if len(held) > 1 else 1
 
 
 def _is_comparable(group: list[Any]) -> bool:
@@ -102,7 +92,7 @@ def _is_comparable(group: list[Any]) -> bool:
             costly = costly or float in kinds or (int in kinds and any(map(_is_long, level)))
             if frozenset in kinds:
                 inner = [item for item in level if type(item) is frozenset]
-                sets.extend([(item, times * max(map(len, _alike(item)), default=1)) for item in inner])
+                sets.extend([(item, times * _most_alike(item)) for item in inner])
             level = list(chain.from_iterable([item for item in level if type(item) is tuple]))
             items += len(level)
         if times > _FEW_ALIKE and items > _ITEMS * len(held):

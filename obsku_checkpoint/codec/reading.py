@@ -30,7 +30,10 @@ def decode(tree: Any) -> Any:
                 inner = item
                 while len(inner) == 1 and type(inner[0]) is list:  # at once, since two characters make each
                     inner = inner[0]
-                if inner and not _CONTAINERS.isdisjoint(map(type, inner)):
+                if len(inner) == 1:
+                    if type(inner[0]) is dict:
+                        nodes.append(inner)
+                elif inner and not _CONTAINERS.isdisjoint(map(type, inner)):
                     nodes.append(inner)
             elif kind is dict:
                 if TAG not in item:

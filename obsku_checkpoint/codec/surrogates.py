@@ -30,7 +30,8 @@ def guard(text: str) -> str:
 
 def unguard(text: str) -> str:
     """The string that was guarded."""
-    return _GUARDED.sub(lambda m: chr(int(m[1], 16)), text)
+    first, *others = text.split(GUARD)
+    return first + "".join([chr(int(other[:4], 16)) + other[4:] for other in others])
 
 
 def guard_escapes(document: str) -> str:

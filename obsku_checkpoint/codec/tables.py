@@ -1,9 +1,10 @@
 """How long Python searches its hash tables for free places, which whoever chooses the hashes can make quadratic.
 
 The search of CPython (``dictobject.c`` and ``setobject.c``, alike in 3.11 to 3.14) is followed, in each of the tables
-that a growing set or dict has: 0.05 us for an element in each, and 0.1 us for a step, which is what reading pays.
-Integers, UUIDs and tuples take less than two steps in sum, and decimal fractions less than is allowed. What shares its
-low bits may take more: fractions of great powers of two, and multiples of them, which stay plain objects then.
+that a growing set or dict has: 0.05 us for an element in each, and 0.1 us for a step, which is what reading pays. What
+shares its low bits, as multiples of powers of two and fractions do, takes up to nine steps in each table before these
+bits are used up. From there on a search in a dict depends on nothing but the place that it has come to, and is followed
+in leaps: numbers from these families may take hundreds of steps now and then.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import Any, Final
 SMALL: Final = 1000
 """Up to so many elements the longest searches take no longer than it takes to follow them."""
 
-#: steps of all elements in all tables, for each of them; times in milliseconds as floats take up to 26
+#: steps and leaps of all elements in all tables, for each of them; fractions in any order take up to 28
 _STEPS: Final = 32
 
-#: steps of one element: after 13 it has used up its hash, and soon meets a free place if the others are honest
+#: steps of one element of a set; 27 is the most that these families take
 _LONGEST: Final = 128
+
+#: steps that Python takes in the time of one here
+_QUICKER: Final = 16
 
 _UNSIGNED: Final = 2**64 - 1
 _BLOCK: Final = 10  # places that a set looks at before it jumps
@@ -30,17 +34,25 @@ def fits_dict(hashes: Sequence[int]) -> bool:
     left, slots, used = _STEPS * len(hashes), 1024, 0
     while used < len(hashes):
         mask, taken = slots - 1, bytearray(slots)
+        leaps: dict[int, tuple[int, int]] = {}
         used = min(len(hashes), slots * 2 // 3)
         for value in hashes[:used]:
             place = value & mask
             if taken[place]:
-                perturb, steps = value & _UNSIGNED, 0
-                while taken[place]:
+                perturb = value & _UNSIGNED
+                while perturb and taken[place]:
                     perturb >>= 5
                     place = (5 * place + perturb + 1) & mask
-                    steps += 1
-                left -= steps
-                if steps > _LONGEST or left < 0:
+                    left -= 1
+                if taken[place]:
+                    start, steps = place, 0
+                    while taken[place]:
+                        place, more = leaps.get(place) or ((5 * place + 1) & mask, 1)
+                        steps += more
+                        left -= 1
+                    leaps[start] = place, steps
+                    left -= steps // _QUICKER
+                if left < 0:
                     return False
             taken[place] = 1
         slots *= 2

@@ -230,13 +230,13 @@ _UNHASHABLE: Final[tuple[Any, ...]] = (dict, Map, TaggedDict)
 
 def _hashed(values: list[Any], fits: Callable[[list[int]], bool], build: Callable[[Collection[Any]], C]) -> C:
     """Build a set of the values, or a map with these keys, where Python can hold it and none of them is lost."""
+    if not values:
+        return build(values)
     kinds = set(map(type, values))
     if not kinds.isdisjoint(_UNHASHABLE) or not hashes.is_small(values):
         raise ForeignError("some are objects, or nested too deep, or too long")
     elements: Collection[Any] = values if _HOLD_MORE.isdisjoint(kinds) else _frozen(values)
     try:
-        if build is set:
-            elements = hashes.in_order(elements)
         if hashes.can_hold(elements, fits) and len(result := build(elements)) == len(values):
             return result
     except Exception as error:

@@ -284,9 +284,7 @@ def _can_hold(item: Any) -> bool:
     """Whether a map, or a set of the elements in this order of their texts, is read as what it is."""
     if not hashes.is_small(item):
         return False
-    if isinstance(item, dict):
-        return hashes.can_hold(item, tables.fits_dict)
-    return hashes.can_hold(hashes.in_order(item), tables.fits_set)
+    return hashes.can_hold(item, tables.fits_dict if isinstance(item, dict) else tables.fits_set)
 
 
 def _known_tag(tag: str) -> str:
