@@ -142,7 +142,7 @@ def test_the_times_of_nodes_are_compared_if_one_asks(
     page = root.read(links.checkpoint(second.id, "compare"))
     assert "output.startedAt added" in page
     assert " startedAt changed" not in page
-    assert "1 times of nodes, which differ as well, are left out." in page
+    assert "Times of nodes, which differ as well and are left out: 1." in page
     assert " startedAt changed" in root.read(links.checkpoint(second.id, "compare"), times="1")
     new = store.save_checkpoint(session_id, step=1, node_results=RESULTS)
     for times, count in (("", 0), ("1", 2)):  # of the two nodes that the other one has not
@@ -285,7 +285,7 @@ def test_a_long_timeline_is_read_in_parts(
     assert sorted(seen) == [f"n{step}" for step in range(10)]
     monkeypatch.setattr(runs, "WHOLE", 0)
     monkeypatch.setattr(timeline, "HISTORY", 0)
-    assert "3 checkpoints of" in root.read(links.session(session_id, "timeline"))
+    assert "Checkpoints not read here: 3, of" in root.read(links.session(session_id, "timeline"))
 
 
 def test_the_list_of_checkpoints_goes_on(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:

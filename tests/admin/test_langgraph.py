@@ -109,7 +109,7 @@ def test_the_state_is_shown(root: Reader, thread: str, store: DjangoCheckpointSt
         assert f"<td>{kind}</td>" in page
     for text in ("word 10", "x" * 1000, "<b>small"):
         assert text not in page
-    assert "20 more elements are not shown." in page
+    assert "Elements not shown: 20." in page
     assert "too large to be shown" in page
 
 

@@ -32,7 +32,7 @@ def test_what_dangles_is_marked_and_repaired(root: Reader, store: DjangoCheckpoi
     assert "No message has a result of this call." in page
     repaired = root.post(links.session(session_id, "repair"), {"how": "error"}, follow=True)
     after = repaired.content.decode()
-    assert "2 were repaired." in after
+    assert "2 calls or results were repaired." in after
     assert "obsku-dangling" not in after
     assert store.find_dangling(session_id) == []
     assert len(store.get_messages(session_id)) == 2

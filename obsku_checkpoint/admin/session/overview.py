@@ -166,7 +166,7 @@ def _caption(nodes: Sequence[graph.Node], run: Run, *, has_edges: bool) -> str:
         sentences.append(_("Finished nodes are drawn in groups."))
     if run.left_out:
         left_out = {"count": format.number(run.left_out)}
-        sentences.append(_("%(count)s further nodes are not shown; those that failed or are open are.") % left_out)
+        sentences.append(_("Nodes not shown: %(count)s. Those that failed or are open are shown.") % left_out)
     return " ".join(sentences)
 
 

@@ -53,6 +53,8 @@ class Repair(Page):
         else:
             if number:
                 self.admin.log_change(request, subject, [{"changed": {"fields": [_("transcript")]}}])
-            done = ngettext("%(number)d was repaired.", "%(number)d were repaired.", number)
+            done = ngettext(
+                "%(number)d call or result was repaired.", "%(number)d calls or results were repaired.", number
+            )
             messages.success(request, done % {"number": number})
         return HttpResponseRedirect(self.links.session(subject.pk, "transcript"))
