@@ -16,6 +16,7 @@ from obsku_checkpoint.protocols import OnCorrupt
 from obsku_checkpoint.records import MessageRecord, Role, ToolCall, ToolResult
 from obsku_checkpoint.store import session_clock
 from obsku_checkpoint.store.base import DatabaseStore
+from obsku_checkpoint.store.calls import BinaryRead
 from obsku_checkpoint.store.rows import message_records
 from obsku_checkpoint.store.sql import BY_ID, OF_SESSION
 
@@ -73,9 +74,9 @@ class Messages(DatabaseStore):
         if after_id is not None:
             conditions.append((yield from self._beside("after_id", after_id, ">", session_id)))
         if count is None or after_id is not None:
-            rows = yield self._select(Message, *conditions, order=OLDEST_FIRST, limit=count)
+            rows = yield BinaryRead(*self._select(Message, *conditions, order=OLDEST_FIRST, limit=count))
         else:
-            rows = (yield self._select(Message, *conditions, order=NEWEST_FIRST, limit=count))[::-1]
+            rows = (yield BinaryRead(*self._select(Message, *conditions, order=NEWEST_FIRST, limit=count)))[::-1]
         return message_records(rows, on_corrupt)
 
     # -- rows

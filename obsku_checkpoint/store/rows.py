@@ -39,15 +39,16 @@ EMPTY: dict[str, type[list[Any] | dict[str, Any]]] = {
 UNREADABLE = (CheckpointCorruptionError, OverflowError, TypeError)
 
 
-def _thawed(record: type[Any]) -> type[Any]:
+def _thawed(record: type[Any], *, init: bool = True) -> type[Any]:
     """A class with the record's slots that is not frozen, to be filled and then given the record's class.
 
     A frozen dataclass sets each field through ``object.__setattr__``, which takes six times as long.
     """
-    return make_dataclass(record.__name__, [field.name for field in fields(record)], slots=True)
+    return make_dataclass(record.__name__, [field.name for field in fields(record)], slots=True, init=init)
 
 
-_Session, _Message, _Checkpoint, _Entity, _Fact = map(_thawed, TABLES)
+_Session, _Checkpoint, _Entity, _Fact = map(_thawed, (SessionRecord, CheckpointRecord, EntityRecord, FactRecord))
+_Message = _thawed(MessageRecord, init=False)
 
 
 def session_record(row: Row, on_corrupt: OnCorrupt = "raise") -> SessionRecord:
@@ -69,28 +70,26 @@ def session_record(row: Row, on_corrupt: OnCorrupt = "raise") -> SessionRecord:
 
 
 def message_records(rows: Sequence[Row], on_corrupt: OnCorrupt = "raise") -> list[MessageRecord]:
+    """Written out, without a call for each record or moment: those are a quarter of a long transcript's time."""
+    records: list[MessageRecord] = []
+    at = datetime.fromtimestamp
     try:
-        records: list[MessageRecord] = [
-            _Message(
-                id,
-                session_id,
-                role,
-                content,
-                None if tool_calls is None else loads(tool_calls),
-                None if tool_results is None else loads(tool_results),
-                tokens_in,
-                tokens_out,
-                # `from_milliseconds` without the call, which is a tenth of a long transcript's time
-                datetime.fromtimestamp(created_at / 1000, UTC)
-                if 0 <= created_at < EXACT_AS_FLOAT
-                else from_milliseconds(created_at),
-            )
-            for id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at in rows
-        ]
+        for id, session_id, role, content, tool_calls, tool_results, tokens_in, tokens_out, created_at in rows:
+            record: Any = _Message()
+            record.id = id
+            record.session_id = session_id
+            record.role = role
+            record.content = content
+            record.tool_calls = None if tool_calls is None else loads(tool_calls)
+            record.tool_results = None if tool_results is None else loads(tool_results)
+            record.tokens_in = tokens_in
+            record.tokens_out = tokens_out
+            exact = 0 <= created_at < EXACT_AS_FLOAT
+            record.created_at = at(created_at / 1000, UTC) if exact else from_milliseconds(created_at)
+            record.__class__ = MessageRecord
+            records.append(record)
     except UNREADABLE:
         return [_corrupt_record(MessageRecord, row, on_corrupt) for row in rows]
-    for record in records:
-        record.__class__ = MessageRecord
     return records
 
 
