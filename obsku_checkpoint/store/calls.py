@@ -176,7 +176,7 @@ class Calls:
     def _answer(self, connection: Any, step: Any, call: Call) -> Any:
         kind = type(step)
         if kind is tuple or kind is Write or kind is BinaryRead:
-            cursor = self._cursor(connection)
+            cursor = self._cursor(connection, step[0])
             if kind is Write:
                 call.writes()
             elif kind is BinaryRead:
@@ -198,7 +198,7 @@ class Calls:
         call.signals.append(step)
         return None
 
-    def _cursor(self, connection: Any) -> Any:
+    def _cursor(self, connection: Any, statement: str) -> Any:
         return connection.cursor()
 
     def _in_binary(self, cursor: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import weakref
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.waiting import READY_R, WAIT_R, Wait
+
+from obsku_checkpoint.store.kept_cursors import KeptCursors
 
 R = TypeVar("R")
 
@@ -30,6 +33,10 @@ class LoopConnection(psycopg.AsyncConnection[Any]):
     #: up, and a forked child may hold that one open
     _ear: socket.socket | None = None
     _loop: weakref.ref[asyncio.AbstractEventLoop]
+
+    @functools.cached_property
+    def kept(self) -> KeptCursors[LoopConnection, psycopg.AsyncCursor[Any]]:
+        return KeptCursors(self, LoopConnection.cursor)
 
     async def wait(self, gen: PQGen[R], *args: Any, **kwargs: Any) -> R:
         """Carry out psycopg's steps of a statement, which tell what they wait for."""

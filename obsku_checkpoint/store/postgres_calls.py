@@ -19,7 +19,7 @@ from psycopg import sql
 from obsku_checkpoint import conf
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.errors import CheckpointStoreError, StoreUnavailableError
-from obsku_checkpoint.store import django_thread, failures, loop_pools, pools, prepared_statements
+from obsku_checkpoint.store import django_thread, failures, kept_cursors, loop_pools, pools, prepared_statements
 from obsku_checkpoint.store.calls import (
     ATTEMPTS,
     Atomic,
@@ -31,6 +31,7 @@ from obsku_checkpoint.store.calls import (
     cause_of,
     log_unavailable,
 )
+from obsku_checkpoint.store.kept_cursors import KeptCursors
 from obsku_checkpoint.store.loop_connections import LoopConnection
 
 R = TypeVar("R")
@@ -77,7 +78,7 @@ class PostgresCalls(Calls):
 
     # -- sync
 
-    def _cursor(self, connection: Any) -> Any:
+    def _cursor(self, connection: Any, statement: str) -> Any:
         """psycopg's own cursor, so that the server binds and prepares, under Django's wrapper; with all that Django's
         `_cursor` does. Django's own where somebody watches: the log of queries, a tool that replaces ``cursor`` on the
         connection or the driver's ``cursor_factory``, a backend that is not Django's.
@@ -93,7 +94,12 @@ class PostgresCalls(Calls):
         if not prepared_statements.is_ready(driver):
             with connection.wrap_database_errors:
                 self._name_statements(connection, driver)
-        return connection.make_cursor(psycopg.Cursor(driver))
+        if self._gives_back or connection.execute_wrappers:  # which may make another call meanwhile
+            return connection.make_cursor(psycopg.Cursor(driver))
+        kept = vars(connection).get("_obsku_cursors")
+        if kept is None or kept.driver is not driver:
+            kept = vars(connection)["_obsku_cursors"] = KeptCursors(driver, kept_cursors.Cursor)
+        return connection.make_cursor(kept.of(statement))
 
     def _name_statements(self, connection: Any, driver: psycopg.Connection[Any]) -> None:
         decided, threshold = prepared_statements.decided_threshold(connection.settings_dict)
@@ -221,9 +227,13 @@ class PostgresCalls(Calls):
         if kind is tuple or kind is Write or kind is BinaryRead:
             if kind is Write:
                 call.writes()
-            cursor = connection.cursor(binary=kind is BinaryRead)
+            cursor = connection.kept.of(step[0])
+            if kind is BinaryRead:
+                cursor.format = psycopg.pq.Format.BINARY
             await cursor.execute(*step)
-            return await cursor.fetchall()
+            rows = await cursor.fetchall()
+            kept_cursors.let_go(cursor)
+            return rows
         if kind is Atomic:
             call.depth += 1
             try:
