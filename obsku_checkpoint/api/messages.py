@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework import status
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from obsku_checkpoint import conf
 from obsku_checkpoint.api import serializers
 from obsku_checkpoint.api.filters import MessageFilters
 from obsku_checkpoint.api.openapi import operations
 from obsku_checkpoint.api.pagination import LIMIT, requested, response
+from obsku_checkpoint.api.row_budget import ROW_BYTES
 from obsku_checkpoint.api.views import StoreView
 from obsku_checkpoint.models import Message
 from obsku_checkpoint.querysets import MessageQuerySet
@@ -45,6 +48,8 @@ class Messages(StoreView):
         self.check_session_in_scope(id)
         shown: Any
         if isinstance(request.data, list):
+            if len(request.data) > (most := conf.current().MAX_PAGE_BYTES // ROW_BYTES):  # the answer has them all
+                raise ValidationError({"messages": [f"has more than {most} messages"]})
             shown = serializers.Message(self.store.add_messages(id, request.data), many=True).data
         else:
             shown = serializers.Message(self.store.add_message(id, **self.body(serializers.NewMessage))).data

@@ -143,3 +143,11 @@ def test_what_another_program_nested_too_deep_is_told_as_corrupt(
     assert session["metadata"] is None
     assert "nesting" in session["corrupt"]["metadata"]["reason"]
     assert api.patch(path, {"title": "U"}, headers={"If-Match": api.get(path)["ETag"]}).status_code == 200
+
+
+def test_a_list_has_as_many_messages_as_an_answer_may(api: Client, path: str, settings: Any) -> None:
+    settings.OBSKU_CHECKPOINT = {**settings.OBSKU_CHECKPOINT, "MAX_PAGE_BYTES": 256 * 100}
+    message = {"role": "user"}
+    assert api.post(f"{path}messages/", [message] * 100).status_code == 201
+    refused = api.post(f"{path}messages/", [message] * 101)
+    assert (refused.status_code, refused.json()) == (400, {"messages": ["has more than 100 messages"]})
