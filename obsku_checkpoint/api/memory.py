@@ -56,7 +56,9 @@ class Entities(_Memory):
 
     @operations.entities_list
     def list(self, request: Request) -> Response:
-        page = requested(request, "entities", self.filter_queryset(self.rows().newest_first()))
+        visible = self._sees(request.query_params.get("session_id"))
+        rows = self.filter_queryset(self.rows().newest_first())
+        page = requested(request, "entities", rows if visible else rows.none())
         records = [entity_record(row, "keep") for row in page.rows]
         results = serializers.Entity([one for one in records if self.permits(Entity, one)], many=True).data
         return response(request, results, next=page.next, previous=page.previous)
@@ -114,12 +116,19 @@ class Entities(_Memory):
 
     @operations.entities_search
     def search(self, request: Request) -> Response:
-        page = FoundPage(self.store, Entity, self.search_body(serializers.EntitySearch), request)
+        asked = self.search_body(serializers.EntitySearch)
+        if not self._sees(asked.get("session_id")):
+            asked["workspaces"] = []
+        page = FoundPage(self.store, Entity, asked, request)
         found = [Scored(record=entity_record(row, "keep"), score=score) for row, score in page.found]
         permitted = [one for one in found if self.may_see(Entity, one.record)]
         return begins(request, serializers.ScoredEntity(permitted, many=True).data, next=page.next)
 
     # -- rows
+
+    def _sees(self, session_id: Any) -> bool:
+        """Whether entities may be asked for by a session. Those of one that may not be seen are not even looked at."""
+        return self.scope.everything or not isinstance(session_id, str) or self.session(session_id).exists()
 
     def _one(self, id: str) -> EntityQuerySet:
         return self.rows().filter(id=id) if validation.can_exist("id", id) else self.rows().none()

@@ -295,10 +295,13 @@ class Memory(DatabaseStore):
         """The columns ``wanted`` of the rows of a search, with their scores behind."""
         query = embeddings.direction(memory_validation.vector("embedding", embedding))
         count, least = memory_validation.top_k(top_k), memory_validation.number("threshold", threshold)
+        of = None if workspaces is None else [*workspaces]
         if filters is None or not count:
             return []
         conditions = [f"{column} = %({column})s" for column in filters]
-        near = [filters["workspace_id"]] if "workspace_id" in filters else None
+        near = [filters["workspace_id"]] if "workspace_id" in filters else of
+        if of is not None and not set(near or ()) & set(of):
+            return []  # and foreign rows are not even looked at
         parameters = {
             **filters,
             "query": query,
@@ -306,10 +309,9 @@ class Memory(DatabaseStore):
             "threshold": round(least, DECIMALS),
             "top_k": count,
         }
-        if workspaces is not None:
+        if of is not None and near is of:
             conditions.append(self._memory_sql.of_workspaces)
-            parameters["workspaces"] = self._memory_sql.texts([*workspaces])
-            near = near or [*workspaces]
+            parameters["workspaces"] = self._memory_sql.texts(of)
         return (
             yield from self._memory_sql.nearest(model, tuple(wanted), tuple(conditions), {**parameters, "near": near})
         )

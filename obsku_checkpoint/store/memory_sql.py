@@ -189,6 +189,7 @@ class MemorySql:
         ``near``: the workspaces that are searched, None where that is all.
         """
         query = {**parameters, "query": orjson.dumps(parameters["query"]).decode()}
+        del query["near"]  # SQLite binds no list, which DEBUG has Django try
         return (yield searching(self.search, model, wanted, conditions), query)  # type: ignore[no-any-return]  # rows
 
     def upsert_entity(self, entity: Mapping[str, Any]) -> Steps[Row | None]:
