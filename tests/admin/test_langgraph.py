@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ormsgpack
@@ -10,6 +11,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.base.id import uuid6
 
+from obsku_checkpoint import run_state
 from obsku_checkpoint.contrib.langgraph import DjangoSaver
 from obsku_checkpoint.contrib.langgraph.models import State
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -20,19 +22,36 @@ from tests.langgraph import graphs
 compiled: Any = None
 
 
+Begin = Callable[[Any, dict[str, Any]], str]
+
+
 @pytest.fixture
-def thread(hooked: None, store: DjangoCheckpointStore, settings: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A thread that stands at its question."""
+def begin(hooked: None, store: DjangoCheckpointStore, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """Makes a thread of a graph that the settings name, with this input."""
     settings.OBSKU_CHECKPOINT = {"DATABASE": store.using, "LANGGRAPH_GRAPHS": {"langgraph": f"{__name__}.compiled"}}
-    graph = graphs.tool_loop().compile(checkpointer=DjangoSaver(store.using))
-    monkeypatch.setattr(f"{__name__}.compiled", graph)
-    id = f"thread-{uuid.uuid4().hex}"
-    graph.invoke(graphs.question(1), {"configurable": {"thread_id": id}})
-    return id
+
+    def begin(builder: Any, given: dict[str, Any]) -> str:
+        graph = builder.compile(checkpointer=DjangoSaver(store.using))
+        monkeypatch.setattr(f"{__name__}.compiled", graph)
+        id = f"thread-{uuid.uuid4().hex}"
+        graph.invoke(given, {"configurable": {"thread_id": id}})
+        return id
+
+    return begin
+
+
+@pytest.fixture
+def thread(begin: Begin) -> str:
+    """A thread that stands at its question."""
+    return begin(graphs.tool_loop(), graphs.question(1))
+
+
+def values(thread: str) -> Any:
+    return compiled.get_state({"configurable": {"thread_id": thread}}).values
 
 
 def note(thread: str) -> Any:
-    return compiled.get_state({"configurable": {"thread_id": thread}}).values.get("note")
+    return values(thread).get("note")
 
 
 def test_it_is_shown(root: Reader, thread: str, store: DjangoCheckpointStore) -> None:
@@ -53,6 +72,32 @@ def test_it_is_answered(root: Reader, thread: str, store: DjangoCheckpointStore)
     late = root.post(links.checkpoint(asked.id, "answer"), {"option": "1"}, follow=True).content.decode()
     assert "has been answered already" in late
     assert note(thread) == "yes"
+
+
+def test_a_question_within_a_sub_graph_is_answered(root: Reader, begin: Begin, store: DjangoCheckpointStore) -> None:
+    thread = begin(graphs.fan(), {"topics": ["a"], "jokes": []})
+    (asked,) = (one for one in store.list_checkpoints(thread) if one.source == "interrupt")
+    assert "Which one?" in root.see(links.waiting())
+    page = root.post(links.checkpoint(asked.id, "answer"), {"answer": "The first."}, follow=True).content.decode()
+    assert "The answer was handed on." in page
+    assert values(thread)["answer"] == "The first."
+
+
+@pytest.mark.parametrize("order", [("a", "b", "c"), ("c", "a", "b")])
+def test_each_of_several_tasks_of_a_node_is_answered(
+    root: Reader, begin: Begin, store: DjangoCheckpointStore, order: Sequence[str]
+) -> None:
+    thread = begin(graphs.polls(), {"topics": ["a", "b", "c"], "votes": []})
+    for number, topic in enumerate(order):
+        newest = store.list_checkpoints(thread)[0]
+        questions = {one["reason"]: name for name, one in run_state.read(newest).questions.items()}
+        assert {*questions} == {f"And {left}?" for left in order[number:]}
+        assert f"And {topic}?" in root.see(links.waiting())
+        answer = {"answer": f"yes to {topic}", "question": questions[f"And {topic}?"]}
+        page = root.post(links.checkpoint(newest.id, "answer"), answer, follow=True).content.decode()
+        assert "The answer was handed on." in page
+    assert values(thread)["votes"] == [f"{topic}: yes to {topic}" for topic in ("a", "b", "c")]
+    assert run_state.read(store.list_checkpoints(thread)[0]).status == "complete"
 
 
 def test_a_fork_is_answered_otherwise(root: Reader, thread: str, store: DjangoCheckpointStore) -> None:

@@ -111,3 +111,24 @@ def fan() -> Any:
     builder.add_edge("joke", "choose")
     builder.add_edge("choose", END)
     return builder
+
+
+class Polls(TypedDict):
+    topics: list[str]
+    votes: Annotated[list[str], operator.add]
+
+
+def polls() -> Any:
+    """A task for each topic, all of one node, and each asks."""
+
+    def ask(state: Polls) -> dict[str, Any]:
+        topic = state["topics"][0]
+        return {"votes": [f"{topic}: {interrupt(f'And {topic}?')}"]}
+
+    builder = StateGraph(Polls)
+    builder.add_node("ask", ask)
+    builder.add_conditional_edges(
+        START, lambda state: [Send("ask", {"topics": [topic]}) for topic in state["topics"]], ["ask"]
+    )
+    builder.add_edge("ask", END)
+    return builder

@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 from langgraph.types import Command
 
 from obsku_checkpoint import conf
+from obsku_checkpoint.contrib.langgraph.questions import task_name
 from obsku_checkpoint.errors import ConfigurationError, GraphError
 from obsku_checkpoint.records import CheckpointRecord
 from obsku_checkpoint.store import DjangoCheckpointStore
@@ -41,7 +42,14 @@ def resume(store: DjangoCheckpointStore, checkpoint: CheckpointRecord, answers: 
 
 async def _resume(graph: Any, config: Any, answers: dict[str, Any]) -> None:
     state = await graph.aget_state(config)
-    open = {task.name: task.interrupts[-1].id for task in state.tasks if task.interrupts}
+    asking = [task for task in state.tasks if task.interrupts]
+    names = [task.name for task in asking]
+    open = {
+        name: task.interrupts[-1].id
+        for task in asking
+        for name in (task.name, task_name(task.name, task.id), task_name("task", task.id))
+        if names.count(name) < 2
+    }
     if wrong := tuple(node for node in answers if node not in open):
         raise GraphError("nothing is asked any more by", wrong)
     resumed = {open[node]: answer for node, answer in answers.items()}

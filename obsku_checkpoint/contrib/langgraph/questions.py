@@ -19,8 +19,6 @@ from obsku_checkpoint.store.calls import Write, atomic
 #: how the path of a task begins that an edge leads to: the name of its node follows
 PULL = "~__pregel_pull, "
 
-INTERRUPT_INDEX = -3
-
 
 class Questions(Saver):
     def _record_questions(self, place: Place) -> Steps[None]:
@@ -42,18 +40,20 @@ class Questions(Saver):
         if current is None:
             return
         state = run_state.read(current)
-        asked = self._asked(place, rows, state.pending)
-        if all(state.questions.get(node) == question for node, question in asked.items()):
+        asked, done = self._asked(place, rows, state.pending)
+        if not asked or asked == state.questions:
             return
-        questions: dict[str, NodeResult] = {
-            node: {"status": "pending", "interrupt": question} for node, question in asked.items()
+        results = {
+            **state.results,
+            **{node: _finished(node in done) for node in state.questions},
+            **{node: NodeResult(status="pending", interrupt=question) for node, question in asked.items()},
         }
         record = yield from steps_of(DjangoCheckpointStore.save_checkpoint)(
             store,
             place.session_id,
             step=current.step,
             node_results=run_state.write(
-                {**state.results, **questions},
+                results,
                 run=state.run or "",
                 complete_everywhere=False,
                 asked=[*asked],
@@ -61,23 +61,41 @@ class Questions(Saver):
                 graph=state.graph,
                 by=projection.BY,
             ),
-            pending_nodes=list(dict.fromkeys([*state.pending, *asked])),
+            pending_nodes=[node for node in dict.fromkeys([*state.pending, *asked]) if node not in done],
             parent_id=current.id,
             node_id=next(iter(asked)),
             source="interrupt",
         )
         yield Write(NEW_RECORD, {**parameters, "record_id": record.id})
 
-    def _asked(self, place: Place, rows: Sequence[Sequence[Any]], pending: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Node -> its question; of tasks that ask several, the last one, which is what an answer is for."""
+    def _asked(
+        self, place: Place, rows: Sequence[Sequence[Any]], pending: Sequence[str]
+    ) -> tuple[dict[str, dict[str, Any]], set[str]]:
+        """Node -> its question, and the nodes that have asked and are done; of a task that asks several, the last
+        question, which is what an answer is for. Of several tasks of one node, each is a node here.
+        """
         asked: dict[str, dict[str, Any]] = {}
-        for _, task_id, task_path, index, type, data in rows:
-            if index == INTERRUPT_INDEX:
-                where = (place.checkpoint_id or "", "__interrupt__")
-                interrupts = self._encoding.read(where, Stored(type, bytes(data)), {})
-                last = interrupts[-1] if isinstance(interrupts, list | tuple) and interrupts else interrupts
-                asked[_node(task_id, task_path, pending)] = question(getattr(last, "value", last))
-        return asked
+        done: set[str] = set()
+        nodes = [_node(task_id, task_path, pending) for _, task_id, task_path, *_ in rows]
+        for node, (_, task_id, _, type, data, is_done) in zip(nodes, rows, strict=True):
+            name = node if nodes.count(node) == 1 else task_name(node, task_id)
+            if is_done:
+                done.add(name)
+                continue
+            where = (place.checkpoint_id or "", "__interrupt__")
+            interrupts = self._encoding.read(where, Stored(type, bytes(data)), {})
+            last = interrupts[-1] if isinstance(interrupts, list | tuple) and interrupts else interrupts
+            asked[name] = question(getattr(last, "value", last))
+        return asked, done
+
+
+def task_name(node: str, task_id: str) -> str:
+    """What one of several tasks of a node is called."""
+    return f"{node} {task_id[:8]}"
+
+
+def _finished(is_done: bool) -> NodeResult:
+    return {"status": "completed" if is_done else "pending"}
 
 
 def question(value: Any) -> dict[str, Any]:
@@ -91,4 +109,4 @@ def question(value: Any) -> dict[str, Any]:
 def _node(task_id: str, task_path: str, pending: Sequence[str]) -> str:
     if task_path.startswith(PULL):
         return task_path.removeprefix(PULL)
-    return pending[0] if len(pending) == 1 else f"task {task_id[:8]}"
+    return pending[0] if len(pending) == 1 else task_name("task", task_id)

@@ -151,13 +151,17 @@ AND channel = %(channel)s
 ORDER BY task_path, task_id, idx
 """
 
-#: the record of a checkpoint, and its interrupts and the answers to them
+#: the record of a checkpoint, and its interrupts; whether a task that has asked is done
 QUESTIONS = """
-SELECT k.id, w.task_id, w.task_path, w.idx, w.type, w.data
+SELECT k.id, w.task_id, w.task_path, w.type, w.data, EXISTS (
+    SELECT 1 FROM langgraph_writes d
+    WHERE d.session_id = w.session_id AND d.namespace = w.namespace AND d.checkpoint_id = w.checkpoint_id
+    AND d.task_id = w.task_id AND d.idx >= 0
+)
 FROM langgraph_checkpoints c JOIN checkpoints k ON k.id = c.record_id JOIN langgraph_writes w
     ON w.session_id = c.session_id AND w.namespace = c.namespace AND w.checkpoint_id = c.checkpoint_id
 WHERE c.session_id = %(session_id)s AND c.namespace = %(namespace)s AND c.checkpoint_id = %(checkpoint_id)s
-    AND w.idx IN (-3, -4)
+    AND w.idx = -3
 ORDER BY w.task_path, w.task_id
 """
 

@@ -17,7 +17,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     get_serializable_checkpoint_metadata,
 )
-from langgraph.checkpoint.serde.types import INTERRUPT, _DeltaSnapshot
+from langgraph.checkpoint.serde.types import INTERRUPT, RESUME, _DeltaSnapshot
 
 from obsku_checkpoint import validation
 from obsku_checkpoint.async_twins import Steps, method, twin
@@ -240,7 +240,7 @@ class Writing(Questions):
             session = {**parameters, "title": None, "directory": self.directory, "created_at": clock["now"], **clock}
             if not (yield Write(INSERT_SESSION, session)):
                 yield from self._check_workspace(place)
-        if self.projection == "full" and any(channel == INTERRUPT for channel, _ in writes):
+        if self.projection == "full" and any(channel in (INTERRUPT, RESUME) for channel, _ in writes):
             yield from self._record_questions(place)
 
     aput_writes = twin(put_writes)  # type: ignore[arg-type]  # the checker takes self for the base's
