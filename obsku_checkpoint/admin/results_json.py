@@ -2,7 +2,8 @@
 
 ``node_results`` of many megabytes are never sent to Python: the database sends each entry field by field, and of a
 field, or a part of it, that is large only its size and its beginning. The statements can be pasted into psql and
-sqlite3; what they send is the same, but for numbers of more than 64 bits, which SQLite rounds.
+sqlite3; what they send is the same, but for numbers of more than 64 bits, which SQLite rounds, and for
+sizes of texts, which it counts without escapes.
 """
 
 from __future__ import annotations
@@ -72,31 +73,37 @@ SELECT f.id, f.node, f.total, f.field, f.bytes, CASE WHEN f.bytes <= f.most THEN
 FROM fields f ORDER BY f.id, f.place
 """
 
+# Nothing long goes through a window, a sort or a table in between, which SQLite would write to the disk.
 # Texts are sent as bytes: a lone surrogate would make them undecodable. A text that is not JSON has no entries.
+_ENTRIES = """json_each(CASE WHEN json_valid(c.node_results) AND json_type(c.node_results) = 'object'
+                              THEN c.node_results ELSE '{}' END) e"""
 _SQLITE = f"""
-WITH texts (id, results) AS (
-    SELECT id, CASE WHEN json_valid(node_results) AND json_type(node_results) = 'object'
-               THEN node_results ELSE '{{}}' END
-    FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))
-), entries (id, node, value, place, rank, total) AS MATERIALIZED (
-    SELECT t.id, e.key, CASE WHEN e.type = 'object' THEN e.value ELSE '{{}}' END, e.id,
-           row_number() OVER (PARTITION BY t.id ORDER BY
+WITH ranked (id, place, rank, total) AS MATERIALIZED (
+    SELECT c.id, e.id,
+           row_number() OVER (PARTITION BY c.id ORDER BY
                CASE WHEN substr(e.key, 1, 1) = '#' THEN 0
                     WHEN e.type = 'object' AND json_extract(e.value, '$.status') IN ('failed', 'pending', 'running')
                     THEN 1 ELSE 2 END, e.id DESC),
-           count(*) OVER (PARTITION BY t.id)
-    FROM texts t, json_each(t.results) e
-), fields (id, node, place, total, field, type, text, bytes, most) AS MATERIALIZED (
-    SELECT e.id, e.node, e.place, e.total, f.key, f.type,
-           CASE WHEN f.type IN ('object', 'array') THEN f.value
-                WHEN f.type IN ('true', 'false') THEN f.type ELSE json_quote(f.value) END,
-           length(CAST(CASE WHEN f.type IN ('object', 'array') THEN f.value ELSE json_quote(f.value) END AS BLOB)),
-           CASE WHEN substr(e.node, 1, 1) = '#' THEN {RESERVED} ELSE {FIELD} END
-    FROM entries e LEFT JOIN json_each(e.value) f ON f.id IS NOT NULL
-    WHERE e.rank <= %s
+           count(*) OVER (PARTITION BY c.id)
+    FROM {_TABLE} c, {_ENTRIES}
+    WHERE c.id IN (SELECT value FROM json_each(%s))
+), fields (id, node, place, total, field, type, value, bytes, most) AS NOT MATERIALIZED (
+    SELECT c.id, e.key, e.id, r.total, f.key, f.type, f.value,
+           length(CAST(f.value AS BLOB)) + CASE f.type WHEN 'text' THEN 2 ELSE 0 END,
+           CASE WHEN substr(e.key, 1, 1) = '#' THEN {RESERVED} ELSE {FIELD} END
+    FROM (SELECT DISTINCT id FROM ranked) found
+         CROSS JOIN {_TABLE} c ON c.id = found.id
+         CROSS JOIN {_ENTRIES}
+         CROSS JOIN ranked r ON r.id = c.id AND r.place = e.id AND r.rank <= %s
+         LEFT JOIN json_each(CASE WHEN e.type = 'object' THEN e.value ELSE '{{}}' END) f ON f.id IS NOT NULL
 )
-SELECT f.id, CAST(f.node AS BLOB), f.total, CAST(f.field AS BLOB), f.bytes,
-       CAST(CASE WHEN f.bytes <= f.most THEN f.text ELSE substr(f.text, 1, {HEAD}) END AS BLOB),
+SELECT f.id, CAST(f.node AS BLOB), f.total, CAST(f.field AS BLOB), coalesce(f.bytes, 4),
+       CAST(CASE WHEN f.type IN ('true', 'false', 'null') THEN f.type
+                 WHEN f.bytes > f.most AND f.type = 'text'
+                     THEN substr(json_quote(substr(f.value, 1, {HEAD})), 1, {HEAD})
+                 WHEN f.bytes > f.most THEN substr(f.value, 1, {HEAD})
+                 WHEN f.type IN ('object', 'array') THEN f.value
+                 ELSE json_quote(f.value) END AS BLOB),
        CASE WHEN f.bytes > f.most AND f.type = 'object' THEN (
            SELECT CAST(json_group_array(json_array(
                p.key, length(CAST(p.text AS BLOB)),
@@ -104,7 +111,7 @@ SELECT f.id, CAST(f.node AS BLOB), f.total, CAST(f.field AS BLOB), f.bytes,
            )) AS BLOB)
            FROM (SELECT key, CASE WHEN type IN ('object', 'array') THEN CAST(value AS text)
                                   WHEN type IN ('true', 'false') THEN type ELSE json_quote(value) END AS text
-                 FROM json_each(f.text) LIMIT {PARTS + 1}) p
+                 FROM json_each(f.value) LIMIT {PARTS + 1}) p
        ) END
 FROM fields f ORDER BY f.id, f.place
 """

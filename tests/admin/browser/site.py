@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import os
 import re
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -60,10 +64,13 @@ def served(settings: str, delay: float = 0.0) -> Iterator[Site]:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with tempfile.TemporaryDirectory() as folder:
+        database, example = Path(folder, "db.sqlite3"), _example(delay)
+        if example.exists():
+            shutil.copy(example, database)
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": settings,
-            "EXAMPLE_DATABASE": str(Path(folder, "db.sqlite3")),
+            "EXAMPLE_DATABASE": str(database),
             "PYTHONUNBUFFERED": "1",
         }
         environment.pop("POSTGRES_URL", None)
@@ -82,11 +89,22 @@ def served(settings: str, delay: float = 0.0) -> Iterator[Site]:
             login = next((found for line in server.stdout if (found := LOGIN.search(line))), None)
             if login is None:
                 raise RuntimeError(log.read_text())
+            if not example.exists():
+                with closing(sqlite3.connect(database)) as made, closing(sqlite3.connect(example)) as kept:
+                    made.backup(kept)
             wait_for(f"http://{address}/")
             yield Site(f"http://{address}", login[1], login[2], environment)
         finally:
             server.terminate()
             server.communicate()
+
+
+@cache
+def _example(delay: float) -> Path:
+    """Where the first server's database is kept, with the runs that it has made: the others begin with a copy."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder, f"example-{delay}.sqlite3")
 
 
 def wait_for(address: str) -> None:
