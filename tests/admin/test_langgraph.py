@@ -16,6 +16,7 @@ from obsku_checkpoint.contrib.langgraph import DjangoSaver
 from obsku_checkpoint.contrib.langgraph.models import State
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links
+from tests.admin.conftest import text as text_of
 from tests.langgraph import graphs
 
 #: what ``LANGGRAPH_GRAPHS`` names
@@ -60,7 +61,11 @@ def test_it_is_shown(root: Reader, thread: str, store: DjangoCheckpointStore) ->
         assert text in page
     assert links.session(thread) in root.see(links.waiting())
     for checkpoint in store.list_checkpoints(thread):
-        assert root.see(links.checkpoint(checkpoint.id))
+        said = text_of(root.see(links.checkpoint(checkpoint.id))).partition("Messages of this step")[2]
+        if checkpoint.node_id == "tools":
+            assert "tool 3" in said
+        if checkpoint.step == 1:
+            assert "assistant add" in said
 
 
 def test_it_is_answered(root: Reader, thread: str, store: DjangoCheckpointStore) -> None:
@@ -92,6 +97,8 @@ def test_each_of_several_tasks_of_a_node_is_answered(
         newest = store.list_checkpoints(thread)[0]
         questions = {one["reason"]: name for name, one in run_state.read(newest).questions.items()}
         assert {*questions} == {f"And {left}?" for left in order[number:]}
+        assert {*newest.pending_nodes} == {*questions.values()}
+        assert all(name.startswith("ask ") for name in newest.node_results if not run_state.is_reserved(name))
         assert f"And {topic}?" in root.see(links.waiting())
         answer = {"answer": f"yes to {topic}", "question": questions[f"And {topic}?"]}
         page = root.post(links.checkpoint(newest.id, "answer"), answer, follow=True).content.decode()

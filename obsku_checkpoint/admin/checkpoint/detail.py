@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import Max, QuerySet
-from django.db.models.functions import Left
 from django.utils.module_loading import import_string
 
 from obsku_checkpoint.admin import format, node_results, values
@@ -15,8 +14,9 @@ from obsku_checkpoint.admin.checkpoint.name import GOES_ON, STATUS_WORDS, checkp
 from obsku_checkpoint.admin.links import Links
 from obsku_checkpoint.admin.questions import questions
 from obsku_checkpoint.admin.runs import Run, graphs, is_within_adapters, runs
+from obsku_checkpoint.admin.session.messages import entries, messages_of
 from obsku_checkpoint.admin.values import text_of
-from obsku_checkpoint.models import Checkpoint, Message
+from obsku_checkpoint.models import Checkpoint
 from obsku_checkpoint.printable import plain
 from obsku_checkpoint.querysets import SessionQuerySet
 from obsku_checkpoint.store.extensions import states
@@ -105,12 +105,12 @@ def _messages(visible: QuerySet[Any], row: Any, links: Links) -> dict[str, Any]:
     """Those that were written since the version before."""
     before = visible.filter(session_id=row.session_id, namespace=row.namespace, version__lt=row.version)
     last = before.order_by("-version").values_list("created_at", flat=True).first()
-    own = Message.objects.using(visible.db).up_to(row)
+    own = messages_of(visible.db, row.session_id).up_to(row)
     if last is not None:
         own = own.filter(created_at__gt=last)
-    first = own.oldest_first().annotate(head=Left("content", 200)).values_list("id", "role", "head")[: MESSAGES + 1]
-    shown = [(links.message(row.session_id, id), plain(role, 40), text_of(head, 160)) for id, role, head in first]
-    return {"shown": shown[:MESSAGES], "more": len(shown) > MESSAGES}
+    first = list(own.oldest_first()[: MESSAGES + 1])
+    shown = [(entry, links.message(row.session_id, entry.id)) for entry in entries(first[:MESSAGES])]
+    return {"shown": shown, "more": len(first) > MESSAGES}
 
 
 def is_newest(database: str, checkpoint: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,14 +40,18 @@ class Questions(Saver):
         if current is None:
             return
         state = run_state.read(current)
-        asked, done = self._asked(place, rows, state.pending)
+        suffixes = {task_name("", row[1]) for row in rows}
+        pending = list(dict.fromkeys(_without(node, suffixes) for node in state.pending))
+        nodes = [_node(row[1], row[2], pending) for row in rows]
+        asked, done = self._asked(place, rows, nodes)
         if not asked or asked == state.questions:
             return
         results = {
-            **state.results,
-            **{node: _finished(node in done) for node in state.questions},
+            **{node: result for node, result in state.results.items() if nodes.count(node) < 2},
+            **{node: NodeResult(status="completed") for node in done},
             **{node: NodeResult(status="pending", interrupt=question) for node, question in asked.items()},
         }
+        open = [node for node in state.pending if nodes.count(node) < 2 and node not in done]
         record = yield from steps_of(DjangoCheckpointStore.save_checkpoint)(
             store,
             place.session_id,
@@ -61,7 +65,7 @@ class Questions(Saver):
                 graph=state.graph,
                 by=projection.BY,
             ),
-            pending_nodes=[node for node in dict.fromkeys([*state.pending, *asked]) if node not in done],
+            pending_nodes=list(dict.fromkeys([*open, *asked])),
             parent_id=current.id,
             node_id=next(iter(asked)),
             source="interrupt",
@@ -69,14 +73,13 @@ class Questions(Saver):
         yield Write(NEW_RECORD, {**parameters, "record_id": record.id})
 
     def _asked(
-        self, place: Place, rows: Sequence[Sequence[Any]], pending: Sequence[str]
+        self, place: Place, rows: Sequence[Sequence[Any]], nodes: Sequence[str]
     ) -> tuple[dict[str, dict[str, Any]], set[str]]:
         """Node -> its question, and the nodes that have asked and are done; of a task that asks several, the last
         question, which is what an answer is for. Of several tasks of one node, each is a node here.
         """
         asked: dict[str, dict[str, Any]] = {}
         done: set[str] = set()
-        nodes = [_node(task_id, task_path, pending) for _, task_id, task_path, *_ in rows]
         for node, (_, task_id, _, type, data, is_done) in zip(nodes, rows, strict=True):
             name = node if nodes.count(node) == 1 else task_name(node, task_id)
             if is_done:
@@ -94,8 +97,9 @@ def task_name(node: str, task_id: str) -> str:
     return f"{node} {task_id[:8]}"
 
 
-def _finished(is_done: bool) -> NodeResult:
-    return {"status": "completed" if is_done else "pending"}
+def _without(name: str, suffixes: Iterable[str]) -> str:
+    """The node that a task is of."""
+    return next((name.removesuffix(suffix) for suffix in suffixes if name.endswith(suffix)), name)
 
 
 def question(value: Any) -> dict[str, Any]:
