@@ -17,6 +17,8 @@ from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
 from obsku_checkpoint.querysets import FactQuerySet, MessageQuerySet, SessionQuerySet
 
 INT64 = 2**63 - 1
+#: characters
+MAX_SEARCH = 200
 
 
 class _Text(forms.CharField):
@@ -43,7 +45,11 @@ class TextFilter(filters.CharFilter):
 
 
 class SearchFilter(TextFilter):
+    """Of a term of many characters the database compares each with each of a text that is made for it."""
+
     def meet(self, qs: Any, value: str) -> Any:
+        if len(value) > MAX_SEARCH:
+            raise ValidationError({"search": [f"is longer than {MAX_SEARCH} characters"]})
         return qs.matching(value)
 
 
@@ -58,7 +64,9 @@ class Filters(filters.FilterSet):
 
 class SessionFilters(Filters):
     workspace_id = TextFilter(help_text="Only sessions of this workspace; the empty text is one, too.")
-    search = SearchFilter(help_text="Only sessions whose title, directory or id contains this, in any case.")
+    search = SearchFilter(
+        help_text="Only sessions whose title, directory or id contains this, in any case; 200 characters at most."
+    )
     updated_after = filters.IsoDateTimeFilter(
         "updated_at", lookup_expr="gte", help_text="Only sessions last active at this time or later."
     )

@@ -232,3 +232,9 @@ def test_a_path_that_django_makes_leads_to_the_session(api: Client, store: Djang
     store.get_or_create_session(id, "/")
     assert api.get(reverse("obsku_checkpoint:session", args=[id])).json()["id"] == id
     store.delete_session(id)
+
+
+def test_a_search_term_is_bounded(api: Client) -> None:
+    assert api.get("/api/sessions/", {"search": "é" * 200}).json()["results"] == []
+    refused = api.get("/api/sessions/", {"search": "é" * 201})
+    assert (refused.status_code, refused.json()) == (400, {"search": ["is longer than 200 characters"]})
