@@ -53,6 +53,13 @@ def pages(window: Window) -> Iterator[tuple[str, Page]]:
     yield "forks", page
 
 
+def content(page: Page) -> Any:
+    """What the window shows of the page, without the empty rest below a short one."""
+    size: Any = page.viewport_size
+    end = page.evaluate("document.querySelector('#content').getBoundingClientRect().bottom")
+    return {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], max(end + 16, 480))}
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with served("example_project.settings", DELAY) as site, sync_playwright() as playwright:
@@ -63,7 +70,7 @@ def main() -> None:
                 if not wanted or name in wanted:
                     path = FOLDER / f"{name}{suffix}.png"
                     page.wait_for_load_state("networkidle")
-                    page.screenshot(path=path, animations="disabled")
+                    page.screenshot(path=path, animations="disabled", clip=content(page))
                     print(f"{path.name}  {path.stat().st_size // 1000} kB", flush=True)
             window.context.close()
         browser.close()

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin.base import CHECKPOINT_WORKSPACE, BaseAdmin
 from obsku_checkpoint.admin.checkpoint.answer import Answer
+from obsku_checkpoint.admin.checkpoint.change_form import checkpoint_page
 from obsku_checkpoint.admin.checkpoint.compare import Compare
-from obsku_checkpoint.admin.checkpoint.detail import checkpoint_page
 from obsku_checkpoint.admin.checkpoint.edit import Edit
 from obsku_checkpoint.admin.checkpoint.fork import Fork
 from obsku_checkpoint.admin.checkpoint.go_on import GoOn

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from obsku_checkpoint import conf, run_state
 from obsku_checkpoint.admin import history
 from obsku_checkpoint.admin.base import Page
-from obsku_checkpoint.admin.checkpoint.detail import is_newest
+from obsku_checkpoint.admin.checkpoint.change_form import is_newest
 from obsku_checkpoint.admin.checkpoint.name import GOES_ON
 from obsku_checkpoint.errors import CheckpointCorruptionError, CheckpointStoreError, ConfigurationError
 from obsku_checkpoint.graph.results import described

@@ -229,6 +229,17 @@ def test_an_open_page_follows_a_running_session_and_the_reader_keeps_the_place(w
     assert middle.bounding_box() == before
     expect(page.locator("[data-message]")).to_have_count(41)
 
+    # A call has no result, until it has one.
+    call = {"name": "look", "toolUseId": "late", "input": {}}
+    site.call("sessions/running/messages/", {"role": "assistant", "tool_calls": [call]})
+    expect(page.locator(".obsku-call .obsku-badge-silent")).to_have_text("no result", timeout=20_000)
+    expect(page.locator("#obsku-unpaired")).to_contain_text("One tool call or result", timeout=20_000)
+    result = {"toolUseId": "late", "content": "seen", "status": "success"}
+    site.call("sessions/running/messages/", {"role": "tool", "tool_results": [result]})
+    expect(page.locator(".obsku-call .obsku-badge-silent")).to_have_count(0, timeout=20_000)
+    expect(page.locator(".obsku-call .obsku-badge").first).to_have_text("success")
+    expect(page.locator("#obsku-unpaired")).not_to_contain_text("One tool call or result", timeout=20_000)
+
     # The overview changes, but not below the hands of a person who reads on a link.
     page.goto(site.session("running"))
     page.locator(".obsku-last a").first.focus()
