@@ -12,6 +12,7 @@ from obsku_checkpoint.admin.links import in_path
 from tests.admin.browser.conftest import Window
 from tests.admin.browser.looks import LAPTOP, faults
 from tests.admin.browser.site import Site
+from tests.admin.browser.test_walk import FORKED
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -158,6 +159,12 @@ def test_the_timeline_folds_loops_and_shows_waiting(made: None, window: Window, 
     window.tab("Timeline")
     expect(page.locator(".obsku-bar.obsku-status-waiting")).to_have_count(1)
     expect(page.locator("svg.obsku-timeline").last).to_contain_text("waited")
+    opened(page, site, "fan", "small")
+    window.tab("Timeline")
+    axis, last = page.locator(".obsku-axis-bar"), page.locator("svg.obsku-timeline .obsku-bar").last
+    last.scroll_into_view_if_needed()
+    expect(page.locator("h1")).not_to_be_in_viewport()
+    expect(axis).to_be_in_viewport()
 
 
 def test_the_transcript_finds_and_jumps(made: None, window: Window, site: Site) -> None:
@@ -180,6 +187,31 @@ def test_the_transcript_finds_and_jumps(made: None, window: Window, site: Site) 
     page.get_by_role("button", name="Find").click()
     page.get_by_role("region", name="Found").get_by_role("link").click()
     expect(page.locator(".obsku-chosen")).to_contain_text("later 42")
+
+
+def test_titles_of_other_scripts_are_whole_and_on_their_side(window: Window, site: Site) -> None:
+    page = window.page
+    titles = {"farsi": "می\u200cبینم", "emoji": "\N{WOMAN}\u200d\N{PERSONAL COMPUTER} at work"}
+    for id, title in titles.items():
+        site.call("sessions/", {"id": id, "directory": "/", "title": title, "workspace_id": "scripts"})
+        page.goto(site.session(id))
+        expect(page.locator("h1")).to_have_text(title)
+        expect(page.locator("h1")).to_have_css("direction", "rtl" if id == "farsi" else "ltr")
+    page.goto(f"{site.root}/admin/obsku_checkpoint/session/?workspace=scripts")
+    expect(page.locator("#result_list .field-name")).to_have_text(list(reversed(titles.values())))
+    expect(page.locator("#result_list .field-name bdi").last).to_have_css("direction", "rtl")
+
+
+def test_the_list_and_the_forks_fit_on_a_phone(window: Window, site: Site) -> None:
+    page = window.page
+    page.set_viewport_size({"width": 360, "height": 740})
+    wide = "element => [...element.querySelectorAll('td, th')].filter((one) => one.getBoundingClientRect().right > 360)"
+    assert page.locator("#result_list").evaluate(f"element => ({wide})(element).length") == 0
+    expect(page.locator("#result_list .field-active").first).to_be_visible()
+    window.open(FORKED)
+    window.tab("Forks")
+    assert page.locator(".obsku-stacked").evaluate(f"element => ({wide})(element).length") == 0
+    page.set_viewport_size(LAPTOP)  # type: ignore[arg-type]  # a dict is a ViewportSize
 
 
 def test_the_list_fits_beside_the_sidebar(made: None, window: Window, site: Site) -> None:
