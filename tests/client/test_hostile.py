@@ -126,6 +126,26 @@ def page(results: list[Any], cursor: str, towards: str = "next") -> Behaviour:
     return answer(200, {"results": results, **links})
 
 
+def found(cursor: str) -> Behaviour:
+    return answer(200, [], Link=f'<http://elsewhere/facts/search/?cursor={cursor}>; rel="next"')
+
+
+def test_searches_without_end_are_not_followed(open_store: Open) -> None:
+    with (
+        socket_server(found("a"), found("b"), found("a")) as server,
+        pytest.raises(InvalidResponseError, match="comes round"),
+    ):
+        open_store(server.url).search_facts([1.0])
+    with (
+        socket_server(*(found(str(number)) for number in range(5))) as server,
+        pytest.raises(InvalidResponseError, match="more than 5 pages"),
+    ):
+        open_store(server.url, max_pages=5).search_facts([1.0])
+    for link in ("<nowhere>; rel=next", '<http://elsewhere/?page=2>; rel="next"', '; rel="next"'):
+        with socket_server(answer(200, [], Link=link)) as server, pytest.raises(InvalidResponseError):
+            open_store(server.url).search_facts([1.0])
+
+
 def test_pages_without_end_are_not_followed(open_store: Open) -> None:
     with (
         socket_server(page([SESSION], "a"), page([SESSION], "b"), page([SESSION], "a")) as server,
