@@ -23,7 +23,7 @@ from obsku_checkpoint.errors import (
 )
 from obsku_checkpoint.records import MessageRecord, SessionRecord, ToolResult
 from obsku_checkpoint.store import DjangoCheckpointStore, session_clock
-from obsku_checkpoint.store.calls import BinaryRead, Write, atomic
+from obsku_checkpoint.store.calls import Write, atomic
 from obsku_checkpoint.store.rows import Row, message_records
 from obsku_checkpoint.store.sql import DELETE_MESSAGE, REPAIR_MESSAGE, TOUCH_SESSION
 
@@ -146,7 +146,7 @@ class Transcript:
         """The originals of the newest messages, oldest first. None where they do not say all, and `read` is needed:
         another program wrote a message, a repair has changed one, or an original cannot be read.
         """
-        rows = yield BinaryRead(READ_ORIGINALS, self._newest(limit))
+        rows = yield READ_ORIGINALS, self._newest(limit)
         try:
             items = [orjson.loads(text) for (text,) in reversed(rows)]
         except ValueError:
