@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from django.db import connections
@@ -46,7 +47,8 @@ class EmbeddingIndex:
 def index_embeddings(
     using: str | None = None, *, dimension: int, begin: Callable[[str], None] | None = None
 ) -> Iterator[EmbeddingIndex]:
-    """Make the indexes of the vectors with this many numbers, of entities and of facts, where they are not there yet.
+    """Make the indexes of the vectors with this many numbers, where they are not there yet: of entities and of facts,
+    one each for searches in all workspaces, and one for searches in some.
 
     Reads and writes go on meanwhile (``CREATE INDEX CONCURRENTLY``). What an attempt before left unfinished is made
     anew. ``begin`` is called with the name of each index that is about to be made. `ConfigurationError` on SQLite,
@@ -69,16 +71,13 @@ def index_embeddings(
                 "needs pgvector 0.8 or later: install it on the server, and run CREATE EXTENSION vector"
                 " (or ALTER EXTENSION vector UPDATE) in the database"
             )
-        for model in (Entity, Fact):
-            yield _indexed(cursor, model, dimension, extension[1], begin)
+        for model, by_workspace in product((Entity, Fact), (False, True)):
+            create = memory_index.said(memory_index.CREATE, model, dimension, extension[1], by_workspace=by_workspace)
+            table = model._meta.db_table
+            yield _indexed(cursor, table, memory_index.name(table, dimension, by_workspace=by_workspace), create, begin)
 
 
-def _indexed(
-    cursor: Any, model: type[Entity | Fact], dimension: int, schema: str, begin: Callable[[str], None] | None
-) -> EmbeddingIndex:
-    table = model._meta.db_table
-    name = memory_index.name(table, dimension)
-
+def _indexed(cursor: Any, table: str, name: str, create: str, begin: Callable[[str], None] | None) -> EmbeddingIndex:
     def state() -> tuple[bool, bool, int] | None:
         cursor.execute(STATE, [table, name])
         row: tuple[bool, bool, int] | None = cursor.fetchone()
@@ -94,7 +93,7 @@ def _indexed(
     began = time.monotonic()
     if there:
         cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-    cursor.execute(memory_index.said(memory_index.CREATE, model, dimension, schema))
+    cursor.execute(create)
     seconds = time.monotonic() - began
     made = state()
     return EmbeddingIndex(table=table, name=name, made=True, seconds=seconds, bytes=made[2] if made else 0)

@@ -1,10 +1,11 @@
-r"""Vectors of one dimension in an HNSW index of pgvector's, and searches through it.
+r"""Vectors of one dimension in two HNSW indexes of pgvector's, and searches through them.
 
-The index stands on an expression over the shared column, and holds the rows whose text pgvector surely takes, so that
-no row of another dimension, or without a vector, makes a write fail, whoever writes. What is indexed is the vector's
-direction, and behind it 64 numbers that say the workspace, a third as heavy: neighbours of one workspace lie nearer to
-each other, so that a search in a workspace need not pass through all others. Both in 16 bits, as the index only
-proposes candidates: they are scored and ordered as a search without an index does.
+The indexes stand on expressions over the shared column, and hold the rows whose text pgvector surely takes, so that no
+row of another dimension, or without a vector, makes a write fail, whoever writes. One holds the vectors' directions,
+for searches in all workspaces. The other has behind each 64 numbers that say the workspace, twice as heavy: so the
+graph of each workspace's vectors is nearly one of its own, and a search in it does not pass through those of all others
+(which a search in all could not pass through any more). All in 16 bits, as an index only proposes candidates: they are
+scored and ordered as a search without an index does.
 
 pgvector's settings are set in the search's own statement, to the end of its transaction, and set back in it: nothing
 is left in the caller's transaction, or behind a pooler.
@@ -20,15 +21,15 @@ from django.db import models
 SIGNATURE = 64
 #: of a vector that can be indexed; pgvector's HNSW takes 4,000 numbers of 16 bits
 DIMENSIONS = range(1, 4000 - SIGNATURE + 1)
-#: workspaces of a request that are looked for by their signatures; the sum of many would say nothing
+#: workspaces of a request that are searched one by one at most
 SIGNED = 8
 #: as many rows are rather looked at one by one, which is exact
 FEW = 200
 #: candidates beyond those that are asked for: the index judges by numbers of 16 bits. Where all of them are equally
 #: near, so many are taken that the newest ones are likely to be among them
 MORE = (5, 300)
-#: what a search through the index keeps in sight (``hnsw.ef_search``): in a workspace, and in all
-WIDTH_IN_WORKSPACE, WIDTH = 160, 800
+#: what a scan keeps in sight (``hnsw.ef_search``)
+WIDTH = "200"
 #: rows that pgvector looks at in one scan at most, unless somebody has changed ``hnsw.max_scan_tuples``
 SCANNED = 20_000
 
@@ -36,15 +37,14 @@ SCANNED = 20_000
 _NUMBER = r"-?(?:[0-9]{1,21}(?:\.[0-9]+)?|[0-9](?:\.[0-9]+)?[eE](?:-[0-9]{1,3}|\+?[12]?[0-9]))"
 USUAL = rf"^\[ ?{_NUMBER}(?:, ?{_NUMBER})*\]$"
 
-#: of unit length times the root of 0.35: the bits of a hash
+#: of unit length times the root of 2: the bits of a hash
 _SIGNATURE = """(
     '[' || rtrim(replace(replace(replace(
-        hashtextextended({workspace}, 0)::bit(64)::text, '1', '+'), '0', '-+'), '+', '0.0739510,'), ',') || ']'
+        hashtextextended({workspace}, 0)::bit(64)::text, '1', '+'), '0', '-+'), '+', '0.1767767,'), ',') || ']'
 )::{schema}.vector(64)"""
 
 _INDEXED = """(
-    {schema}.l2_normalize(encode(embedding, 'escape')::{schema}.vector({dimension}))
-    OPERATOR({schema}.||) {signature}
+    {schema}.l2_normalize(encode(embedding, 'escape')::{schema}.vector({dimension})){signature}
 )::{schema}.halfvec({length})"""
 
 _CONDITION = """
@@ -56,43 +56,50 @@ CREATE INDEX CONCURRENTLY {{name}} ON {{table}} USING hnsw (({_INDEXED}) {{schem
 WHERE {_CONDITION}
 """
 
-#: the schema of pgvector where the index can be used, how many rows the conditions leave, and whether a scan of the
-#: index may end before its end
+#: the schema of pgvector where both indexes can be used, how many rows the conditions leave, and whether a scan may end
+#: before it has seen all
 LOOK = """
 SELECT
     quote_ident(n.nspname),
     (SELECT count(*) FROM (SELECT FROM {table} WHERE true{conditions} LIMIT %(few)s::bigint) seen),
-    pg_relation_size(i.indexrelid) / (2 * %(dimension)s::bigint) > %(scanned)s::bigint
+    max(pg_relation_size(i.indexrelid)) / (2 * %(dimension)s::bigint) > %(scanned)s::bigint
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
 CROSS JOIN pg_extension e
 JOIN pg_namespace n ON n.oid = e.extnamespace
-WHERE i.indrelid = to_regclass('{table}') AND c.relname = %(index)s::text AND i.indisvalid AND e.extname = 'vector'
+WHERE i.indrelid = to_regclass('{table}') AND c.relname = ANY (%(indexes)s::text[]) AND i.indisvalid
+    AND e.extname = 'vector'
+GROUP BY n.nspname
+HAVING count(*) = 2
 """
 
-#: the candidates of the index. The condition is put so that no other index serves it; the vector that the scan begins
-#: with is known when the settings are set, and the settings are set back when all candidates are known
+#: the candidates of an index, those of each workspace from a scan of its own: none where others' vectors are nearer, as
+#: they are when a scan has lost its way to the workspace. The condition is put so that no other index serves it; the
+#: vector that a scan begins with is known when the settings are set, and the settings are set back when all candidates
+#: are known
 THROUGH_INDEX = f"""
 WITH before AS MATERIALIZED (
     SELECT current_setting('hnsw.iterative_scan') AS iterative_scan, current_setting('hnsw.ef_search') AS ef_search
+), asked AS MATERIALIZED (
+    SELECT
+        near.workspace,
+        (
+            %(query)s::float8[]::{{schema}}.vector({{dimension}}){{asked_signature}}
+        )::{{schema}}.halfvec({{length}}) AS vector
+    FROM before CROSS JOIN {{near}} AS near (workspace)
+    WHERE set_config('hnsw.iterative_scan', 'relaxed_order', true) <> ''
+        AND set_config('hnsw.ef_search', %(width)s::text, true) <> ''
 ), nearest AS MATERIALIZED (
-    SELECT id FROM {{table}}
-    WHERE {_CONDITION} AND (true{{conditions}}) IS TRUE
-    ORDER BY {_INDEXED} OPERATOR({{schema}}.<#>) (
-        SELECT (
-            %(query)s::float8[]::{{schema}}.vector({{dimension}})
-            OPERATOR({{schema}}.||) coalesce(
-                (SELECT {{schema}}.sum({{signatures}}) FROM unnest(%(near)s::text[]) AS w (id)),
-                array_fill(0::real, ARRAY[64])::{{schema}}.vector(64)
-            )
-        )::{{schema}}.halfvec({{length}})
-        FROM before
-        WHERE set_config('hnsw.iterative_scan', 'relaxed_order', true) <> ''
-            AND set_config('hnsw.ef_search', %(width)s::text, true) <> ''
-    ) LIMIT %(candidates)s::bigint
+    SELECT found.id, found.is_there FROM asked CROSS JOIN LATERAL (
+        SELECT id, {{is_there}} AS is_there, {_INDEXED} OPERATOR({{schema}}.<#>) asked.vector AS distance
+        FROM {{table}}
+        WHERE {_CONDITION} AND (({{is_there}}) IS FALSE OR (true{{conditions}}) IS TRUE)
+        ORDER BY distance LIMIT %(candidates)s::bigint
+    ) found
+    ORDER BY found.distance LIMIT %(candidates)s::bigint
 ), candidates AS MATERIALIZED (
     SELECT
-        array_agg(id) AS ids,
+        CASE WHEN bool_and(is_there) THEN array_agg(id) END AS ids,
         set_config('hnsw.iterative_scan', (SELECT iterative_scan FROM before), true),
         set_config('hnsw.ef_search', (SELECT ef_search FROM before), true)
     FROM nearest
@@ -127,8 +134,8 @@ ROWS = "\nSELECT {columns} FROM candidates JOIN {table} t ON t.id = ANY (candida
 CANDIDATES = "(SELECT t.* FROM candidates JOIN {table} t ON t.id = ANY (candidates.ids))"
 
 
-def name(table: str, dimension: int) -> str:
-    return f"{table}_embedding_{dimension}"
+def name(table: str, dimension: int, *, by_workspace: bool) -> str:
+    return f"{table}_embedding_{dimension}" + ("_workspace" if by_workspace else "")
 
 
 @cache
@@ -139,20 +146,30 @@ def said(
     schema: str,
     conditions: tuple[str, ...] = (),
     wanted: tuple[str, ...] = (),
+    *,
+    by_workspace: bool = False,
 ) -> str:
-    """The statement for the vectors of a table that have this dimension. ``schema`` is pgvector's, quoted; `ROWS` has
-    the columns ``wanted``.
+    """The statement for the vectors of a table that have this dimension, and the index for workspaces or for all.
+
+    ``schema`` is pgvector's, quoted; `ROWS` has the columns ``wanted``.
     """
     table = model._meta.db_table
+
+    def signature(workspace: str) -> str:
+        said = _SIGNATURE.format(workspace=workspace, schema=schema)
+        return f" OPERATOR({schema}.||) {said}" if by_workspace else ""
+
     return sql.format(
-        name=name(table, dimension),
+        name=name(table, dimension, by_workspace=by_workspace),
         table=table,
         schema=schema,
         columns=", ".join(_USUAL_TEXT if column == "embedding" else f"t.{column}" for column in wanted),
         dimension=dimension,
-        length=dimension + SIGNATURE,
+        length=dimension + SIGNATURE if by_workspace else dimension,
         usual=USUAL,
-        signature=_SIGNATURE.format(workspace="coalesce(workspace_id, '')", schema=schema),
-        signatures=_SIGNATURE.format(workspace="w.id", schema=schema),
+        signature=signature("coalesce(workspace_id, '')"),
+        asked_signature=signature("near.workspace"),
+        near="unnest(%(near)s::text[])" if by_workspace else "(VALUES (NULL))",
+        is_there="coalesce(workspace_id = asked.workspace, false)" if by_workspace else "true",
         conditions="".join(f" AND {condition}" for condition in conditions),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import models
@@ -195,46 +196,52 @@ class PostgresMemorySql(MemorySql):
         query: dict[str, Any],
         direction: list[float],
     ) -> Steps[Sequence[Row] | None]:
-        """None where there is no index of the dimension that can be used."""
+        """None where there are no indexes of the dimension that can be used."""
         dimension, top_k = query["dimension"], query["top_k"]
         names = tuple(dict.fromkeys((*wanted, *SCORED_BY)))
-
-        def said(sql: str, schema: str) -> str:
-            return memory_index.said(sql, model, dimension, schema, conditions, names)
-
+        said = partial(
+            memory_index.said, model=model, dimension=dimension, conditions=conditions, wanted=names, by_workspace=False
+        )
         few = max(memory_index.FEW, top_k)
-        index = memory_index.name(model._meta.db_table, dimension)
-        look = {**query, "few": few + 1, "scanned": memory_index.SCANNED, "index": index}
-        found = yield said(memory_index.LOOK, ""), look
+        indexes = [memory_index.name(model._meta.db_table, dimension, by_workspace=one) for one in (False, True)]
+        look = {**query, "few": few + 1, "scanned": memory_index.SCANNED, "indexes": indexes}
+        found = yield said(memory_index.LOOK, schema=""), look
         if not found:
             return None
         [(schema, count, may_end_early)] = found
         if count > few:
-            near = query["near"] or []
-            signed = 0 < len(near) <= memory_index.SIGNED
-            through = {
-                **query,
-                "near": near if signed else [],
-                "width": str(memory_index.WIDTH_IN_WORKSPACE if signed else memory_index.WIDTH),
-            }
-            for more in memory_index.MORE:
-                candidates = {"candidates": top_k + more, **through}
-                rows = yield said(memory_index.THROUGH_INDEX + memory_index.ROWS, schema), candidates
-                best = _best_first(names, rows, direction)
-                if len(best) < top_k + more or best[top_k - 1][-1] > best[-1][-1]:
-                    break  # no equally near one is left out
+            best: Sequence[Row] = ()
+            if 0 < len(query["near"] or ()) <= memory_index.SIGNED:
+                through = partial(said, schema=schema, by_workspace=True)
+                best = yield from _through_index(through, query, names, direction)
+            if not best:
+                best = yield from _through_index(partial(said, schema=schema), query, names, direction)
             if len(best) >= top_k or not may_end_early:
                 found = [row for row in best[:top_k] if row[-1] >= query["threshold"]]
                 return [(*row[: len(wanted)], row[-1]) for row in found]
         scored = searching(self.search, model, wanted, rows=memory_index.CANDIDATES)
-        return (yield said(memory_index.ONE_BY_ONE, schema) + scored, query)  # type: ignore[no-any-return]  # rows
+        return (yield said(memory_index.ONE_BY_ONE, schema=schema) + scored, query)  # type: ignore[no-any-return]  # rows
+
+
+def _through_index(
+    said: Callable[[str], str], query: Mapping[str, Any], names: Sequence[str], direction: Sequence[float]
+) -> Steps[Sequence[Row]]:
+    """The candidates of an index, best first."""
+    top_k, best = query["top_k"], list[Row]()
+    for more in memory_index.MORE:
+        candidates = {**query, "candidates": top_k + more, "width": memory_index.WIDTH}
+        rows = yield said(memory_index.THROUGH_INDEX + memory_index.ROWS), candidates
+        best = _best_first(names, rows, direction)
+        if len(best) < top_k + more or best[top_k - 1][-1] > best[-1][-1]:
+            break  # no equally near one is left out
+    return best
 
 
 #: the columns that the order of a search depends on
 SCORED_BY = ("id", "created_at", "embedding")
 
 
-def _best_first(names: Sequence[str], rows: Sequence[Row], direction: Sequence[float]) -> Sequence[Row]:
+def _best_first(names: Sequence[str], rows: Sequence[Row], direction: Sequence[float]) -> list[Row]:
     """A few candidates as `SEARCH` would order them, with their scores behind: here it takes a tenth."""
     id, created_at, embedding = map(names.index, SCORED_BY)
     scored = []

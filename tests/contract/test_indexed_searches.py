@@ -77,7 +77,10 @@ def many(indexed_store: PostgresCheckpointStore) -> dict[str, tuple[str, list[fl
     return facts
 
 
-def scans(store: Any, table: str) -> int:
+IN_ALL, IN_WORKSPACES = f"facts_embedding_{DIMENSION}", f"facts_embedding_{DIMENSION}_workspace"
+
+
+def scans(store: Any, index: str) -> int:
     connection: Any = connections[store.using]
     with connection.cursor() as cursor:
         if connection.pg_version >= 150000:
@@ -86,16 +89,28 @@ def scans(store: Any, table: str) -> int:
             time.sleep(1)  # figures are sent every half a second
         cursor.execute(
             "SELECT sum(idx_scan)::int FROM pg_stat_user_indexes WHERE indexrelname = %s",
-            [f"{table}_embedding_{DIMENSION}"],
+            [index],
         )
         return int(cursor.fetchone()[0])
 
 
-@pytest.mark.parametrize("filters", [{"workspace_id": "many 1"}, {}, {"workspaces": ["many 0", "many 1"]}])
+@pytest.mark.parametrize(
+    ("filters", "index", "each"),
+    [
+        ({"workspace_id": "many 1"}, IN_WORKSPACES, 1),
+        ({"workspaces": ["many 0", "many 1"]}, IN_WORKSPACES, 2),
+        ({"workspaces": ["many 0", "many 1", *map(str, range(7))]}, IN_ALL, 1),
+        ({}, IN_ALL, 1),
+    ],
+)
 def test_the_index_finds_what_an_exact_search_finds(
-    indexed_store: PostgresCheckpointStore, many: dict[str, tuple[str, list[float]]], filters: dict[str, Any]
+    indexed_store: PostgresCheckpointStore,
+    many: dict[str, tuple[str, list[float]]],
+    filters: dict[str, Any],
+    index: str,
+    each: int,
 ) -> None:
-    before, hits, queries = scans(indexed_store, "facts"), 0, vectors(2, 20)
+    before, hits, queries = scans(indexed_store, index), 0, vectors(2, 20)
     for query in queries:
         exact = sorted(
             (cosine(query, vector), id)
@@ -111,7 +126,7 @@ def test_the_index_finds_what_an_exact_search_finds(
         near = indexed_store.nearest(Fact, query, threshold=least, **filters)
         assert near == [one for one in found if one[1] >= least]
     assert hits / len(queries) >= 9.5
-    assert scans(indexed_store, "facts") == before + 2 * len(queries)
+    assert scans(indexed_store, index) == before + 2 * each * len(queries)
 
 
 def test_the_async_twin_finds_the_same(
@@ -167,11 +182,11 @@ def test_an_index_that_is_not_finished_is_in_nobodys_way(
         with connections[indexed_store.using].cursor() as cursor:
             cursor.execute(
                 "UPDATE pg_index SET indisvalid = %s WHERE indexrelid = %s::regclass",
-                [valid, f"facts_embedding_{DIMENSION}"],
+                [valid, IN_WORKSPACES],
             )
 
     valid(False)
-    before = scans(indexed_store, "facts")
+    before = scans(indexed_store, IN_WORKSPACES)
     assert indexed_store.search_facts(query, workspace_id="many 0", top_k=3) == found
     for id, vector in {"too large": [1e300] * DIMENSION, "zeros": [0.0] * DIMENSION, "other": [1.0]}.items():
         indexed_store.save_fact(id, id=id, workspace_id="unfinished", embedding=vector)
@@ -179,7 +194,7 @@ def test_an_index_that_is_not_finished_is_in_nobodys_way(
         "too large",
         "zeros",
     ]
-    assert scans(indexed_store, "facts") == before
+    assert scans(indexed_store, IN_WORKSPACES) == before
     call_command("checkpoints", "index-embeddings", f"--dimension={DIMENSION}", database=indexed_store.using)
     assert indexed_store.search_facts(query, workspace_id="many 0", top_k=3) == found
-    assert scans(indexed_store, "facts") == 1  # of the new index
+    assert scans(indexed_store, IN_WORKSPACES) == 1  # of the new index

@@ -31,10 +31,12 @@ def test_indexes_are_made_once(postgres_store: DjangoCheckpointStore) -> None:
     made = json.loads(index(postgres_store, 3, json=True))
     assert [(one["table"], one["name"], one["made"]) for one in made["indexes"]] == [
         ("entities", "entities_embedding_3", True),
+        ("entities", "entities_embedding_3_workspace", True),
         ("facts", "facts_embedding_3", True),
+        ("facts", "facts_embedding_3_workspace", True),
     ]
     assert all(one["bytes"] > 0 for one in made["indexes"])
-    assert index(postgres_store, 3).splitlines()[1].startswith("facts_embedding_3: was there, ")
+    assert index(postgres_store, 3).splitlines()[3].startswith("facts_embedding_3_workspace: was there, ")
     call_command("checkpoints", "check", database=postgres_store.using, stdout=io.StringIO())
 
 

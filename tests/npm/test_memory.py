@@ -6,14 +6,17 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from obsku_checkpoint.maintenance import index_embeddings
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from tests.npm.compare import same
 from tests.npm.javascript import Form, normal, part, record_form
 from tests.npm.process import Npm, skip_without_bun
+from tests.pgvector import skip_without_pgvector
 from tests.test_codec_properties import relaxed, texts, values
 
 skip_without_bun()
@@ -102,3 +105,34 @@ def test_what_is_saved_there_is_read_found_and_changed_here(ours: PostgresCheckp
 
 def _all(records: Form, name: str) -> list[Form]:
     return [part(one, name) for one in records[1]]
+
+
+def test_no_row_of_either_side_is_in_the_way_of_the_indexes_of_vectors(
+    ours: PostgresCheckpointStore, npm: Npm, database: str
+) -> None:
+    place = "indexed"
+    with psycopg.connect(database, autocommit=True) as connection:
+        skip_without_pgvector(connection)
+        connection.execute("CREATE EXTENSION vector")
+        names = [index.name for index in index_embeddings(ours.using, dimension=3)]
+        for number in range(230):
+            fact = {"content": str(number), "workspaceId": place, "embedding": [1, number / 100, 1e-7]}
+            npm("saveFact", fact)
+        query = [1.0, 0.5, 0.0]
+        nearest = npm("searchFactsSemantic", query, {"workspaceId": place, "topK": 5, "threshold": 0.1})
+        here = ours.search_facts(query, workspace_id=place, top_k=5, threshold=0.1)
+        assert _all(nearest, "id") == [one.record.id for one in here]
+        session = part(npm("createSession", "/memory"), "id")
+        for embedding in ([1, 0], [0, 0, 0], [1e300, 0, 0], [-1e-300, 2, 3], [], None):
+            npm("saveFact", {"content": "another", "workspaceId": place, "embedding": embedding})
+            entity = {"sessionId": session, "workspaceId": place, "name": "x", "type": "y", "embedding": embedding}
+            npm("saveEntity", entity)
+        connection.execute(
+            "UPDATE facts SET embedding = %s WHERE workspace_id = %s AND content = '229'", [b"[1, x, \xff", place]
+        )
+        [known] = ours.search_entities([0, 2, 3], workspace_id=place, threshold=0.9)
+        assert known.score == pytest.approx(1)
+        found = ours.search_facts([1, 1, 0], workspace_id=place, top_k=3)
+        assert [one.record.content for one in found] == ["100", "101", "99"]
+        for name in names:
+            connection.execute(f"DROP INDEX {name}".encode())
