@@ -91,6 +91,8 @@ class StoreView(GenericViewSet[Any]):
         self.turn = Turn()
         try:
             response = super().dispatch(request, **{name: kwargs[name] for name in self.arguments})
+            # What one user is shown is in no cache for others, also where nothing else says that it depends on them.
+            response.headers.setdefault("Cache-Control", "private, no-cache")
             if not self.reading:
                 replica.keep_place(request, response)
             return response.render() if self.turn.taken and isinstance(response, Response) else response

@@ -53,3 +53,8 @@ def test_of_many_who_edit_at_once_one_succeeds(
 def test_a_session_that_is_gone_is_not_found(api: Client, path: str) -> None:
     api.delete(path)
     assert api.patch(path, {"title": "T"}, headers={"If-Match": "*"}).status_code == 404
+
+
+def test_answers_are_in_no_cache_for_others(api: Client, path: str) -> None:
+    for answer in (api.get(path), api.get("/api/sessions/none/"), api.post("/api/sessions/", {"directory": "/"})):
+        assert answer.headers["Cache-Control"] == "private, no-cache"
