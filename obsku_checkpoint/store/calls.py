@@ -19,6 +19,7 @@ An error of the database is thrown into the generator as one of ours. There are 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -120,6 +121,8 @@ class Calls:
         connection = connections[self.using]
         attempts = 0
         while True:
+            if attempts:
+                time.sleep(failures.pause(attempts))
             steps = begin()
             try:
                 step = next(steps)  # what validation refuses reaches no database

@@ -6,6 +6,7 @@ The errors are Django's or the driver's own; both have PEP 249's class names, an
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,11 @@ SEQUENCE_BEHIND = (
     "the sequence of messages.id is behind the table's rows, or at its end: run"
     " SELECT setval(pg_get_serial_sequence('messages', 'id'), (SELECT max(id) FROM messages))"
 )
+
+
+def pause(attempts: int) -> float:
+    """Seconds before a call is made again after so many attempts: by chance, so that who collided does not again."""
+    return random.uniform(0, min(0.001 * 2**attempts, 0.1))
 
 
 def driver_error(error: BaseException) -> BaseException:

@@ -175,6 +175,8 @@ class PostgresCalls(Calls):
         pool = loop_pools.of_running_loop(self.using) or self._new_pool()
         attempts = 0
         while True:
+            if attempts:
+                await asyncio.sleep(failures.pause(attempts))
             steps = begin()
             try:
                 step = next(steps)

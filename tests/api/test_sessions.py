@@ -238,3 +238,4 @@ def test_a_search_term_is_bounded(api: Client) -> None:
     assert api.get("/api/sessions/", {"search": "é" * 200}).json()["results"] == []
     refused = api.get("/api/sessions/", {"search": "é" * 201})
     assert (refused.status_code, refused.json()) == (400, {"search": ["is longer than 200 characters"]})
+    assert api.get("/api/sessions/", {"search": "é" * 4097}).json()["results"] == []

@@ -59,15 +59,13 @@ def _nearest(admin: MemoryAdmin, request: HttpRequest, text: str) -> list[str]:
         logger.warning("The embedder failed: %s", type(error).__name__)
         admin.message_user(request, _("Nothing was searched by meaning: the embedder failed."), messages.WARNING)
         return []
-    store, workspace = admin.store, request.GET.get(WorkspaceFilter.parameter_name)
-    search: Any = store.search_entities if admin.kind == "entity" else store.search_facts
-    within = {} if workspace in (None, NO_WORKSPACE) else {"workspace_id": workspace}
-    found = search(
+    workspace = request.GET.get(WorkspaceFilter.parameter_name)
+    found = admin.store.nearest(
+        admin.model,
         vector,
-        **within,
         top_k=NEAREST,
         threshold=NEAR,
-        on_corrupt="keep",
+        workspace_id=None if workspace == NO_WORKSPACE else workspace,
         workspaces=visible_workspaces(request),
     )
-    return [one.record.id for one in found]
+    return [id for id, _ in found]
