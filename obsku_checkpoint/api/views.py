@@ -181,7 +181,7 @@ class StoreView(GenericViewSet[Any]):
         if self.scope.everything and validation.can_exist("session_id", id):
             return rows.in_session(id)
         # Not a join, which would read all rows of a session that may not be seen, and take as long.
-        return rows.filter(session_id=Subquery(self.session(id).order_by().values("id")))
+        return rows.filter(session_id=Subquery(self.session(id).order_by().values("id")[:1]))
 
     def check_session(self, id: str) -> None:
         """Raise 404 unless the request may see the session."""

@@ -26,6 +26,9 @@ from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.openai_agents.test_session import CALL, ODD, OUTPUT
 
 Make = Callable[[], DjangoCheckpointStore]
+
+# The SDK's SQLiteSession opens a connection in each thread, and closes only one of them.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 CONVERSATIONS: dict[str, list[Any]] = {
     "odd": [*ODD[:-2], {"role": "user", "content": "é, 🂡 and  a NUL \x00", "big": 2**70}],
     "order-17": [{"role": "user", "content": "1+2?"}, CALL, OUTPUT, {"role": "assistant", "content": "3"}],
