@@ -27,7 +27,7 @@ MAX_KEY_BYTES = 1024
 #: characters of what stands in every list of sessions or checkpoints
 MAX_TITLE = MAX_DIRECTORY = 4096
 MAX_NODE_ID = 1024
-INT32 = 2**31 - 1
+INT32, INT64 = 2**31 - 1, 2**63 - 1
 
 SOURCES = get_args(Source)
 

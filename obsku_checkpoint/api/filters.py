@@ -16,7 +16,6 @@ from obsku_checkpoint import memory_validation, validation
 from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
 from obsku_checkpoint.querysets import FactQuerySet, MessageQuerySet, SessionQuerySet
 
-INT64 = 2**63 - 1
 #: characters
 MAX_SEARCH = 200
 
@@ -113,8 +112,8 @@ class MessageFilters(Filters):
     before = filters.IsoDateTimeFilter(
         "created_at", lookup_expr="lt", help_text="Only messages written before this moment."
     )
-    before_id = IdFilter(method="beside", min_value=-INT64, max_value=INT64)
-    after_id = IdFilter(method="beside", min_value=-INT64, max_value=INT64)
+    before_id = IdFilter(method="beside", min_value=-validation.INT64, max_value=validation.INT64)
+    after_id = IdFilter(method="beside", min_value=-validation.INT64, max_value=validation.INT64)
 
     class Meta:
         model = Message

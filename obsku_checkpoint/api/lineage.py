@@ -68,4 +68,6 @@ def _until_around(rows: list[Row], mark: str | None) -> list[Row]:
 def _decoded(cursor: str) -> tuple[int, str, str | None]:
     """The number of a page, the checkpoint where it begins, and the one that says whether the lineage is a ring."""
     number, start, mark = pagination.position(cursor, NAME, (int,), (str,), (str, NoneType))
+    if not 0 < number < 2**31:
+        raise pagination.not_of_this_list()
     return number, start, mark

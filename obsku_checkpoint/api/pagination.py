@@ -26,7 +26,6 @@ from obsku_checkpoint.fields import MillisecondsField, read_moment
 from obsku_checkpoint.querysets import beyond
 
 CURSOR, LIMIT = "cursor", "limit"
-INT64 = 2**63 - 1
 
 
 class KeysetPage:
@@ -159,7 +158,7 @@ def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
     kind = type(value)
     if kind not in kinds:
         return False
-    return validation.can_exist(CURSOR, value) if kind is str else kind is not int or abs(value) <= INT64
+    return validation.can_exist(CURSOR, value) if kind is str else kind is not int or abs(value) <= validation.INT64
 
 
 def not_of_this_list() -> ValidationError:
@@ -183,6 +182,6 @@ def _value(field: Field[Any, Any], value: Any, vendor: str) -> Any:
     # SQLite takes text into columns of numbers, where other programs may have put it.
     if type(value) is str and validation.can_exist(CURSOR, value) and (text or (vendor == "sqlite" and moment)):
         return read_moment(value) if moment else value  # type: ignore[arg-type]  # text is not a time: it says so
-    if type(value) is int and abs(value) <= INT64 and not text:
+    if type(value) is int and abs(value) <= validation.INT64 and not text:
         return read_moment(value) if moment else value
     raise ValueError(value)

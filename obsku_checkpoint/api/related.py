@@ -16,6 +16,7 @@ from obsku_checkpoint import conf
 from obsku_checkpoint.api import pagination
 from obsku_checkpoint.api.row_budget import Row, in_order
 from obsku_checkpoint.api.turns import HEAVY, turn_of
+from obsku_checkpoint.memory_validation import MAX_DEPTH
 from obsku_checkpoint.models import Entity
 from obsku_checkpoint.store import DjangoCheckpointStore
 
@@ -74,6 +75,7 @@ class RelatedPage:
 
 def _decoded(cursor: str) -> dict[str, Any]:
     """The position behind which a page begins."""
-    return dict(
-        zip(("distance", "moment", "id"), pagination.position(cursor, NAME, (int,), (int,), (str,)), strict=True)
-    )
+    distance, moment, id = pagination.position(cursor, NAME, (int,), (int,), (str,))
+    if not 0 < distance <= MAX_DEPTH:
+        raise pagination.not_of_this_list()
+    return {"distance": distance, "moment": moment, "id": id}

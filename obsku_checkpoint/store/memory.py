@@ -23,8 +23,6 @@ CHANGEABLE = ("name", "type", "workspace_id", "attributes", "relationships", "em
 ENTITY, FACT = columns(Entity), columns(Fact)
 ENTITY_CONTENT, FACT_CONTENT = {*CHANGEABLE, "session_id"}, set(FACT) - {"id", "created_at"}
 
-INT64 = 2**63 - 1
-
 R = TypeVar("R", EntityRecord, FactRecord)
 
 
@@ -143,7 +141,7 @@ class Memory(DatabaseStore):
         return [entity_record(row, on_corrupt) for row in rows]
 
     def reached(
-        self, entity_id: str, depth: int, workspaces: Collection[str] | None = None, octets: int = INT64
+        self, entity_id: str, depth: int, workspaces: Collection[str] | None = None, octets: int = validation.INT64
     ) -> tuple[str, Mapping[str, Any]]:
         """A statement's beginning that names the entities which an entity leads to ``nearest (id, distance)``, and its
         parameters. What is beyond one that may not be seen is not even looked at.

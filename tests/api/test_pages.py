@@ -144,6 +144,8 @@ def test_a_cursor_that_the_list_did_not_give_is_bad_input(
         for value in STRANGE:
             if type(value) is not kind or value in ("\x00", "\ud800", 10**19):
                 foreign.append([*own[:index], value, *own[index + 1 :]])
+    if own[0] in ("lineage", "related"):  # pages and steps are counted from 1
+        foreign += [[own[0], number, *own[2:]] for number in (0, -1, 2**31)]
     for place in [*map(as_cursor, foreign), "ä", "a"]:
         answer = ask(place)
         assert answer.status_code in (200, 400), (place, answer.content)
