@@ -1,18 +1,17 @@
-"""Indexes that searches of entities and facts go through, made while everybody works on."""
+"""Indexes that searches of vectors go through, made while everybody works on."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from django.db import connections
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError
-from obsku_checkpoint.models import Entity, Fact
+from obsku_checkpoint.maintenance.tables import with_embeddings
 from obsku_checkpoint.store import failures, memory_index
 
 #: of pgvector: the first whose scans go on where a filter leaves too few rows
@@ -48,7 +47,8 @@ def index_embeddings(
     using: str | None = None, *, dimension: int, begin: Callable[[str], None] | None = None
 ) -> Iterator[EmbeddingIndex]:
     """Make the indexes of the vectors with this many numbers, where they are not there yet: of entities and of facts,
-    one each for searches in all workspaces, and one for searches in some.
+    one each for searches in all workspaces, and one for searches in some; of the adapters' tables, which are searched
+    in one workspace, the latter.
 
     Reads and writes go on meanwhile (``CREATE INDEX CONCURRENTLY``). What an attempt before left unfinished is made
     anew. ``begin`` is called with the name of each index that is about to be made. `ConfigurationError` on SQLite,
@@ -71,10 +71,11 @@ def index_embeddings(
                 "needs pgvector 0.8 or later: install it on the server, and run CREATE EXTENSION vector"
                 " (or ALTER EXTENSION vector UPDATE) in the database"
             )
-        for model, by_workspace in product((Entity, Fact), (False, True)):
-            create = memory_index.said(memory_index.CREATE, model, dimension, extension[1], by_workspace=by_workspace)
+        for model in with_embeddings(using):
             table = model._meta.db_table
-            yield _indexed(cursor, table, memory_index.name(table, dimension, by_workspace=by_workspace), create, begin)
+            for kind in memory_index.kinds(model):
+                create = memory_index.said(memory_index.CREATE, model, dimension, extension[1], by_workspace=kind)
+                yield _indexed(cursor, table, memory_index.name(table, dimension, by_workspace=kind), create, begin)
 
 
 def _indexed(cursor: Any, table: str, name: str, create: str, begin: Callable[[str], None] | None) -> EmbeddingIndex:

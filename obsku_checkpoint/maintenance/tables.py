@@ -70,6 +70,17 @@ def tables(using: str) -> dict[str, Table]:
     return {model._meta.db_table: _table(model) for model in models_of_rows if has_table(using, model)}
 
 
+def with_embeddings(using: str) -> list[type[models.Model]]:
+    """The models of rows with vectors, this app's first."""
+    return [
+        model
+        for model in apps.get_models()
+        if _is_ours(model)
+        and has_table(using, model)
+        and any(isinstance(field, EmbeddingField) for field in model._meta.concrete_fields)
+    ]
+
+
 def references_to_checkpoints(using: str) -> list[tuple[str, str]]:
     """(table, column) of the adapters' references to checkpoints."""
     return [

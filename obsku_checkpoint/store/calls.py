@@ -314,7 +314,8 @@ def cause_of(error: BaseException) -> BaseException:
     return error.__cause__ if isinstance(error, CheckpointStoreError) and error.__cause__ else error
 
 
-def _a_loop_runs(method: str) -> ConfigurationError:
+def _a_loop_runs(steps: str) -> ConfigurationError:
+    method = steps.lstrip("_")  # steps that a public method only prepares are named after it
     instead = f"write `await store.a{method}(…)` instead of `store.{method}(…)`"
     if method == "get_messages":  # `iter_messages` calls it for each page
         instead += ", and `async for message in store.aiter_messages(…)` instead of `store.iter_messages(…)`"

@@ -1,11 +1,12 @@
-r"""Vectors of one dimension in two HNSW indexes of pgvector's, and searches through them.
+r"""Vectors of one dimension in HNSW indexes of pgvector's, and searches through them.
 
 The indexes stand on expressions over the shared column, and hold the rows whose text pgvector surely takes, so that no
 row of another dimension, or without a vector, makes a write fail, whoever writes. One holds the vectors' directions,
 for searches in all workspaces. The other has behind each 64 numbers that say the workspace, twice as heavy: so the
 graph of each workspace's vectors is nearly one of its own, and a search in it does not pass through those of all others
-(which a search in all could not pass through any more). All in 16 bits, as an index only proposes candidates: they are
-scored and ordered as a search without an index does.
+(which a search in all could not pass through any more). A table whose rows are only ever searched in one workspace has
+the latter alone. All in 16 bits, as an index only proposes candidates: they are scored and ordered as a search without
+an index does.
 
 pgvector's settings are set in the search's own statement, to the end of its transaction, and set back in it: nothing
 is left in the caller's transaction, or behind a pooler.
@@ -56,12 +57,12 @@ CREATE INDEX CONCURRENTLY {{name}} ON {{table}} USING hnsw (({_INDEXED}) {{schem
 WHERE {_CONDITION}
 """
 
-#: the schema of pgvector where both indexes can be used, how many rows the conditions leave, and whether a scan may end
-#: before it has seen all
+#: the schema of pgvector where all ``indexes`` can be used, how many rows the conditions leave, and whether a scan may
+#: end before it has seen all
 LOOK = """
 SELECT
     quote_ident(n.nspname),
-    (SELECT count(*) FROM (SELECT FROM {table} WHERE true{conditions} LIMIT %(few)s::bigint) seen),
+    (SELECT count(*) FROM (SELECT FROM {table} t WHERE true{conditions} LIMIT %(few)s::bigint) seen),
     max(pg_relation_size(i.indexrelid)) / (2 * %(dimension)s::bigint) > %(scanned)s::bigint
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
@@ -70,7 +71,7 @@ JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE i.indrelid = to_regclass('{table}') AND c.relname = ANY (%(indexes)s::text[]) AND i.indisvalid
     AND e.extname = 'vector'
 GROUP BY n.nspname
-HAVING count(*) = 2
+HAVING count(*) = cardinality(%(indexes)s::text[])
 """
 
 #: the candidates of an index, those of each workspace from a scan of its own: none where others' vectors are nearer, as
@@ -92,7 +93,7 @@ WITH before AS MATERIALIZED (
 ), nearest AS MATERIALIZED (
     SELECT found.id, found.is_there FROM asked CROSS JOIN LATERAL (
         SELECT id, {{is_there}} AS is_there, {_INDEXED} OPERATOR({{schema}}.<#>) asked.vector AS distance
-        FROM {{table}}
+        FROM {{table}} t
         WHERE {_CONDITION} AND (({{is_there}}) IS FALSE OR (true{{conditions}}) IS TRUE)
         ORDER BY distance LIMIT %(candidates)s::bigint
     ) found
@@ -132,6 +133,11 @@ _USUAL_TEXT = "encode(t.embedding, 'escape') AS embedding"
 ROWS = "\nSELECT {columns} FROM candidates JOIN {table} t ON t.id = ANY (candidates.ids)"
 
 CANDIDATES = "(SELECT t.* FROM candidates JOIN {table} t ON t.id = ANY (candidates.ids))"
+
+
+def kinds(model: type[models.Model]) -> tuple[bool, ...]:
+    """Of each index that a table's vectors of one dimension have: whether it knows workspaces (``by_workspace``)."""
+    return (False, True) if model._meta.get_field("workspace_id").null else (True,)
 
 
 def name(table: str, dimension: int, *, by_workspace: bool) -> str:

@@ -117,7 +117,7 @@ SEARCH = """
 WITH query (place, number) AS MATERIALIZED (
     SELECT key, value FROM json_each(%(query)s)
 ), stored (id, text) AS MATERIALIZED (
-    SELECT id, CAST(embedding AS text) FROM {table} WHERE embedding IS NOT NULL{conditions}
+    SELECT t.id, CAST(t.embedding AS text) FROM {table} t WHERE t.embedding IS NOT NULL{conditions}
 ), vectors (id, text, largest) AS MATERIALIZED (
     SELECT id, text, (
         SELECT max(abs(CAST(n.value AS real)))
@@ -153,7 +153,7 @@ def searching(
     conditions: tuple[str, ...] = (),
     rows: str = "{table}",
 ) -> str:
-    """A `SEARCH` in the rows of a table for which all ``conditions`` hold; it returns the columns ``wanted``."""
+    """A `SEARCH` in the rows ``t`` of a table for which all ``conditions`` hold; it returns the columns ``wanted``."""
     table = model._meta.db_table
     return sql.format(
         table=table,

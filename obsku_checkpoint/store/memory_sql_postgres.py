@@ -203,7 +203,8 @@ class PostgresMemorySql(MemorySql):
             memory_index.said, model=model, dimension=dimension, conditions=conditions, wanted=names, by_workspace=False
         )
         few = max(memory_index.FEW, top_k)
-        indexes = [memory_index.name(model._meta.db_table, dimension, by_workspace=one) for one in (False, True)]
+        kinds = memory_index.kinds(model)
+        indexes = [memory_index.name(model._meta.db_table, dimension, by_workspace=one) for one in kinds]
         look = {**query, "few": few + 1, "scanned": memory_index.SCANNED, "indexes": indexes}
         found = yield said(memory_index.LOOK, schema=""), look
         if not found:
@@ -214,7 +215,7 @@ class PostgresMemorySql(MemorySql):
             if 0 < len(query["near"] or ()) <= memory_index.SIGNED:
                 through = partial(said, schema=schema, by_workspace=True)
                 best = yield from _through_index(through, query, names, direction)
-            if not best:
+            if not best and False in kinds:
                 best = yield from _through_index(partial(said, schema=schema), query, names, direction)
             if len(best) >= top_k or not may_end_early:
                 found = [row for row in best[:top_k] if row[-1] >= query["threshold"]]

@@ -14,7 +14,7 @@ from langgraph.store.memory import InMemoryStore
 
 from obsku_checkpoint.contrib.langgraph import DjangoStore
 from obsku_checkpoint.contrib.langgraph.retention import prune
-from obsku_checkpoint.errors import InvalidRecordError, SerializationError
+from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError, SerializationError
 
 numbers = itertools.count()
 
@@ -135,6 +135,14 @@ def test_async(either: BaseStore) -> None:
         return item and item.value, keys(found), await either.alist_namespaces(prefix=("none",))
 
     assert asyncio.run(run()) == ({"n": 1}, ["k"], [])
+
+
+def test_a_sync_call_on_an_event_loop_says_what_to_write(store: DjangoStore) -> None:
+    async def run() -> None:
+        with pytest.raises(ConfigurationError, match=r"store\.abatch\(…\)` instead of `store\.batch\("):
+            store.get(("n",), "k")
+
+    asyncio.run(run())
 
 
 def test_workspaces_do_not_see_each_other(alias: str, store: DjangoStore) -> None:

@@ -34,6 +34,7 @@ def test_indexes_are_made_once(postgres_store: DjangoCheckpointStore) -> None:
         ("entities", "entities_embedding_3_workspace", True),
         ("facts", "facts_embedding_3", True),
         ("facts", "facts_embedding_3_workspace", True),
+        ("langgraph_vectors", "langgraph_vectors_embedding_3_workspace", True),
     ]
     assert all(one["bytes"] > 0 for one in made["indexes"])
     assert index(postgres_store, 3).splitlines()[3].startswith("facts_embedding_3_workspace: was there, ")

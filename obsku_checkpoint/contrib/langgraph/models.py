@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from obsku_checkpoint.fields import MillisecondsField, SessionForeignKey
+from obsku_checkpoint.fields import EmbeddingField, MillisecondsField, SessionForeignKey
 from obsku_checkpoint.models import Checkpoint, Message, Session
 
 if TYPE_CHECKING:
@@ -174,3 +174,27 @@ class Memory(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix} {self.key}"
+
+
+class Vector(models.Model):
+    """What one text of an item of the memory means."""
+
+    id = models.BigAutoField(primary_key=True)
+    item = SessionForeignKey(Memory, related_name="+")
+    #: the item's, so that a search in a namespace need not look at the items of others
+    workspace_id = models.TextField()
+    #: the item's, with a comma for its last character: what is below a namespace is then one range
+    prefix = BytewiseField()
+    #: where the text stands in the value; with a number behind it where several stand there
+    path = BytewiseField()
+    #: the item's ``updated_at`` when it was embedded: the vector of an earlier value does not count
+    created_at = MillisecondsField()
+    embedding = EmbeddingField()
+
+    class Meta:
+        db_table = "langgraph_vectors"
+        constraints = [models.UniqueConstraint(fields=["item", "path"], name="langgraph_vectors_item_path_key")]
+        indexes = [models.Index(fields=["workspace_id", "prefix"], name="idx_langgraph_vectors_place")]
+
+    def __str__(self) -> str:
+        return f"{self.prefix} {self.path}"

@@ -194,6 +194,7 @@ class Sql:
         "elements": "json_each",
         "gather": "json_group_array",
         "json": "text",
+        "bytes": "BLOB",
         "data": "b.data",
         "positions": f"""SELECT 1 UNION ALL
     SELECT position + {HASH_BYTES} FROM positions

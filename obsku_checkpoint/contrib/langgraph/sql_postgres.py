@@ -251,6 +251,7 @@ class PostgresSql(Sql):
         "elements": "json_array_elements",
         "gather": "jsonb_agg",
         "json": "jsonb",
+        "bytes": "bytea",
         "data": "b.data || ''::bytea",  # fetched once, not for each of the hashes in it
         "positions": f"SELECT generate_series(1, max(length(data)), {HASH_BYTES}) FROM blobs WHERE type = '{ITEMS}'",
     }

@@ -1,4 +1,4 @@
-"""Index the vectors of entities and facts, so that searches stay fast; on PostgreSQL with pgvector 0.8."""
+"""Index the vectors of entities, facts and adapters, so that searches stay fast; on PostgreSQL with pgvector 0.8."""
 
 from __future__ import annotations
 
