@@ -230,11 +230,8 @@ TABLES = {
     EntityRecord: "entities",
     FactRecord: "facts",
 }
-#: their fields that are times, and those that hold JSON-plus
+#: what a checkpoint holds of its run, which may be large
+STATE = ("node_results", "pending_nodes", "cycle_state")
+#: the records' fields that are times, and those that hold JSON-plus
 MOMENTS = frozenset({"created_at", "updated_at"})
-JSON_PLUS = frozenset(
-    {
-        *("metadata", "tool_calls", "tool_results", "node_results", "pending_nodes", "cycle_state"),
-        *("attributes", "relationships"),
-    }
-)
+JSON_PLUS = frozenset({"metadata", "tool_calls", "tool_results", *STATE, "attributes", "relationships"})

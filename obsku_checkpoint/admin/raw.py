@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from obsku_checkpoint.admin.base import Page
 from obsku_checkpoint.models import Checkpoint, Message, Session
+from obsku_checkpoint.records import STATE
 
 PART = "part"
 
@@ -44,7 +45,7 @@ class RawCheckpoint(Page):
 
     def respond(self, request: HttpRequest, subject: Checkpoint) -> HttpResponseBase:
         rows = Checkpoint.objects.using(self.database).filter(pk=subject.pk)
-        return raw(rows, request.GET.get(PART, ""), ("node_results", "pending_nodes", "cycle_state"))
+        return raw(rows, request.GET.get(PART, ""), STATE)
 
 
 def raw(rows: Any, part: str, parts: tuple[str, ...]) -> HttpResponse:

@@ -22,7 +22,7 @@ from obsku_checkpoint.admin.results_json import ENTRIES, results_in_parts
 from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.models import Checkpoint
-from obsku_checkpoint.records import CorruptValue
+from obsku_checkpoint.records import STATE, CorruptValue
 from obsku_checkpoint.run_state import GraphReference, RunGraph, RunState, is_reserved, read
 
 #: bytes of ``node_results`` that are read whole, of one checkpoint and of all of a page
@@ -36,7 +36,6 @@ NAMES = 60_000
 
 _JSON = json.JSONDecoder()
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_LARGE_COLUMNS = ("node_results", "pending_nodes", "cycle_state")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def runs(
 def _read(database: str, ids: Sequence[str], entries: int, taken_apart: int) -> dict[str, Run]:
     columns = {**json_columns("pending_nodes", NAMES), **json_columns("cycle_state", NAMES)}
     own: Any = Checkpoint.objects.using(database).filter(pk__in=ids)
-    rows = own.defer(*_LARGE_COLUMNS).annotate(**columns, bytes=BytesIn("node_results")).in_bulk(ids)
+    rows = own.defer(*STATE).annotate(**columns, bytes=BytesIn("node_results")).in_bulk(ids)
     whole, parts = _chosen([(id, rows[id].bytes) for id in ids if id in rows], taken_apart)
     texts = own.filter(pk__in=whole).values_list("pk", Cast("node_results", TextField())) if whole else ()
     results: dict[str, tuple[Any, int]] = {id: (loads_or_corrupt(text), 0) for id, text in texts}

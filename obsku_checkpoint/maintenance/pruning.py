@@ -17,6 +17,7 @@ from obsku_checkpoint import conf
 from obsku_checkpoint.errors import InvalidRecordError
 from obsku_checkpoint.maintenance.tables import references_to_checkpoints
 from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.records import STATE
 from obsku_checkpoint.store import DjangoCheckpointStore, deletion, failures
 
 #: app -> what prunes the threads that it keeps, which are sessions as well
@@ -166,9 +167,8 @@ class Pruner:
     @property
     def _size(self) -> str:
         """The bytes of a row as it is stored: compressed, where the database compresses."""
-        columns = [f"{column}" for column in ("node_results", "pending_nodes", "cycle_state")]
         size = "pg_column_size({})" if self._is_postgres else "length(CAST({} AS BLOB))"
-        return " + ".join(f"coalesce({size.format(column)}, 0)" for column in columns)
+        return " + ".join(f"coalesce({size.format(column)}, 0)" for column in STATE)
 
     def may_go(self, session_id: str) -> bool:
         """Whether nothing is open in the session, and no fork came from it."""

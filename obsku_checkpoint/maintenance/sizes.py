@@ -15,6 +15,7 @@ from django.db import connections
 
 from obsku_checkpoint.fields import EPOCH
 from obsku_checkpoint.maintenance.tables import quoted, tables
+from obsku_checkpoint.records import STATE
 
 BLOCKS, ROWS = 500, 5_000
 #: rows of a session that are counted, and of which the bytes are added up
@@ -28,7 +29,7 @@ DAY = 86_400_000
 LARGE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "sessions": ("metadata",),
     "messages": ("content", "tool_calls", "tool_results"),
-    "checkpoints": ("node_results", "pending_nodes", "cycle_state"),
+    "checkpoints": STATE,
     "entities": ("attributes", "relationships", "embedding"),
     "facts": ("content", "embedding"),
 }

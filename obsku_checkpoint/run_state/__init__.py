@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from obsku_checkpoint.errors import CheckpointCorruptionError
-from obsku_checkpoint.records import CheckpointRecord, CorruptValue, NodeResult
+from obsku_checkpoint.records import STATE, CheckpointRecord, CorruptValue, NodeResult
 from obsku_checkpoint.run_state import graphs
 from obsku_checkpoint.run_state.graphs import GraphEdge, GraphNode, GraphReference, RunGraph
 from obsku_checkpoint.run_state.questions import Option, Question, options, text_of
@@ -113,7 +113,7 @@ def read(checkpoint: RunRow) -> RunState:
     Entries of any other shape than a node's result are left out. Raises `CheckpointCorruptionError` where a column
     could not be decoded (``on_corrupt="keep"``).
     """
-    for column in ("node_results", "pending_nodes", "cycle_state"):
+    for column in STATE:
         if isinstance(bad := getattr(checkpoint, column), CorruptValue):
             id = getattr(checkpoint, "id", None)
             raise CheckpointCorruptionError("$", bad.reason, bad.text, "checkpoints", id, column)

@@ -201,6 +201,17 @@ def test_one_gets_to_a_number_a_failure_and_to_words(
         root.see(address, failure=odd)
 
 
+@pytest.mark.parametrize(("status", "failed"), [("error", True), ("denied", False), ("success", False)])
+def test_a_tool_has_failed_where_its_status_says_error(
+    root: Reader, store: DjangoCheckpointStore, session_id: str, status: str, failed: bool
+) -> None:
+    store.add_message(session_id, "assistant", tool_calls=[{"name": "f", "toolUseId": "u1", "input": {}}])
+    store.add_message(session_id, "tool", tool_results=[{"toolUseId": "u1", "content": "", "status": status}])
+    page = root.see(links.session(session_id, "transcript"))
+    assert status in text(page)
+    assert ("obsku-call-failed" in page, "failure=" in page) == (failed, failed)
+
+
 def test_what_happened_stands_between_the_messages(root: Reader, store: DjangoCheckpointStore, session_id: str) -> None:
     asks: Any = {"pay": {"status": "pending", "interrupt": {"reason": "Pay 9 EUR?"}}}
     done: Any = {"pay": {"status": "failed", "error": "card refused", "answers": [{"question": {}, "answer": "yes"}]}}

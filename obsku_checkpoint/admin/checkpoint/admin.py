@@ -20,6 +20,7 @@ from obsku_checkpoint.admin.checkpoint.go_on import GoOn
 from obsku_checkpoint.admin.checkpoint.name import checkpoint_name
 from obsku_checkpoint.admin.raw import RawCheckpoint
 from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.records import STATE
 
 PAGES = (Compare, Fork, Edit, GoOn, Answer, RawCheckpoint)
 
@@ -40,7 +41,7 @@ class CheckpointAdmin(BaseAdmin):
         return HttpResponseRedirect(self.links.sessions())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("node_results", "pending_nodes", "cycle_state")
+        return super().get_queryset(request).defer(*STATE)
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

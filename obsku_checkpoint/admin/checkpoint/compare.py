@@ -27,6 +27,7 @@ from obsku_checkpoint.admin.values import harmless
 from obsku_checkpoint.codec import loads_or_corrupt
 from obsku_checkpoint.errors import CheckpointCorruptionError
 from obsku_checkpoint.models import Checkpoint
+from obsku_checkpoint.records import STATE
 
 #: changes that are shown, and counted
 SHOWN, COUNTED = 400, 20_000
@@ -34,7 +35,6 @@ SHOWN, COUNTED = 400, 20_000
 BYTES = 16_000_000
 #: characters shown around the place where two texts begin to differ
 AROUND = 60
-COLUMNS = ("node_results", "pending_nodes", "cycle_state")
 #: when each node ran: always different, and seldom what is looked for
 TIMES = ("startedAt", "completedAt")
 
@@ -50,7 +50,7 @@ class Compare(Page):
 
     def context(self, request: HttpRequest, subject: Checkpoint) -> dict[str, Any]:
         wanted = request.GET.get("with", "previous").replace("\x00", "").strip()
-        visible: Any = self.admin.get_queryset(request).defer(*COLUMNS)
+        visible: Any = self.admin.get_queryset(request).defer(*STATE)
         before = visible.filter(
             session_id=subject.session_id, namespace=subject.namespace, version__lt=subject.version
         ).newest_version_first()
@@ -90,14 +90,14 @@ class Compare(Page):
     def _values(self, *ids: str) -> tuple[list[dict[str, Any]], int]:
         """What is compared, and its size; nothing where that is above `BYTES`."""
         pair = Checkpoint.objects.using(self.database).filter(pk__in=ids)
-        bytes = sum((Coalesce(BytesIn(column), Value(0)) for column in COLUMNS), start=Value(0))
+        bytes = sum((Coalesce(BytesIn(column), Value(0)) for column in STATE), start=Value(0))
         size: int = pair.aggregate(size=Sum(bytes))["size"] or 0
         if size > BYTES:
             return [], size
-        texts = {f"{column}_text": Cast(column, TextField()) for column in COLUMNS}
-        rows = pair.defer(*COLUMNS).annotate(**texts).in_bulk(ids)
+        texts = {f"{column}_text": Cast(column, TextField()) for column in STATE}
+        rows = pair.defer(*STATE).annotate(**texts).in_bulk(ids)
         for row in rows.values():
-            for column in COLUMNS:
+            for column in STATE:
                 text = getattr(row, f"{column}_text")
                 setattr(row, column, None if text is None else loads_or_corrupt(text))
         return [_comparable(rows[id]) for id in ids], size
@@ -118,7 +118,7 @@ class Compare(Page):
 
 def _comparable(row: Any) -> dict[str, Any]:
     """``run``, ``input`` and ``nodes``; what is stored in another shape as ``stored``."""
-    stored = {column: getattr(row, column) for column in COLUMNS}
+    stored = {column: getattr(row, column) for column in STATE}
     saved = {"step": row.step, "node": row.node_id, "source": row.source}
     try:
         state = run_state.read(row)

@@ -50,7 +50,7 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        return self.status not in ("", "success")
+        return self.status == "error"
 
 
 @dataclass(slots=True)
