@@ -1,9 +1,9 @@
 """``python -m benchmarks.overload``: one tenant at work while another does its worst, in one ASGI process.
 
 The honest tenant's clients append a message and read the newest ones, with a pause between. First they are alone; then
-the hostile tenant's clients ask for the largest pages, hold as many streams as they get, and send bodies that are slow
-to read, each at once again. Printed are the honest tenant's times, and the greatest memory of the server. Every message
-that was acknowledged must be there at the end.
+the hostile tenant's clients (`hostile.py`) ask for the largest pages, hold as many streams as they get, and send bodies
+that are slow to read, each at once again. Printed are the honest tenant's times, and the greatest memory of the server.
+Every message that was acknowledged must be there at the end.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -30,75 +29,36 @@ from obsku_checkpoint.postgres import PostgresCheckpointStore
 from tests.postgres_server import postgres_server
 
 CONFIGURATION = "max_connections = 300"
-HONEST, PAGES, STREAMS, BODIES = 20, 20, 30, 30
+HONEST = 20
 #: seconds between an honest client's requests, and the most that one is waited for
 PAUSE, PATIENCE = 0.25, 300.0
-#: bytes of a slow body
-SIZE = 2_000_000
-SLOW: dict[str, bytes] = {
-    "lone surrogates": b'{"role": "user", "content": "' + b"\\ud800" * (SIZE // 6) + b'"}',
-    "sets in a set": b'{"directory": "/", "metadata": {"a": {"__type": "Set", "value": ['
-    + b",".join(b'{"__type":"Set","value":[%d]}' % number for number in range(SIZE // 36))
-    + b"]}}}",
-    "private use": json.dumps({"role": "user", "content": "\ue000" * (SIZE // 6)}).encode(),
-    "unknown names": json.dumps({f"unknown-{number}": 1 for number in range(SIZE // 20)}).encode(),
-    "integers": b'{"role": "user", "tool_calls": [' + b",".join([b"12345678901234567890"] * (SIZE // 21)) + b"]}",
-}
 
 
-class Load:
-    """The clients of both tenants."""
+class Honest:
+    """The honest tenant's clients."""
 
-    def __init__(self, port: int, sessions: dict[str, str]) -> None:
-        self.sessions = sessions
+    def __init__(self, port: int, session: str) -> None:
+        self.path = f"sessions/{session}/messages/"
         self.times: list[float] = []
         self.acknowledged: list[int] = []
-        self.answers: Counter[str] = Counter()
-        limits = httpx.Limits(max_connections=None)
         self.http = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}/api/", headers={"Host": "localhost"}, limits=limits, timeout=PATIENCE
+            base_url=f"http://127.0.0.1:{port}/api/",
+            headers={"Host": "localhost", "X-Tenant": "honest"},
+            timeout=PATIENCE,
         )
 
-    async def honest(self) -> None:
-        path, headers = f"sessions/{self.sessions['honest']}/messages/", {"X-Tenant": "honest"}
+    async def work(self) -> None:
         while True:
             await asyncio.sleep(random.uniform(0, 2 * PAUSE))
             began = time.monotonic()
-            written = await self.http.post(path, json={"role": "user", "content": "hello"}, headers=headers)
+            written = await self.http.post(self.path, json={"role": "user", "content": "hello"})
             self.times.append(time.monotonic() - began)
             assert written.status_code == 201, written.text
             self.acknowledged.append(written.json()["id"])
             began = time.monotonic()
-            read = await self.http.get(path, params={"limit": 20}, headers=headers)
+            read = await self.http.get(self.path, params={"limit": 20})
             self.times.append(time.monotonic() - began)
             assert read.status_code == 200, read.text
-
-    async def pages(self) -> None:
-        await self._hostile("page", lambda: ("GET", f"sessions/{self.sessions['hostile']}/messages/?limit=500", None))
-
-    async def bodies(self) -> None:
-        def slow() -> tuple[str, str, bytes]:
-            name = random.choice(list(SLOW))
-            session = f"sessions/{self.sessions['hostile']}/messages/"
-            return "POST", "sessions/" if name in ("sets in a set", "unknown names") else session, SLOW[name]
-
-        await self._hostile("body", slow)
-
-    async def _hostile(self, kind: str, choose: Callable[[], tuple[str, str, Any]]) -> None:
-        headers = {"X-Tenant": "hostile", "Content-Type": "application/json"}
-        while True:
-            method, path, body = choose()
-            answer = await self.http.request(method, path, content=body, headers=headers)
-            self.answers[f"{kind} {answer.status_code}"] += 1
-
-    async def streams(self) -> None:
-        path = f"sessions/{self.sessions['hostile']}/events/"
-        while True:
-            async with self.http.stream("GET", path, headers={"X-Tenant": "hostile", "Last-Event-ID": "0"}) as answer:
-                self.answers[f"stream {answer.status_code}"] += 1
-                async for _ in answer.aiter_raw():
-                    pass
-            await asyncio.sleep(1)
 
 
 @contextlib.asynccontextmanager
@@ -127,20 +87,25 @@ def memory(process: subprocess.Popen[bytes]) -> str:
 
 
 async def measure(port: int, process: subprocess.Popen[bytes], sessions: dict[str, str], seconds: float) -> list[int]:
-    load = Load(port, sessions)
-    async with load.http, at_work(*(load.honest() for _ in range(HONEST))):
+    honest = Honest(port, sessions["honest"])
+    async with honest.http, at_work(*(honest.work() for _ in range(HONEST))):
         await asyncio.sleep(2)  # until it is warm
-        load.times.clear()
+        honest.times.clear()
         await asyncio.sleep(seconds)
-        quiet, load.times = load.times, []
+        quiet, honest.times = honest.times, []
         print(f"alone         {figures(quiet)}   {memory(process)}", flush=True)
-        hostile = [load.pages] * PAGES + [load.streams] * STREAMS + [load.bodies] * BODIES
-        async with at_work(*(client() for client in hostile)):
-            await asyncio.sleep(seconds)
-        print(f"under attack  {figures(load.times)}   {memory(process)}", flush=True)
-        print(f"the slowest is {max(load.times) / max(quiet):.1f} times the slowest of before")
-        print("hostile answers:", ", ".join(f"{kind}: {count}" for kind, count in sorted(load.answers.items())))
-    return load.acknowledged
+        hostile = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.hostile", str(port), sessions["hostile"]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        await asyncio.sleep(seconds)
+        print(f"under attack  {figures(honest.times)}   {memory(process)}", flush=True)
+        print(f"the slowest is {max(honest.times) / max(quiet):.1f} times the slowest of before")
+        answers, _ = await hostile.communicate(b"")  # its standard input ends
+    assert hostile.returncode == 0
+    print("hostile answers:", ", ".join(f"{kind}: {count}" for kind, count in sorted(json.loads(answers).items())))
+    return honest.acknowledged
 
 
 def main(seconds: float) -> None:
