@@ -91,6 +91,15 @@ def test_every_operation_is_described_with_its_errors(schema: dict[str, Any]) ->
         assert "Retry-After" in operation["responses"]["503"]["headers"]
 
 
+def test_a_body_is_required_where_the_route_refuses_to_go_without(schema: dict[str, Any], api: Client) -> None:
+    for path, method, operation in operations(schema):
+        if method in ("post", "put", "patch"):
+            address = re.sub(r"{\w+}", "1", path)
+            refused = api.generic(method, address, content_type="application/json").status_code == 400
+            required = operation.get("requestBody", {}).get("required", False)
+            assert required == refused, (path, method)
+
+
 def test_every_field_has_a_type_a_description_and_numbers_a_format(schema: dict[str, Any]) -> None:
     for name, component in schema["components"]["schemas"].items():
         for field, described in component.get("properties", {}).items():
