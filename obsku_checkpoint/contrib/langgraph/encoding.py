@@ -129,9 +129,9 @@ class Encoding:
             raise CheckpointCorruptionError("$", str(error), "", TABLE, *place) from error
 
     def _list(self, elements: list[Stored]) -> list[Any]:
-        if isinstance(self.serde, JsonPlusSerializer) and all(element.type == "msgpack" for element in elements):
+        if isinstance(self.serde, JsonPlusSerializer) and {kind for kind, _ in elements} == {"msgpack"}:
             # One array of msgpack's instead of as many values: reading that takes half as long.
-            array = ARRAY + len(elements).to_bytes(4) + b"".join([element.data for element in elements])
+            array = ARRAY + len(elements).to_bytes(4) + b"".join([data for _, data in elements])
             found: list[Any] = self.serde.loads_typed(("msgpack", array))
             return found
         return [self.serde.loads_typed(element) for element in elements]

@@ -31,7 +31,7 @@ class Reading(Saver):
         """The checkpoint that the config names, or the newest of its namespace; None where there is none."""
         place = self._place(config)
         values = {name: value for name, value in place._asdict().items() if value is not None and name != "writer"}
-        rows = yield BinaryRead(self._sql.read_one(*values), {**values, "limit": 1})
+        rows = yield BinaryRead(self._sql.read(1, *values), values)
         tuples = self._tuples(rows)
         return tuples[0] if tuples else None
 
@@ -92,7 +92,7 @@ class Reading(Saver):
     @method
     def _page(self, values: Mapping[str, Any], size: int) -> Steps[builtins.list[CheckpointTuple]]:
         conditions = [name for name in values if not name.startswith("after_")]
-        rows = yield BinaryRead(self._sql.read(*conditions), {**values, "limit": size})
+        rows = yield BinaryRead(self._sql.read(size, *conditions), values)
         return self._tuples(rows)
 
     _apage = twin(_page)
@@ -104,16 +104,15 @@ class Reading(Saver):
         items: dict[bytes, Stored] = {}
         writes: dict[tuple[Any, ...], builtins.list[Row]] = defaultdict(list)
         for row in rows:
-            kind, session_id, namespace = row[:3]
-            stored = Stored(row[7], row[8])
-            if kind == 0:
-                checkpoints.append(row)
-            elif kind == 1:
-                blobs[session_id, namespace, row[3], row[4]] = stored
+            kind = row[0]
+            if kind == 3:  # nearly all of them
+                items[row[10]] = Stored(row[7], row[8])
             elif kind == 2:
-                writes[session_id, namespace, row[3]].append(row)
+                writes[tuple(row[1:4])].append(row)
+            elif kind == 1:
+                blobs[tuple(row[1:5])] = Stored(row[7], row[8])
             else:
-                items[hash_of(stored)] = stored
+                checkpoints.append(row)
         checkpoints.sort(key=lambda row: (row[3], row[1], row[2]), reverse=True)
         return [self._tuple(row, blobs, writes[tuple(row[1:4])], items) for row in checkpoints]
 
@@ -124,7 +123,7 @@ class Reading(Saver):
         writes: builtins.list[Row],
         items: Mapping[bytes, Stored],
     ) -> CheckpointTuple:
-        _, session_id, namespace, checkpoint_id, parent_id, channels, metadata, kind, payload, _ = row
+        _, session_id, namespace, checkpoint_id, parent_id, channels, metadata, kind, payload, *_ = row
         encoding = self._encoding
         saved = encoding.read((checkpoint_id, "payload"), Stored(kind, bytes(payload)), {})
         values = {}

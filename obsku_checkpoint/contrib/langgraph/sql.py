@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored
-from obsku_checkpoint.contrib.langgraph.sql_reading import BLOBS_OF_PAGE, CONDITIONS, READ
+from obsku_checkpoint.contrib.langgraph.sql_reading import CONDITIONS, READ, VERSION
 from obsku_checkpoint.store.calls import Write, atomic
 
 #: by name, so that a project on SQLite needs no psycopg
@@ -188,7 +188,6 @@ class Outcome(NamedTuple):
 class Sql:
     #: functions and expressions that PostgreSQL has other names for
     words = {
-        "recursive": "RECURSIVE",
         "pairs": "json_each",
         "texts": "json_each",
         "elements": "json_each",
@@ -196,13 +195,17 @@ class Sql:
         "json": "text",
         "bytes": "BLOB",
         "data": "b.data",
-        "positions": f"""SELECT 1 UNION ALL
-    SELECT position + {HASH_BYTES} FROM positions
-    WHERE position + {HASH_BYTES} < (SELECT max(length(data)) FROM blobs WHERE type = '{ITEMS}')""",
+        "blob": f"langgraph_blobs b ON {VERSION}",
+        "positions": f"""(
+        WITH RECURSIVE positions (position) AS (
+            SELECT 1 UNION ALL SELECT position + {HASH_BYTES} FROM positions
+            WHERE position + {HASH_BYTES} < (SELECT max(length(data)) FROM blobs WHERE type = '{ITEMS}')
+        )
+        SELECT position FROM positions
+    )""",
     }
-    #: those of a single checkpoint, looked up one by one
-    blobs_of_one = """page p JOIN json_each(p.channels) v JOIN langgraph_blobs b
-        ON b.session_id = p.session_id AND b.namespace = p.namespace AND b.channel = v.key AND b.version = v.value"""
+    #: of the page, and how they are found where all are one session's
+    items = items_of_session = "(i.session_id, i.hash) IN (SELECT session_id, hash FROM hashes)"
     #: of metadata: a key that is missing is a null
     filter = """NOT EXISTS (
         SELECT 1 FROM json_each(%(filter)s) f LEFT JOIN json_each(c.metadata) m ON m.key = f.key
@@ -214,18 +217,11 @@ class Sql:
     lock = WORKSPACE
 
     @cache  # noqa: B019 - of `sql_of`, there are two as long as the process lives
-    def read(self, *conditions: str) -> str:
+    def read(self, limit: int, *conditions: str) -> str:
         """The statement that reads the newest checkpoints of which all ``conditions`` hold (`CONDITIONS`, filter)."""
-        return self._read(conditions, BLOBS_OF_PAGE.format(**self.words))
-
-    @cache  # noqa: B019 - as above
-    def read_one(self, *conditions: str) -> str:
-        """The same where the limit is 1."""
-        return self._read(conditions, self.blobs_of_one)
-
-    def _read(self, conditions: Sequence[str], blobs: str) -> str:
         where = " AND ".join({**CONDITIONS, "filter": self.filter}[name] for name in conditions) or "true"
-        return READ.format(where=where, blobs=blobs, **self.words)
+        items = self.items_of_session if "session_id" in conditions else self.items
+        return READ.format(where=where, limit=limit, items=items, **self.words)
 
     @cache  # noqa: B019 - as above
     def said(self, statement: str) -> str:

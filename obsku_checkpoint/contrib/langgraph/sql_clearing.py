@@ -53,13 +53,11 @@ DELETE FROM langgraph_blobs WHERE session_id = %(session_id)s AND (namespace, ch
 """
 
 DELETE_ITEMS = f"""
-WITH {{recursive}} blobs AS (
+WITH blobs AS (
     SELECT type, data FROM langgraph_blobs WHERE session_id = %(session_id)s AND type = '{ITEMS}'
-), positions (position) AS (
-    {{positions}}
 )
 DELETE FROM langgraph_items WHERE session_id = %(session_id)s AND hash NOT IN (
-    SELECT substr(data, position, {HASH_BYTES}) FROM blobs, positions WHERE position < length(data)
+    SELECT substr(b.data, position, {HASH_BYTES}) FROM blobs b, {{positions}} WHERE position < length(b.data)
 ) RETURNING type
 """
 
@@ -194,14 +192,12 @@ RETURNING version
 """
 
 COPY_ITEMS = f"""
-WITH {{recursive}} blobs AS (
+WITH blobs AS (
     SELECT type, data FROM langgraph_blobs WHERE session_id = %(target)s AND type = '{ITEMS}'
-), positions (position) AS (
-    {{positions}}
 )
 INSERT INTO langgraph_items (session_id, hash, type, data)
 SELECT %(target)s, hash, type, data FROM langgraph_items WHERE session_id = %(source)s AND hash IN (
-    SELECT substr(data, position, {HASH_BYTES}) FROM blobs, positions WHERE position < length(data)
+    SELECT substr(b.data, position, {HASH_BYTES}) FROM blobs b, {{positions}} WHERE position < length(b.data)
 )
 RETURNING type
 """

@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from obsku_checkpoint.async_twins import Steps
-from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS, Stored
+from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, Stored
 from obsku_checkpoint.contrib.langgraph.sql import IN_WORKSPACE, Outcome, Sql, columns
+from obsku_checkpoint.contrib.langgraph.sql_reading import VERSION
 from obsku_checkpoint.store.calls import Write
 
 # `put` consists of these parts, of which a call takes those that it needs.
@@ -245,7 +246,6 @@ def put_writes_statement(count: int, *, lease: bool) -> str:
 
 class PostgresSql(Sql):
     words = {
-        "recursive": "",
         "pairs": "jsonb_each_text",
         "texts": "jsonb_array_elements_text",
         "elements": "json_array_elements",
@@ -253,12 +253,11 @@ class PostgresSql(Sql):
         "json": "jsonb",
         "bytes": "bytea",
         "data": "b.data || ''::bytea",  # fetched once, not for each of the hashes in it
-        "positions": f"SELECT generate_series(1, max(length(data)), {HASH_BYTES}) FROM blobs WHERE type = '{ITEMS}'",
+        "blob": f"LATERAL (SELECT * FROM langgraph_blobs b WHERE {VERSION} LIMIT 1) b",
+        "positions": f"generate_series(1, length(b.data), {HASH_BYTES}) AS position",
     }
-    blobs_of_one = """page p CROSS JOIN jsonb_each_text(p.channels) v CROSS JOIN LATERAL (
-        SELECT * FROM langgraph_blobs b WHERE b.session_id = p.session_id AND b.namespace = p.namespace
-        AND b.channel = v.key AND b.version = v.value LIMIT 1
-    ) b"""
+    #: an array is looked up in one go, and plans for ten
+    items_of_session = "i.session_id = %(session_id)s AND i.hash = ANY (ARRAY(SELECT hash FROM hashes))"
     filter = """NOT EXISTS (
         SELECT 1 FROM jsonb_each(%(filter)s::jsonb) f WHERE COALESCE(c.metadata -> f.key, 'null'::jsonb) <> f.value
     )"""

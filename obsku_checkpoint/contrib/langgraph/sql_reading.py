@@ -4,40 +4,41 @@ from __future__ import annotations
 
 from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, ITEMS
 
-#: kind 0 is a checkpoint, 1 a blob, 2 a write, 3 an item: all that a page of checkpoints consists of, each thing once
+#: kind 0 is a checkpoint, 1 a blob, 2 a write, 3 an item: all that a page of checkpoints consists of, each thing once.
+#: The limit is part of the text: with one that PostgreSQL does not know beforehand it plans a prepared statement anew
+#: for each call, which took as long as all the rest.
 READ = f"""
-WITH {{recursive}} page AS MATERIALIZED (
+WITH page AS MATERIALIZED (
     SELECT c.session_id, c.namespace, c.checkpoint_id, c.parent_id, c.type, c.payload, c.channels, c.metadata
     FROM langgraph_checkpoints c WHERE {{where}}
-    ORDER BY c.checkpoint_id DESC, c.session_id DESC, c.namespace DESC LIMIT %(limit)s
+    ORDER BY c.checkpoint_id DESC, c.session_id DESC, c.namespace DESC LIMIT {{limit}}
 ), blobs AS MATERIALIZED (
     SELECT b.session_id, b.namespace, b.channel, b.version, b.type, {{data}} AS data
-    FROM {{blobs}}
-), positions (position) AS (
-    {{positions}}
-), hashes AS MATERIALIZED (
-    SELECT b.session_id, substr(b.data, position, {HASH_BYTES}) AS hash FROM blobs b, positions
+    FROM (
+        SELECT DISTINCT p.session_id, p.namespace, v.key AS channel, v.value AS version
+        FROM page p, {{pairs}}(p.channels) v
+    ) v CROSS JOIN {{blob}}
+), hashes AS (
+    SELECT b.session_id, substr(b.data, position, {HASH_BYTES}) AS hash FROM blobs b, {{positions}}
     WHERE b.type = '{ITEMS}' AND position < length(b.data)
 )
 SELECT
     0 AS kind, session_id, namespace, checkpoint_id, parent_id, CAST(channels AS text), CAST(metadata AS text), type,
-    payload, 0
+    payload, 0, CAST(NULL AS bytea)
 FROM page
 UNION ALL
-SELECT 1, session_id, namespace, channel, version, NULL, NULL, type, data, 0 FROM blobs
+SELECT 1, session_id, namespace, channel, version, NULL, NULL, type, data, 0, NULL FROM blobs
 UNION ALL
-SELECT 2, w.session_id, w.namespace, w.checkpoint_id, w.task_id, w.task_path, w.channel, w.type, w.data, w.idx
+SELECT 2, w.session_id, w.namespace, w.checkpoint_id, w.task_id, w.task_path, w.channel, w.type, w.data, w.idx, NULL
 FROM page p JOIN langgraph_writes w
     ON w.session_id = p.session_id AND w.namespace = p.namespace AND w.checkpoint_id = p.checkpoint_id
 UNION ALL
-SELECT 3, i.session_id, NULL, NULL, NULL, NULL, NULL, i.type, i.data, 0
-FROM langgraph_items i WHERE (i.session_id, i.hash) IN (SELECT session_id, hash FROM hashes)
+SELECT 3, i.session_id, NULL, NULL, NULL, NULL, NULL, i.type, i.data, 0, i.hash FROM langgraph_items i WHERE {{items}}
 """
 
-#: the blobs of a page, each once
-BLOBS_OF_PAGE = """langgraph_blobs b WHERE (b.session_id, b.namespace, b.channel, b.version) IN (
-        SELECT p.session_id, p.namespace, v.key, v.value FROM page p, {pairs}(p.channels) v
-    )"""
+#: the blob of a channel's version
+VERSION = """b.session_id = v.session_id AND b.namespace = v.namespace AND b.channel = v.channel
+        AND b.version = v.version"""
 
 #: what checkpoints are chosen by, in SQL
 CONDITIONS = {
