@@ -55,7 +55,7 @@ class StrictSerializer(JsonPlusSerializer):
     # -- writing
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        if obj is None or isinstance(obj, bytes | bytearray):
+        if obj is None or isinstance(obj, (bytes, bytearray)):
             return super().dumps_typed(obj)
         packing = _Packing(self._allowed)
         try:
@@ -99,18 +99,18 @@ class _Packing:
         if content is None:
             extension = jsonplus._msgpack_default(value)
             if not _is_array(kind):
-                self._check(kind)
+                self._checked(kind)
             return extension
-        self._check(kind)
-        code, inside, *method = content
-        return ormsgpack.Ext(code, self.packed((kind.__module__, kind.__name__, inside, *method)))
+        return ormsgpack.Ext(content[0], self.packed(self._checked(kind) + content[1:]))
 
-    def _check(self, kind: type) -> None:
+    def _checked(self, kind: type) -> tuple[str, str]:
+        """The name of a type that may be written."""
         name = (kind.__module__, kind.__name__)
         if name not in self._allowed and kind is not re.Pattern:
             self._refuse(_refusal(*name))
         if not _can_be_found(kind):
             self._refuse(f"{'.'.join(name)} cannot be imported by its name, so it could not be read")
+        return name
 
     def _refuse(self, reason: str) -> NoReturn:
         self.refusal = SerializationError("$", reason)
@@ -152,7 +152,7 @@ def _refusal(module: str, name: str) -> str:
 
 
 def _content(value: Any) -> tuple[Any, ...] | None:
-    """Code and content of the types that hold values of any type, in LangGraph's order of asking."""
+    """Code, content and method of the types that hold values of any type, in LangGraph's order of asking."""
     if callable(getattr(value, "model_dump", None)):
         return jsonplus.EXT_PYDANTIC_V2, value.model_dump(), "model_validate_json"
     if callable(getattr(value, "get_secret_value", None)):
