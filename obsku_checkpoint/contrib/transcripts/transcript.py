@@ -148,10 +148,11 @@ class Transcript:
         """
         rows = yield READ_ORIGINALS, self._newest(limit)
         try:
-            items = [orjson.loads(text) for (text,) in reversed(rows)]
-        except ValueError:
+            # one array of them all: reading that takes two thirds of the time
+            items = orjson.loads(f"[{','.join([text for (text,) in reversed(rows)])}]")
+        except (TypeError, ValueError):
             return None
-        return items if {*map(type, items)} <= {dict} else None
+        return items if len(items) == len(rows) and {*map(type, items)} <= {dict} else None
 
     @method
     def read_window(
