@@ -19,6 +19,12 @@ from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The thousands of short tests come last: with them workers end together, and none is left with a long one."""
+    items.sort(key=lambda item: item.nodeid.startswith("tests/contract/test_conformance.py"))
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: DjangoDbBlocker

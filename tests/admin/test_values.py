@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from obsku_checkpoint.models import Message
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests.admin.conftest import Reader, links
 
@@ -75,73 +75,110 @@ IN_A_RUN = (
 RUN = '{"#run":{"status":"failed","output":%s},"n":{"status":"running","startedAt":1}}'
 
 
+@dataclass(frozen=True)
+class Held:
+    """A session that holds a value of one kind."""
+
+    session_id: str
+    #: an interrupt
+    checkpoint_id: str
+
+    def pages(self) -> list[str]:
+        """Those that show something of its run."""
+        return [
+            *(links.session(self.session_id, page) for page in ("change", "timeline", "checkpoints", "forks")),
+            *(links.checkpoint(self.checkpoint_id, page) for page in ("change", "compare")),
+        ]
+
+
 @pytest.fixture
-def checkpoint_id(store: DjangoCheckpointStore, session_id: str) -> str:
-    """An interrupt; the session has one message as well."""
-    store.add_message(session_id, "assistant", "hello")
-    first = store.save_checkpoint(session_id, step=1, node_results={})
-    arguments: Any = {"source": "interrupt", "node_id": "n", "parent_id": first.id, "pending_nodes": ["n"]}
-    return store.save_checkpoint(session_id, step=2, node_results={}, **arguments).id
+def hold(store: DjangoCheckpointStore, workspace: str) -> Iterator[Callable[[], Held]]:
+    """Makes sessions with one message, in one workspace."""
+    made = []
+
+    def make() -> Held:
+        session_id = store.create_session("/srv/shop", title="Find the slow query", workspace_id=workspace).id
+        made.append(session_id)
+        store.add_message(session_id, "assistant", "hello")
+        first = store.save_checkpoint(session_id, step=1, node_results={})
+        arguments: Any = {"source": "interrupt", "node_id": "n", "parent_id": first.id, "pending_nodes": ["n"]}
+        return Held(session_id, store.save_checkpoint(session_id, step=2, node_results={}, **arguments).id)
+
+    yield make
+    for session_id in made:
+        store.delete_session(session_id)  # a corrupt one would be in the way of other tests
 
 
-@pytest.mark.parametrize("column", PLACES, ids=".".join)
-def test_every_value_in_every_column(
+def of_all(workspace: str) -> list[str]:
+    """The pages that show something of all sessions at once."""
+    return [f"{links.sessions()}?workspace={workspace}", links.waiting()]
+
+
+@pytest.mark.parametrize("column", [column for column in PLACES if column[0] == "messages"], ids=".".join)
+def test_every_value_in_every_column_of_messages(
     root: Reader,
     store: DjangoCheckpointStore,
     session_id: str,
-    checkpoint_id: str,
-    workspace: str,
     column: tuple[str, str],
     corrupt: Callable[..., None],
 ) -> None:
-    table, name = column
-    message = Message.objects.using(store.using).in_session(session_id).get()
-    id = {"sessions": session_id, "messages": message.pk, "checkpoints": checkpoint_id}[table]
-    addresses = [
-        links.session(session_id),
-        links.session(session_id, "transcript"),
-        links.session(session_id, "export"),
-    ]
-    if table == "checkpoints":
-        addresses = pages_of(session_id, checkpoint_id, workspace)
+    ids = {kind: store.add_message(session_id, "assistant", kind).id for kind in VALUES}
     failed = []
     for place in PLACES[column]:
         for kind, value in VALUES.items():
+            corrupt(*column, ids[kind], place.replace("%s", value))
+        addresses = [links.session(session_id, page) for page in ("change", "transcript", "export")]
+        failed += [(place, address) for address in addresses if not answered(root, address)]
+    assert failed == []
+
+
+#: only into results the databases themselves look; of the other columns one knows the text, as the other does
+IN_DATABASES = [
+    (column, using)
+    for column in PLACES
+    for using in ("default", "postgres")
+    if column[0] != "messages" and (column[1] == "node_results" or using == "postgres")
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "store"),
+    IN_DATABASES,
+    indirect=["store"],
+    ids=lambda part: part if isinstance(part, str) else ".".join(part),
+)
+def test_every_value_in_every_column(
+    root: Reader, hold: Callable[[], Held], workspace: str, column: tuple[str, str], corrupt: Callable[..., None]
+) -> None:
+    table, name = column
+    held = {kind: hold() for kind in VALUES}
+    failed = []
+    for place in PLACES[column]:
+        for kind, value in VALUES.items():
+            id = held[kind].session_id if table == "sessions" else held[kind].checkpoint_id
             corrupt(table, name, id, place.replace("%s", value))
+        for kind, one in held.items():
+            pages = [links.session(one.session_id, page) for page in ("change", "transcript", "export")]
+            addresses = one.pages() if table == "checkpoints" else pages
             failed += [(place, kind, address) for address in addresses if not answered(root, address)]
-    corrupt(table, name, id, "{}" if name == "node_results" else None)
+        failed += [(place, "all", address) for address in of_all(workspace) if not answered(root, address)]
     assert failed == []
 
 
 @pytest.mark.parametrize("place", [*IN_A_RESULT, *(RUN.replace("%s", place) for place in IN_A_RUN)])
 def test_every_value_in_every_place_of_a_run(
-    root: Reader,
-    session_id: str,
-    checkpoint_id: str,
-    workspace: str,
-    place: str,
-    corrupt: Callable[..., None],
+    root: Reader, hold: Callable[[], Held], workspace: str, place: str, corrupt: Callable[..., None]
 ) -> None:
     sound = {kind: place.replace("%s", value) for kind, value in VALUES.items() if kind != "corrupt"}
     if place in IN_A_RESULT:
         sound = {"all": "{" + ",".join(f'"{kind}":{result}' for kind, result in sound.items()) + "}"}
     failed = []
     for kind, results in sound.items():
-        corrupt("checkpoints", "node_results", checkpoint_id, results)
-        addresses = pages_of(session_id, checkpoint_id, workspace)
-        failed += [(kind, address) for address in addresses if not answered(root, address)]
-    corrupt("checkpoints", "node_results", checkpoint_id, "{}")
+        one = hold()
+        corrupt("checkpoints", "node_results", one.checkpoint_id, results)
+        failed += [(kind, address) for address in one.pages() if not answered(root, address)]
+    failed += [("all", address) for address in of_all(workspace) if not answered(root, address)]
     assert failed == []
-
-
-def pages_of(session_id: str, checkpoint_id: str, workspace: str) -> list[str]:
-    """Those that show something of a run."""
-    return [
-        *(links.session(session_id, page) for page in ("change", "timeline", "checkpoints", "forks")),
-        *(links.checkpoint(checkpoint_id, page) for page in ("change", "compare")),
-        f"{links.sessions()}?workspace={workspace}",
-        links.waiting(),
-    ]
 
 
 def answered(root: Reader, address: str) -> bool:

@@ -12,13 +12,17 @@ from obsku_checkpoint.testing import CheckpointStoreConformance, Corrupt
 from tests.example.conftest import Project
 from tests.example.server import create_user, server, signed_in
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["postgres"]),
+    pytest.mark.xdist_group("http"),  # one server for all
+]
 
 
 @pytest.fixture(scope="module", params=["postgres"])
 def http_store(database_of_its_own: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HTTPCheckpointStore]:
     folder = tmp_path_factory.mktemp("http")
     project = Project(folder / "unused")
+    project.environment["DJANGO_SETTINGS_MODULE"] = "tests.example.pooled"
     project.environment["POSTGRES_URL"] = database_of_its_own
     project.run("migrate", "--verbosity", "0")
     create_user(project)
