@@ -1,9 +1,10 @@
 """``python -m benchmarks.memory``: searches of many vectors, beside the npm package and LangGraph's `PostgresStore`.
 
 Fills a server of its own with facts in a hundred workspaces, the same in all systems: ours and the npm package share
-the table, LangGraph has its own. Then searches one workspace for the ten nearest, system by system in turn, and prints
-for each the median and the share of the truly nearest that it found. ``--url`` takes an empty database of another
-server instead, or one that this program has filled before, with the same ``--vectors``.
+the table, LangGraph has its own, and so has our store for LangGraph, `DjangoStore`. Then searches one workspace for the
+ten nearest, system by system in turn, and prints for each the median and the share of the truly nearest that it found.
+``--url`` takes an empty database of another server instead, or one that this program has filled before, with the same
+``--vectors``.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ import random
 import time
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 import psycopg
+from langgraph.store.base import IndexConfig
 from langgraph.store.postgres import PostgresStore
+from langgraph.store.postgres.base import PostgresIndexConfig
 
 from benchmarks.server import CONFIGURATION
+from obsku_checkpoint.contrib.langgraph import DjangoStore
 from obsku_checkpoint.maintenance import index_embeddings
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from tests.npm import package
@@ -77,6 +82,16 @@ def fill(url: str, count: int) -> None:
                 theirs.write_row((workspace, id, "text", text))
 
 
+#: of `DjangoStore`, from the facts
+COPY = """
+INSERT INTO langgraph_store (workspace_id, prefix, key, value, created_at, updated_at)
+SELECT workspace_id, '["facts"]', id, '{"text":"A fact"}', created_at, created_at FROM facts;
+INSERT INTO langgraph_vectors (item_id, workspace_id, prefix, path, created_at, embedding)
+SELECT s.id, s.workspace_id, '["facts",', 'text', s.updated_at, f.embedding
+FROM facts f JOIN langgraph_store s ON s.key = f.id
+"""
+
+
 def build_theirs(url: str, count: int) -> None:
     """LangGraph's index is there from the beginning; it is made anew behind the rows, as it is."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -85,6 +100,7 @@ def build_theirs(url: str, count: int) -> None:
         ).fetchall()
         connection.execute("DROP INDEX store_vectors_embedding_idx")
         fill(url, count)
+        connection.execute(COPY)
         connection.execute("ANALYZE")
         began = time.monotonic()
         connection.execute(definition)
@@ -150,19 +166,23 @@ def main() -> None:
     asked: list[list[float]] = queries()
     asked_now: list[list[float]] = []
 
-    with database(arguments.url) as url, PostgresCheckpointStore(url) as ours:
+    with database(arguments.url) as url, PostgresCheckpointStore(url) as ours, ExitStack() as ending:
         ours.setup()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        embed = {"dims": DIMENSION, "embed": lambda texts: [asked_now[-1]] * len(texts), "fields": ["text"]}
-        with PostgresStore.from_conn_string(url, index=embed) as theirs:  # type: ignore[arg-type]  # a dict of it
+        index: IndexConfig = {
+            "dims": DIMENSION,
+            "embed": lambda texts: [asked_now[-1]] * len(texts),
+            "fields": ["text"],
+        }
+        with PostgresStore.from_conn_string(url, index=cast("PostgresIndexConfig", index)) as theirs:
             theirs.setup()
             with psycopg.connect(url) as connection:
                 [(there,)] = connection.execute("SELECT count(*) FROM facts").fetchall()
             if there != arguments.vectors:
                 build_theirs(url, arguments.vectors)
-            for index in index_embeddings(ours.using, dimension=DIMENSION):
-                print(f"{index.name}: {index.seconds:.0f} s, {index.bytes / 1e6:.0f} MB")
+            for made in index_embeddings(ours.using, dimension=DIMENSION):
+                print(f"{made.name}: {made.seconds:.0f} s, {made.bytes / 1e6:.0f} MB")
 
             def in_ours(query: list[float], number: int) -> list[str]:
                 found = ours.search_facts(query, workspace_id=workspace_of(number), top_k=TOP, threshold=-1)
@@ -177,9 +197,17 @@ def main() -> None:
                 found = npm("searchFactsSemantic", query, options)
                 return [dict(fact[1])["id"] for fact in found[1]]
 
-            systems: dict[str, Search] = {"ours": in_ours, "LangGraph": in_langgraph}
+            django_stores = [DjangoStore(ours, workspace_id=f"w{number}", index=index) for number in range(WORKSPACES)]
+
+            def in_django_store(query: list[float], number: int) -> list[str]:
+                asked_now.append(query)
+                store = django_stores[int(workspace_of(number)[1:])]
+                return [item.key for item in store.search(("facts",), query="?", limit=TOP)]
+
+            systems: dict[str, Search] = {"ours": in_ours, "DjangoStore": in_django_store, "LangGraph": in_langgraph}
             try:
                 npm = Npm(package.command(Path(package.__file__).with_name("driver.js")), url)
+                ending.callback(npm.close)
                 systems["npm package"] = in_npm
             except package.CannotBeInstalledError as error:
                 print(f"npm package: left out, {error}")

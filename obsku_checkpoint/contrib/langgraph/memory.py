@@ -40,7 +40,7 @@ FURTHER = 8
 #: milliseconds of the minute, which LangGraph counts time to live in
 MINUTE = 60_000
 
-_COLUMNS = "id, prefix, key, value, created_at, updated_at"
+_COLUMNS = "id, prefix, key, value, created_at, updated_at, ttl"
 _LIVING = "workspace_id = %(workspace_id)s AND (expires_at IS NULL OR expires_at > %(now)s)"
 _KEYS = "(SELECT e.value ->> 0, e.value ->> 1 FROM {elements}(%(keys)s) e)"
 #: a prefix is a JSON array: all that begin with it stand between its text with a comma and with what comes after commas
@@ -110,7 +110,7 @@ class _Page:
 
     op: SearchOp
     found: list[SearchItem] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     passed: int = 0
 
     @property
@@ -124,7 +124,7 @@ class _Page:
         self.passed += 1
         if self.passed > self.op.offset:
             self.found.append(SearchItem(**item, score=score))
-            self.ids.append(row[0])
+            self.rows.append(row)
 
 
 class DjangoStore(OverStore, BaseStore):
@@ -209,7 +209,7 @@ class DjangoStore(OverStore, BaseStore):
         keys = [[_prefix(op.namespace), op.key] for op in ops]
         rows = yield self._sql.said(GET), self._parameters(keys=json.dumps(keys))
         refreshed = {(_prefix(op.namespace), op.key) for op in ops if op.refresh_ttl}
-        yield from self._refresh([row[0] for row in rows if (row[1], row[2]) in refreshed])
+        yield from self._refresh([row for row in rows if (row[1], row[2]) in refreshed])
         return {(row[1], row[2]): Item(**_item(row)) for row in rows}
 
     def _search(self, op: SearchOp, query: list[float] | None) -> Steps[list[SearchItem]]:
@@ -228,7 +228,7 @@ class DjangoStore(OverStore, BaseStore):
                 break
             after = rows[-1][0]
         if op.refresh_ttl:
-            yield from self._refresh(page.ids)
+            yield from self._refresh(page.rows)
         return page.found
 
     def _nearest(self, op: SearchOp, query: list[float]) -> Steps[tuple[_Page, set[int]]]:
@@ -254,9 +254,9 @@ class DjangoStore(OverStore, BaseStore):
                     page.show(rows[id], score)
         return page, {*scores}
 
-    def _refresh(self, ids: Sequence[int]) -> Steps[None]:
-        if ids:
-            yield Write(self._sql.said(REFRESH), self._parameters(ids=json.dumps([*ids])))
+    def _refresh(self, rows: Sequence[Row]) -> Steps[None]:
+        if ids := [row[0] for row in rows if row[-1] is not None]:
+            yield Write(self._sql.said(REFRESH), self._parameters(ids=json.dumps(ids)))
 
     def _list_namespaces(self, op: ListNamespacesOp) -> Steps[list[tuple[str, ...]]]:
         rows = yield NAMESPACES, self._parameters()
@@ -294,7 +294,7 @@ def _bounds(namespace: tuple[str, ...]) -> dict[str, str]:
 
 
 def _item(row: Row) -> dict[str, Any]:
-    _, prefix, key, value, created_at, updated_at = row
+    _, prefix, key, value, created_at, updated_at, _ = row
     return {
         "namespace": tuple(json.loads(prefix)),
         "key": key,
