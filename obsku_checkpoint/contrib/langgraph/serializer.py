@@ -195,6 +195,8 @@ def _found(module: str, name: str) -> Any:
 def _constructed(code: int, module: str, name: str, content: Any, rest: list[Any]) -> Any:
     kind: Callable[..., Any] = _found(module, name)
     match code:
+        case jsonplus.EXT_PYDANTIC_V2 | jsonplus.EXT_PYDANTIC_V1:  # first, since messages are such
+            return _model(kind, content)
         case jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG:
             return kind(content)
         case jsonplus.EXT_CONSTRUCTOR_POS_ARGS if (module, name) == ("langgraph.types", "Send"):
@@ -205,8 +207,6 @@ def _constructed(code: int, module: str, name: str, content: Any, rest: list[Any
             return kind(**content)
         case jsonplus.EXT_METHOD_SINGLE_ARG if (module, name, *rest) in SAFE_MSGPACK_METHODS:
             return getattr(kind, rest[0])(content)
-        case jsonplus.EXT_PYDANTIC_V1 | jsonplus.EXT_PYDANTIC_V2:
-            return _model(kind, content)
         case _:
             raise ValueError(f"a form that is not known ({code})")
 
