@@ -155,3 +155,18 @@ def test_deleting_runs_takes_their_values(saver: DjangoSaver, alias: str) -> Non
     saver.delete_for_runs(["one"])
     assert counts(alias, thread) == {"checkpoints": 1, "blobs": 1, "items": 20, "writes": 0}
     assert values_at(saver, config_of(thread)) == {"messages": [*range(10, 30)]}
+
+
+def test_a_checkpoint_is_read_by_a_statement_that_is_planned_once(committed: None) -> None:
+    saver = DjangoSaver("postgres")
+    thread, _ = conversation(saver, 20)
+    connections["postgres"].close()  # and with it the statements of other tests
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("ANALYZE")
+        for _ in range(12):
+            saver.get_tuple(config_of(thread))
+            list(saver.list(config_of(thread), limit=10))
+        cursor.execute("SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE '%WITH page AS%'")
+        plans = [count for (count,) in cursor.fetchall()]
+    assert len(plans) == 2
+    assert min(plans) > 0
