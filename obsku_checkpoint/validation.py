@@ -39,14 +39,16 @@ def text(field: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
     stored = str.__str__(value)  # the text of a subclass, whatever it calls itself
-    if not _is_storable(stored) and (found := _UNSTORABLE.search(stored)):
+    if stored.isascii() and "\x00" not in stored:  # nearly all of them: a call checks eight and more
+        return stored
+    if found := _UNSTORABLE.search(stored):
         kind = "a NUL character" if found[0] == "\x00" else "a lone surrogate"
         raise InvalidRecordError(field, f"holds {kind} at position {found.start()}, which a text column cannot hold")
     return stored
 
 
 def _is_storable(value: str) -> bool:
-    """Whether a text column can hold it. The expression that finds what it cannot takes 100 times as long."""
+    """Whether a text column can hold it; however long it is, in a tenth of the time that the expression takes."""
     if "\x00" in value:
         return False
     if value.isascii():
@@ -84,7 +86,7 @@ def _node_id(field: str, value: Any) -> str | None:
 def key(field: str, value: Any) -> str:
     """Text that stands in an index."""
     stored = text(field, value)
-    if len(stored.encode()) > MAX_KEY_BYTES:
+    if len(stored) > MAX_KEY_BYTES // 4 and len(stored.encode()) > MAX_KEY_BYTES:
         raise InvalidRecordError(field, f"is longer than {MAX_KEY_BYTES} bytes")
     return stored
 

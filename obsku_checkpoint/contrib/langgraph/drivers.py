@@ -30,7 +30,7 @@ class OverStore:
 
     def _run(self, begin: Callable[[], Steps[R]]) -> R:
         """LangGraph makes calls from threads of its own, which end with a run: nobody else closes what they opened."""
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == threading.main_thread().ident:
             return self.store._run(begin)
         connection = connections[self.store.using]
         passing = connection.connection is None
