@@ -17,6 +17,7 @@ from obsku_checkpoint.contrib.langgraph.models import Memory
 from obsku_checkpoint.models import Fact, Session
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.postgres_server import ends_with_the_tests
 
 
 @pytest.hookimpl(trylast=True)
@@ -33,8 +34,11 @@ def django_db_setup(
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False)
     yield
-    with django_db_blocker.unblock():
-        teardown_databases(made, verbosity=0)
+    if ends_with_the_tests():
+        connections.close_all()
+    else:
+        with django_db_blocker.unblock():
+            teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def postgres_database(unblocked: None) -> Iterator[Callable[[], str]]:
             return make_conninfo(server, dbname=name)
 
         yield make
-        for name in made:
+        for name in [] if ends_with_the_tests() else made:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

@@ -23,6 +23,8 @@ from urllib.parse import quote
 from psycopg.conninfo import conninfo_to_dict
 
 URL_VARIABLE = "POSTGRES_URL"
+#: the URL of the server that the tests have started
+OWN_VARIABLE = "OBSKU_TESTS_OWN_POSTGRES_URL"
 
 TEST_CONFIGURATION = """
 max_connections = 500
@@ -44,8 +46,13 @@ def postgres_url() -> str:
     It is left in the environment, so that child processes (workers of pytest-xdist among them) use the same server.
     """
     if URL_VARIABLE not in os.environ:
-        os.environ[URL_VARIABLE] = _started_aside()
+        os.environ[URL_VARIABLE] = os.environ[OWN_VARIABLE] = _started_aside()
     return os.environ[URL_VARIABLE]
+
+
+def ends_with_the_tests() -> bool:
+    """Whether the server goes away with all that is in it. Each database that is dropped would cost it a checkpoint."""
+    return os.environ.get(URL_VARIABLE) == os.environ.get(OWN_VARIABLE)
 
 
 @contextlib.contextmanager
