@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,16 +36,16 @@ def main(revision: str) -> int:
         this.mkdir()
         for part in PARTS:
             _copy(ROOT / part, this / part)
-        statuses = [
-            _tested(f"the tests of {revision} on the tables of this revision", other, this, Path(folder, "old")),
-            _tested(f"the tests of this revision on the tables of {revision}", this, other, Path(folder, "new")),
-        ]
-    return max(statuses)
+        with ThreadPoolExecutor() as both:
+            theirs = f"the tests of {revision} on the tables of this revision"
+            old = both.submit(_tested, theirs, other, this, Path(folder, "old"))
+            ours = f"the tests of this revision on the tables of {revision}"
+            new = both.submit(_tested, ours, this, other, Path(folder, "new"))
+            return max(old.result(), new.result())
 
 
 def _tested(what: str, code: Path, tables: Path, folder: Path) -> int:
     """``code`` with the migrations of ``tables``, and with modules that only these have, since they may need them."""
-    print(f"{what}:", flush=True)
     shutil.copytree(code, folder)
     for migrations in [path.relative_to(folder) for path in folder.glob("obsku_checkpoint/**/migrations")]:
         if (tables / migrations).exists():
@@ -55,8 +56,13 @@ def _tested(what: str, code: Path, tables: Path, folder: Path) -> int:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
     environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment.pop("POSTGRES_URL", None)  # both run at once, each on a server of its own
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS]
-    return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    print(f"{what}:\n{done.stdout}", flush=True)
+    return done.returncode
 
 
 def _copy(source: Path, target: Path) -> None:
