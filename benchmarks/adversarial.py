@@ -1,10 +1,12 @@
 """``python -m benchmarks.adversarial``: how long the codec takes to read 1 MB that was made to be slow.
 
-Each figure is the time of one document over that of plain JSON of the same length; what exceeds 20 is marked.
+Each figure is the time of one document over that of plain JSON of the same length; what exceeds 20 is marked. With
+``--search`` others are looked for (:mod:`benchmarks.adversarial_search`).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import uuid
@@ -13,12 +15,16 @@ from itertools import count
 from time import process_time
 from typing import Any
 
+from benchmarks.adversarial_search import search
 from obsku_checkpoint import codec
 from obsku_checkpoint.codec import digits
 
 SIZE = 1_000_000
 ROUNDS = 5
 MOST = 20
+
+#: characters of the documents that are searched for: short enough to try many
+SEARCHED = 100_000
 
 #: numbers that differ by multiples of it have one hash
 PRIME = 2**61 - 1
@@ -204,12 +210,29 @@ def seconds(*texts: str) -> list[float]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--search", action="store_true", help="look for slower documents than those thought of")
+    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--seed", type=int, default=random.getrandbits(20))
+    arguments = parser.parse_args()
     simple = plain()
+    if arguments.search:
+        seed = arguments.seed
+        found = search(lambda text: _times(simple, text), arguments.minutes, SEARCHED, seed)
+        print(f"seed {seed}")
+        for times, shape in found:
+            print(f"{times:6.1f} times plain JSON: {shape}")
+        return
     print(f"{'1 MB of':48} {'time':>8}")
     for name, text in documents():
         limit, time = seconds(simple, text)
         slow = " too slow" if time > MOST * limit else ""
         print(f"{name:48} {time * 1000:8.1f} ms {time / limit:6.1f} times plain JSON{slow}", flush=True)
+
+
+def _times(simple: str, text: str) -> float:
+    limit, time = seconds(simple, text)
+    return time / limit
 
 
 if __name__ == "__main__":

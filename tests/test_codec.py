@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import pickle
+import random
 import subprocess
 import sys
 import threading
@@ -606,11 +607,41 @@ def test_lone_surrogates_are_read_and_written_again(text: Any, value: Any) -> No
     assert codec.loads(codec.dumps(value)) == value
 
 
+def test_strings_of_any_escapes_are_read_as_the_standard_library_reads_them() -> None:
+    pieces = [
+        *[r"\ud800", r"\uDC00", r"\udfff", r"\uD83D\uDE00", r"\ue000", r"\uE000", r"\\", r"\n", r"\"", r"\u005c"],
+        "\ue000",
+        "😀",
+        "d800",
+        "u",
+        "é",
+    ]
+    chance = random.Random(1)
+    for _ in range(500):
+        strings = ['"' + "".join(chance.choices(pieces, k=chance.randrange(6))) + '"' for _ in range(2)]
+        text = r'["\ud800",{' + f"{strings[0]}:[[{strings[1]}]]" + "}]"
+
+        assert codec.loads(text) == json.loads(text)
+
+
+def test_a_path_names_keys_that_look_like_disguised_surrogates() -> None:
+    for key in ("\ue000", "\ue000d8", "\ue000\ud800"):
+        with pytest.raises(SerializationError) as error:
+            codec.dumps({key: object()})
+        assert error.value.path.startswith('$["')
+
+
 def test_integers_beyond_64_bits_without_a_tag_are_floats_as_in_javascript() -> None:
     assert codec.loads("[18446744073709551616]") == [float(2**64)]
 
 
 # The canonical form
+
+
+def test_the_canonical_form_does_not_depend_on_escapes() -> None:
+    one, other = r'{"\\":1,"\ud800":2,"a":3}', r'{"a":3,"\uD800":2,"\u005C":1}'
+
+    assert codec.canonical(one) == codec.canonical(other) == codec.canonical(codec.canonical(one))
 
 
 def test_the_canonical_form_does_not_depend_on_the_order_of_keys() -> None:

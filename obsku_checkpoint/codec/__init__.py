@@ -20,7 +20,7 @@ A value is written by the first of three stages that can (:mod:`codec.writing`; 
 A text is read in as many stages as it needs (:mod:`codec.reading`), in time linear in its length:
 
 1. orjson parses it: 4 us, which is all for plain JSON. Lone surrogates pass through it in disguise
-   (:mod:`codec.surrogates`), which takes 5 times as long.
+   (:mod:`codec.surrogates`), which takes 3 times as long.
 2. Where it may hold a tag, a walk replaces tagged objects by values: 10 us, and 1 us for each (:mod:`codec.tags`).
    Before a set or map is built, elements that are too deep or too long are looked for, and those that hash alike are
    counted (:mod:`codec.hashes`); Python's search for free places is followed where there are more than 1,000 of other
@@ -28,8 +28,8 @@ A text is read in as many stages as it needs (:mod:`codec.reading`), in time lin
    (:mod:`codec.digits`).
 
 1 MB that was made to be slow takes at most 20 times as long as 1 MB of plain JSON, or at most 50 times where it holds
-more than 100,000 elements of sets or keys that are neither text nor bytes, tagged objects within each other, or lone
-surrogates (``python -m benchmarks.adversarial``).
+more than 50,000 elements of sets or keys that are neither text nor bytes, sets within each other, or tens of thousands
+of lone surrogates in keys (``python -m benchmarks.adversarial``).
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Iterable
+from itertools import chain, islice
 from typing import Any, Final, NoReturn
 
 import orjson
 
 from obsku_checkpoint.codec.digits import tag_integers
 from obsku_checkpoint.codec.reading import decode
-from obsku_checkpoint.codec.surrogates import GUARD, guard_escapes, unguard, unguard_escapes
+from obsku_checkpoint.codec.surrogates import GUARD, guard_escapes, unguard_all, unguard_escapes
 from obsku_checkpoint.codec.tags import Map, TaggedDict, register, unregister
 from obsku_checkpoint.codec.writing import MAX_DEPTH, dumps
 from obsku_checkpoint.errors import PREVIEW_CHARACTERS, CheckpointCorruptionError
@@ -67,7 +68,7 @@ __all__ = [
 # looked for first; a false positive only costs the slower path.
 _ESCAPED_TAG: Final = re.compile(r"\\u00(?:5[fF]|7[049]|65)")
 
-#: characters from which on the search for garbage is put off while a text is parsed
+#: characters from which on Python's search for garbage among the new objects, again and again, waits for all of them
 _LONG: Final = 10_000
 
 
@@ -78,10 +79,13 @@ def loads(text: str | bytes) -> Any:
             text = text.decode()
         except UnicodeDecodeError as error:
             raise CheckpointCorruptionError("$", f"not UTF-8 at byte {error.start}") from None
-    tree = _parse(text)
-    if ("_" in text and "__type" in text) or ("\\" in text and _ESCAPED_TAG.search(text)):
-        return decode(tree)
-    return tree
+    if len(text) < _LONG or not gc.isenabled():
+        return _read(text)
+    gc.disable()
+    try:
+        return _read(text)
+    finally:
+        gc.enable()
 
 
 def loads_or_corrupt(text: str) -> Any:
@@ -110,42 +114,56 @@ def canonical(text: str | bytes) -> bytes:
         raise CheckpointCorruptionError("$", f"nesting deeper than MAX_DEPTH ({MAX_DEPTH} levels of JSON)") from None
 
 
+def _read(text: str) -> Any:
+    tree = _parse(text)
+    if ("_" in text and "__type" in text) or ("\\" in text and _ESCAPED_TAG.search(text)):
+        return decode(tree)
+    return tree
+
+
 def _parse(text: str) -> Any:
     try:
-        return _uncollected(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         guarded = _guard_escapes(text, error)
     try:
-        tree = _uncollected(guarded)
+        tree = orjson.loads(guarded)
     except orjson.JSONDecodeError as error:
         _refuse_text(guarded, error)
+    return _unguarded(tree)
+
+
+def _unguarded(tree: Any) -> Any:
     holder = [tree]
     nodes: list[Any] = [holder]
+    renamed: list[dict[str, Any]] = []
+    places: list[tuple[Any, Any]] = []
+    texts: list[str] = []
     for node in nodes:
         if type(node) is dict and GUARD in "".join(node):
-            items = [(unguard(key), item) for key, item in node.items()]
-            node.clear()
-            node.update(items)
-        # Replacing the value of an existing key is allowed while iterating.
+            renamed.append(node)
         entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
-        for key, item in entries:
+        for key, value in entries:
+            item = value
             if type(item) is str:
                 if GUARD in item:
-                    node[key] = unguard(item)
-            elif type(item) is dict or type(item) is list:
+                    places.append((node, key))
+                    texts.append(item)
+            elif type(item) is list:
+                while len(item) == 1 and type(item[0]) is list:  # at once, since two characters make each
+                    item = item[0]
+                if item:
+                    nodes.append(item)
+            elif type(item) is dict and item:
                 nodes.append(item)
+    for (node, key), text in zip(places, unguard_all(texts), strict=False):  # of no texts it is one
+        node[key] = text
+    names = iter(unguard_all(chain.from_iterable(renamed)))
+    for node in renamed:
+        items = list(zip(islice(names, len(node)), node.values(), strict=True))
+        node.clear()
+        node.update(items)
     return holder[0]
-
-
-def _uncollected(text: str) -> Any:
-    """Parse, without Python's looking for garbage among the new objects: up to 3.11 it does, again and again."""
-    if len(text) < _LONG or not gc.isenabled():
-        return orjson.loads(text)
-    gc.disable()
-    try:
-        return orjson.loads(text)
-    finally:
-        gc.enable()
 
 
 def _guard_escapes(text: str, error: ValueError) -> str:

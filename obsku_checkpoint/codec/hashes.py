@@ -28,6 +28,7 @@ MAX_ITEMS: Final = 1000
 _FEW_ALIKE: Final = 8
 _ITEMS: Final = 16
 
+_MODULUS: Final = 2**61 - 1
 _FACTOR: Final = randbits(60) | 1
 _SECRET: Final = frozenset({str, bytes})
 #: lists and sets are what tuples and frozensets are in the text
@@ -38,41 +39,46 @@ def is_small(elements: Iterable[Any]) -> bool:
     """Whether all elements are within `MAX_LEVELS` and `MAX_ITEMS`."""
     level = elements
     for _ in range(MAX_LEVELS):
-        if _HOLD_MORE.isdisjoint(map(type, level)):
+        kinds = set(map(type, level))
+        if kinds.isdisjoint(_HOLD_MORE):
             return True
-        inner = [item for item in level if type(item) in _HOLD_MORE]
+        inner: Iterable[Any] = level if kinds <= _HOLD_MORE else [item for item in level if type(item) in _HOLD_MORE]
         if max(map(len, inner)) > MAX_ITEMS:
             return False
         level = list(chain.from_iterable(inner))
     return _HOLD_MORE.isdisjoint(map(type, level))
 
 
-def can_hold(elements: Collection[Hashable], fits: Callable[[list[int]], bool]) -> bool:
-    """Whether Python makes a set of the elements, or a dict with these keys, in time linear in their size.
+def can_hold(elements: Collection[Hashable], *, keys: bool) -> bool:
+    """Whether Python makes a set of the elements, or a dict of these keys, in this order in time linear in their size.
 
-    ``fits`` is asked about their hashes in this order (:mod:`codec.tables`). Raises what hashing them raises.
+    Raises what hashing them raises.
     """
     if len(elements) < 2 or _SECRET.issuperset(map(type, elements)):
         return True
     hashes = list(map(hash, elements))
     is_range = hashes[-1] - hashes[0] == len(hashes) - 1 and hashes == list(range(hashes[0], hashes[-1] + 1))
-    if is_range or (len(hashes) > tables.SMALL and not fits(hashes)):
-        return is_range
-    return all(map(_is_comparable, _alike(elements, hashes)))
-
-
-def _alike(elements: Collection[Hashable], hashes: list[int]) -> list[list[Any]]:
-    """The elements that share their hash with others."""
-    # Products with a number that nobody knows are spread over a set's table, whatever is multiplied.
-    distinct = set(hashes if len(hashes) <= tables.SMALL else map(_FACTOR.__mul__, hashes))
+    if is_range:
+        return True
+    unique: Callable[[Iterable[int]], Collection[int]] = dict.fromkeys if keys else set
+    if len(hashes) <= tables.SMALL:
+        distinct = unique(hashes)
+    elif len(set(hashes[: tables.SMALL])) * MAX_ALIKE < tables.SMALL:
+        return False  # already of the first ones some are alike too often
+    elif not (tables.fits_dict if keys else tables.fits_set)(hashes):
+        return False
+    elif max(hashes) < _MODULUS and min(hashes) > -_MODULUS:
+        distinct = unique(hashes)  # which are their own hashes, so that they are searched for as the elements are
+    else:
+        # Products with a number that nobody knows are spread over a set's table, whatever is multiplied.
+        distinct = set(map(_FACTOR.__mul__, hashes))
     if len(distinct) == len(hashes):
-        return []
-    groups = [list(group) for _, group in groupby(sorted(elements, key=hash), key=hash)]
-    return [group for group in groups if len(group) > 1]
+        return True
+    return all(_is_comparable(group) for group in _alike(elements) if len(group) > 1)
 
 
-def _most_alike(held: frozenset[Any]) -> int:
-    return max(map(len, _alike(held, list(map(hash, held)))), default=1) if len(held) > 1 else 1
+def _alike(elements: Collection[Hashable]) -> list[list[Any]]:
+    return [list(group) for _, group in groupby(sorted(elements, key=hash), key=hash)]
 
 
 def _is_comparable(group: list[Any]) -> bool:
@@ -91,8 +97,9 @@ def _is_comparable(group: list[Any]) -> bool:
             decimals = decimals or Decimal in kinds
             costly = costly or float in kinds or (int in kinds and any(map(_is_long, level)))
             if frozenset in kinds:
-                inner = [item for item in level if type(item) is frozenset]
-                sets.extend([(item, times * _most_alike(item)) for item in inner])
+                inner = [item for item in level if type(item) is frozenset and item]
+                # As many as may be alike if all others are different.
+                sets.extend([(item, times * (len(item) - len(set(map(hash, item))) + 1)) for item in inner])
             level = list(chain.from_iterable([item for item in level if type(item) is tuple]))
             items += len(level)
         if times > _FEW_ALIKE and items > _ITEMS * len(held):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, Final, NoReturn
 
 from obsku_checkpoint.codec import digits, tags
@@ -11,6 +12,9 @@ from obsku_checkpoint.codec.tags import TAG, TaggedDict
 from obsku_checkpoint.errors import CheckpointCorruptionError
 
 _CONTAINERS: Final = frozenset({list, dict})
+
+#: items of a list that are gone through without a look at their types before
+_FEW: Final = 4
 
 
 def decode(tree: Any) -> Any:
@@ -24,20 +28,16 @@ def decode(tree: Any) -> Any:
         entries: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
         for key, item in entries:
             kind = type(item)
-            if kind is str:
-                continue
             if kind is list:
                 inner = item
                 while len(inner) == 1 and type(inner[0]) is list:  # at once, since two characters make each
                     inner = inner[0]
-                if len(inner) == 1:
-                    if type(inner[0]) is dict:
-                        nodes.append(inner)
-                elif inner and not _CONTAINERS.isdisjoint(map(type, inner)):
+                if inner and (len(inner) <= _FEW or _holds_objects(inner)):
                     nodes.append(inner)
             elif kind is dict:
                 if TAG not in item:
-                    nodes.append(item)
+                    if item:
+                        nodes.append(item)
                 elif len(item) == 2 and type(item.get("value")) is str and type(item[TAG]) is str:
                     # The most frequent ones, with nothing inside.
                     if len(item["value"]) > digits.UNCOUNTED and item[TAG] == "BigInt":
@@ -51,6 +51,15 @@ def decode(tree: Any) -> Any:
     for node, key, item in reversed(found):
         node[key] = _untag(item, decoders, root)
     return root[0]
+
+
+def _holds_objects(items: list[Any]) -> bool:
+    """Whether there may be an object among the items of a list, or of the lists in it."""
+    kinds = set(map(type, items))
+    if list not in kinds:
+        return dict in kinds
+    lists = items if len(kinds) == 1 else [item for item in items if type(item) is list]
+    return dict in kinds or not _CONTAINERS.isdisjoint(map(type, chain.from_iterable(lists)))
 
 
 def _read_big(big: list[tuple[Any, Any, dict[str, Any]]]) -> None:

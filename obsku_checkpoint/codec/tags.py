@@ -12,14 +12,14 @@ import functools
 import re
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sized
+from collections.abc import Callable, Collection, Sequence, Sized
 from decimal import Context, Decimal, InvalidOperation
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
-from obsku_checkpoint.codec import digits, hashes, tables
+from obsku_checkpoint.codec import digits, hashes
 from obsku_checkpoint.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -214,43 +214,48 @@ def _read_uuid(value: Any) -> uuid.UUID:
 def _read_set(value: Any) -> set[Any]:
     if type(value) is not list:
         raise MalformedError("its value is not an array")
-    return _hashed(value, tables.fits_set, set)
+    return _hashed(value, set, keys=False) if value else set()
 
 
 def _read_map(value: Any) -> Map:
-    if type(value) is not list or any(type(pair) is not list or len(pair) != 2 for pair in value):
+    if not value and type(value) is list:
+        return Map()
+    if type(value) is not list or set(map(type, value)) != {list} or set(map(len, value)) != {2}:
         raise MalformedError("its value is not an array of pairs")
-    values = [pair[1] for pair in value]
-    return _hashed([pair[0] for pair in value], tables.fits_dict, lambda keys: Map(zip(keys, values, strict=True)))
+    keys, values = zip(*value, strict=True)
+    return _hashed(keys, lambda keys: Map(zip(keys, values, strict=True)), keys=True)
 
 
 _HOLD_MORE: Final = frozenset({list, set})
 _UNHASHABLE: Final[tuple[Any, ...]] = (dict, Map, TaggedDict)
 
 
-def _hashed(values: list[Any], fits: Callable[[list[int]], bool], build: Callable[[Collection[Any]], C]) -> C:
+def _hashed(values: Sequence[Any], build: Callable[[Collection[Any]], C], *, keys: bool) -> C:
     """Build a set of the values, or a map with these keys, where Python can hold it and none of them is lost."""
-    if not values:
-        return build(values)
     kinds = set(map(type, values))
-    if not kinds.isdisjoint(_UNHASHABLE) or not hashes.is_small(values):
-        raise ForeignError("some are objects, or nested too deep, or too long")
-    elements: Collection[Any] = values if _HOLD_MORE.isdisjoint(kinds) else _frozen(values)
+    if not kinds.isdisjoint(_UNHASHABLE):
+        raise ForeignError("some are objects")
+    elements: Collection[Any] = values
+    if not _HOLD_MORE.isdisjoint(kinds):
+        if not hashes.is_small(values):
+            raise ForeignError("some are nested too deep, or too long")
+        elements = _frozen(values)
     try:
-        if hashes.can_hold(elements, fits) and len(result := build(elements)) == len(values):
+        if hashes.can_hold(elements, keys=keys) and len(result := build(elements)) == len(values):
             return result
     except Exception as error:
         raise ForeignError("some cannot be hashed, or an application's type fails to compare") from error
     raise ForeignError("some are equal, or too many hash alike")
 
 
-def _frozen(values: Iterable[Any]) -> tuple[Any, ...]:
+def _frozen(values: Collection[Any]) -> tuple[Any, ...]:
     """Return a copy with tuples for lists and frozensets for sets, at every level (`hashes.MAX_LEVELS`)."""
-    frozen = tuple([tuple(v) if type(v) is list else frozenset(v) if type(v) is set else v for v in values])
-    inner = chain.from_iterable([v for v in frozen if type(v) is tuple])
-    if _HOLD_MORE.isdisjoint(map(type, inner)):
-        return frozen
-    return tuple([_frozen(v) if type(v) is tuple else v for v in frozen])
+    lists = [v for v in values if type(v) is list]
+    if not _HOLD_MORE.isdisjoint(map(type, chain.from_iterable(lists))):
+        return tuple([_frozen(v) if type(v) is list else frozenset(v) if type(v) is set else v for v in values])
+    if len(lists) == len(values):
+        return tuple(map(tuple, lists))
+    return tuple([tuple(v) if type(v) is list else frozenset(v) if type(v) is set else v for v in values])
 
 
 _DECODERS: Final[dict[str, Callable[[Any], Any]]] = {

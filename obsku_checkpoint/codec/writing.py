@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from obsku_checkpoint.codec import digits, hashes, tables, tags
+from obsku_checkpoint.codec import digits, hashes, tags
 from obsku_checkpoint.codec.paths import SEGMENT, Link, path
 from obsku_checkpoint.codec.surrogates import guard, has_pair, unguard_escapes
 from obsku_checkpoint.codec.tags import TAG, Map, TaggedDict
@@ -282,9 +282,7 @@ def _text(item: Any) -> bytes:
 
 def _can_hold(item: Any) -> bool:
     """Whether a map, or a set of the elements in this order of their texts, is read as what it is."""
-    if not hashes.is_small(item):
-        return False
-    return hashes.can_hold(item, tables.fits_dict if isinstance(item, dict) else tables.fits_set)
+    return hashes.is_small(item) and hashes.can_hold(item, keys=isinstance(item, dict))
 
 
 def _known_tag(tag: str) -> str:
