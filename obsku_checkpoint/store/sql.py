@@ -228,14 +228,14 @@ def columns(model: type[models.Model]) -> list[str]:
 
 
 @cache
-def select(model: type[models.Model], column: str, conditions: tuple[str, ...], order: str) -> str:
+def select(model: type[models.Model], column: str, conditions: tuple[str, ...], order: str, *, limited: bool) -> str:
     """A SELECT of the rows for which all ``conditions`` hold: SQL with ``%s``. ``column`` is one, or "" for all in the
-    model's order.
+    model's order; ``limited`` adds ``LIMIT %s``, bound last.
     """
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return (
         f"SELECT {column or ', '.join(columns(model))} FROM {model._meta.db_table}{where}"
-        f"{f' ORDER BY {order}' if order else ''}"
+        f"{f' ORDER BY {order}' if order else ''}{' LIMIT %s' if limited else ''}"
     )
 
 

@@ -30,7 +30,6 @@ _COLUMNS = """
 #: The originals alone; null for a message whose original does not say all: it has none, or one in a form that not every
 #: reader of JSON reads exactly, or a repair has taken away or added what the columns say. They come as rows, which are
 #: read while the server looks for the next ones: one text of them all is made too slowly. What is sorted is narrow.
-#: (The limit is part of the text as in `DatabaseStore._select`.)
 READ_ORIGINALS = """
 SELECT CASE WHEN m.is_unchanged THEN (
     SELECT o.data FROM originals o
@@ -41,12 +40,12 @@ FROM (
         id, created_at, (tool_calls IS NULL OR tool_results IS NULL)
         AND (content IS NOT NULL OR tool_calls IS NOT NULL OR tool_results IS NOT NULL) AS is_unchanged
     FROM messages WHERE session_id = %(session_id)s
-    ORDER BY created_at DESC, id DESC LIMIT {limit:d}
+    ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 ) m
 ORDER BY m.created_at DESC, m.id DESC
 """
 READ = f"""SELECT{_COLUMNS}{_ORIGINAL}FROM messages m WHERE m.session_id = %(session_id)s
-ORDER BY m.created_at DESC, m.id DESC LIMIT {{limit:d}}
+ORDER BY m.created_at DESC, m.id DESC LIMIT %(limit)s
 """
 #: the limit where all are asked for
 ALL = 2**63 - 1

@@ -139,14 +139,14 @@ class Transcript:
     @method
     def read(self, limit: int | None = None) -> Steps[Iterator[Entry]]:
         """The newest messages, oldest first."""
-        return self._entries((yield self._newest(READ, limit)))
+        return self._entries((yield READ, self._newest(limit)))
 
     @method
     def read_originals(self, limit: int | None = None) -> Steps[list[Any] | None]:
         """The originals of the newest messages, oldest first. None where they do not say all, and `read` is needed:
         another program wrote a message, a repair has changed one, or an original cannot be read.
         """
-        rows = yield self._newest(READ_ORIGINALS, limit)
+        rows = yield READ_ORIGINALS, self._newest(limit)
         try:
             # one array of them all: reading that takes two thirds of the time
             items = orjson.loads(f"[{','.join([text for (text,) in reversed(rows)])}]")
@@ -206,8 +206,8 @@ class Transcript:
 
     # -- rows
 
-    def _newest(self, statement: str, limit: int | None) -> tuple[str, dict[str, Any]]:
-        return statement.format(limit=ALL if limit is None else limit), self._reading
+    def _newest(self, limit: int | None) -> dict[str, Any]:
+        return {**self._reading, "limit": ALL if limit is None else limit}
 
     def _lock(self) -> Write:
         return Write(TOUCH_SESSION, {"session_id": self.session_id, **session_clock.now()})
@@ -225,7 +225,7 @@ class Transcript:
     def _popped(self, split: Callable[[Entry], tuple[Any, dict[str, Any] | None]]) -> Steps[Any]:
         if not (yield self._lock()):
             return None
-        while rows := (yield self._newest(READ, 1)):
+        while rows := (yield READ, self._newest(1)):
             [entry] = self._entries(rows)
             end, left = split(entry)
             id = entry.row[0]
