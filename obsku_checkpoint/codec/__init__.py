@@ -27,9 +27,10 @@ A text is read in as many stages as it needs (:mod:`codec.reading`), in time lin
    types than text (:mod:`codec.tables`); the digits of long integers are summed up before these are converted
    (:mod:`codec.digits`).
 
-1 MB that was made to be slow takes at most 20 times as long as 1 MB of plain JSON, or at most 50 times where it holds
-more than 50,000 elements of sets or keys that are neither text nor bytes, sets within each other, or tens of thousands
-of lone surrogates in keys (``python -m benchmarks.adversarial``).
+1 MB that was made to be slow takes at most 20 times as long as 1 MB of plain JSON, but for what holds tens of thousands
+of elements or keys that are neither text nor bytes, sets within each other, or lone surrogates in keys: up to 42 times
+(``python -m benchmarks.adversarial``). The slowest that a search at random has found takes 70 times as long: a map of
+numbers most of which are repeated (``--search``).
 """
 
 from __future__ import annotations
