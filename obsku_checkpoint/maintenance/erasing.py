@@ -9,7 +9,7 @@ from django.db import connections, transaction
 
 from obsku_checkpoint import conf
 from obsku_checkpoint.errors import InvalidRecordError
-from obsku_checkpoint.maintenance.tables import FACTS, SESSIONS, Table, quoted, tables
+from obsku_checkpoint.maintenance.tables import FACTS, SESSIONS, Table, of_workspace, quoted, tables
 from obsku_checkpoint.models import Fact, Session
 from obsku_checkpoint.store import DjangoCheckpointStore, failures
 
@@ -27,7 +27,8 @@ def erase(
 ) -> dict[str, int]:
     """Delete the sessions named, or all of a workspace, with all that hangs on them and the facts that came from them.
 
-    Of a workspace, its facts without a session go as well. Each session goes in a transaction of its own, as
+    Of a workspace, its facts without a session go as well, and what adapters keep of it beside sessions, as LangGraph's
+    long-term memory. Each session goes in a transaction of its own, as
     `delete_session` deletes: by the rules of models that refer to it, with the signal ``session_deleted``. A session
     that is in use is a `SessionInUseError`; those before it are gone, and erasing can be repeated. What forks have
     copied belongs to them, and stays. Returns table -> rows; with ``dry_run`` nothing is deleted.
@@ -48,6 +49,9 @@ def erase(
             facts = Fact.objects.using(using).filter(workspace_id=workspace_id)
             own = facts.exclude(source_session__workspace_id=workspace_id) if dry_run else facts
             erased[FACTS] = erased.get(FACTS, 0) + (own.count() if dry_run else own.delete()[0])
+            for model in of_workspace(using):
+                rows = model._default_manager.using(using).filter(workspace_id=workspace_id)
+                erased[model._meta.db_table] = rows.count() if dry_run else rows.delete()[0]
     return {table: count for table, count in erased.items() if count}
 
 

@@ -81,6 +81,19 @@ def with_embeddings(using: str) -> list[type[models.Model]]:
     ]
 
 
+def of_workspace(using: str) -> list[type[models.Model]]:
+    """The adapters' models of rows that belong to a workspace and hang on nothing else."""
+    return [
+        model
+        for model in apps.get_models()
+        if _is_ours(model)
+        and model is not Session
+        and has_table(using, model)
+        and any(field.name == "workspace_id" for field in model._meta.concrete_fields)
+        and not any(field.is_relation for field in model._meta.concrete_fields)
+    ]
+
+
 def references_to_checkpoints(using: str) -> list[tuple[str, str]]:
     """(table, column) of the adapters' references to checkpoints."""
     return [

@@ -21,6 +21,7 @@ from obsku_checkpoint.contrib.langgraph import DjangoStore
 from obsku_checkpoint.contrib.langgraph.models import Vector
 from obsku_checkpoint.contrib.langgraph.retention import prune
 from obsku_checkpoint.errors import ConfigurationError, InvalidRecordError, SerializationError
+from obsku_checkpoint.maintenance import erase
 from tests.embedder import DIMENSION, embedder
 
 numbers = itertools.count()
@@ -369,3 +370,16 @@ def test_an_embedder_is_asked_only_for_what_can_be_stored_and_its_errors_are_the
     with pytest.raises(ConnectionError, match="away"):
         store.put(("n",), "k", {"text": "apple"})
     assert store.search(("n",)) == []
+
+
+def test_a_workspace_is_erased_with_its_memory(alias: str) -> None:
+    memory, other = store_of(alias), store_of(alias)
+    for each in (memory, other):
+        each.put(("users",), "1", {"text": "apple"})
+    workspace = memory.workspace_id
+    assert erase(alias, workspace_id=workspace, dry_run=True) == {"langgraph_store": 1}
+    assert memory.get(("users",), "1") is not None
+    assert erase(alias, workspace_id=workspace) == {"langgraph_store": 1}
+    assert memory.get(("users",), "1") is None
+    assert not Vector.objects.using(alias).filter(workspace_id=workspace).exists()
+    assert [item.key for item in other.search(("users",), query="apple")] == ["1"]
