@@ -27,8 +27,8 @@ ADAPTERS = {"obsku_checkpoint.contrib.langgraph": "obsku_checkpoint.contrib.lang
 SESSIONS = 200
 #: checkpoints that are deleted by one statement: they are locked while it runs, and no session is
 ROWS = 1000
-#: times as long as it has worked rests prune after each batch: it takes a tenth of what a processor has to give
-REST = 9.0
+#: times as long as it has worked rests prune after each batch: it takes a sixth of what the server has to give
+REST = 5.0
 #: the sources of a run's first checkpoint
 BEGINNINGS = ("input", "fork")
 MILLISECOND = timedelta(milliseconds=1)
@@ -217,7 +217,7 @@ def prune(
 
     What stays as well, unless ``force``: what a fork came from, sessions with an open question, and the first
     checkpoint of a run of which another one stays. Each statement takes at most 1,000 rows and is a transaction, so
-    pruning can be stopped and repeated at any moment; after each it rests nine times as long as it took. With them go
+    pruning can be stopped and repeated at any moment; after each it rests five times as long as it took. With them go
     the states that adapters keep. Returns ``checkpoints``, their ``bytes`` as they were stored, ``sessions``, and the
     ``batches`` that it took; with ``dry_run`` nothing is deleted.
     """
