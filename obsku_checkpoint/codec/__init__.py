@@ -28,7 +28,7 @@ A text is read in as many stages as it needs (:mod:`codec.reading`), in time lin
    (:mod:`codec.digits`).
 
 1 MB that was made to be slow takes at most 20 times as long as 1 MB of plain JSON, but for what holds tens of thousands
-of elements or keys that are neither text nor bytes, sets within each other, or lone surrogates in keys: up to 42 times
+of elements or keys that are neither text nor bytes, sets within each other, or lone surrogates: up to 42 times
 (``python -m benchmarks.adversarial``). The slowest that a search at random has found takes 70 times as long: a map of
 numbers most of which are repeated (``--search``).
 """
@@ -69,7 +69,7 @@ __all__ = [
 # looked for first; a false positive only costs the slower path.
 _ESCAPED_TAG: Final = re.compile(r"\\u00(?:5[fF]|7[049]|65)")
 
-#: characters from which on Python's search for garbage among the new objects, again and again, waits for all of them
+#: characters from which on the search for garbage is put off while a text is parsed
 _LONG: Final = 10_000
 
 
@@ -80,13 +80,10 @@ def loads(text: str | bytes) -> Any:
             text = text.decode()
         except UnicodeDecodeError as error:
             raise CheckpointCorruptionError("$", f"not UTF-8 at byte {error.start}") from None
-    if len(text) < _LONG or not gc.isenabled():
-        return _read(text)
-    gc.disable()
-    try:
-        return _read(text)
-    finally:
-        gc.enable()
+    tree = _parse(text)
+    if ("_" in text and "__type" in text) or ("\\" in text and _ESCAPED_TAG.search(text)):
+        return decode(tree)
+    return tree
 
 
 def loads_or_corrupt(text: str) -> Any:
@@ -115,20 +112,13 @@ def canonical(text: str | bytes) -> bytes:
         raise CheckpointCorruptionError("$", f"nesting deeper than MAX_DEPTH ({MAX_DEPTH} levels of JSON)") from None
 
 
-def _read(text: str) -> Any:
-    tree = _parse(text)
-    if ("_" in text and "__type" in text) or ("\\" in text and _ESCAPED_TAG.search(text)):
-        return decode(tree)
-    return tree
-
-
 def _parse(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        return _uncollected(text)
     except orjson.JSONDecodeError as error:
         guarded = _guard_escapes(text, error)
     try:
-        tree = orjson.loads(guarded)
+        tree = _uncollected(guarded)
     except orjson.JSONDecodeError as error:
         _refuse_text(guarded, error)
     return _unguarded(tree)
@@ -165,6 +155,20 @@ def _unguarded(tree: Any) -> Any:
         node.clear()
         node.update(items)
     return holder[0]
+
+
+def _uncollected(text: str) -> Any:
+    """Parse, without Python's looking for garbage among the new objects: up to 3.11 it does, again and again.
+
+    Only here, where no other thread runs meanwhile: its garbage may hold connections, which must not wait for a text.
+    """
+    if len(text) < _LONG or not gc.isenabled():
+        return orjson.loads(text)
+    gc.disable()
+    try:
+        return orjson.loads(text)
+    finally:
+        gc.enable()
 
 
 def _guard_escapes(text: str, error: ValueError) -> str:
