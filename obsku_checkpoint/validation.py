@@ -39,9 +39,7 @@ def text(field: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
     stored = str.__str__(value)  # the text of a subclass, whatever it calls itself
-    if stored.isascii() and "\x00" not in stored:  # nearly all of them: a call checks eight and more
-        return stored
-    if found := _UNSTORABLE.search(stored):
+    if not _is_storable(stored) and (found := _UNSTORABLE.search(stored)):
         kind = "a NUL character" if found[0] == "\x00" else "a lone surrogate"
         raise InvalidRecordError(field, f"holds {kind} at position {found.start()}, which a text column cannot hold")
     return stored
@@ -51,7 +49,7 @@ def _is_storable(value: str) -> bool:
     """Whether a text column can hold it; however long it is, in a tenth of the time that the expression takes."""
     if "\x00" in value:
         return False
-    if value.isascii():
+    if value.isascii():  # nearly all of them
         return True
     try:
         value.encode()

@@ -74,10 +74,8 @@ def with_embeddings(using: str) -> list[type[models.Model]]:
     """The models of rows with vectors, this app's first."""
     return [
         model
-        for model in apps.get_models()
-        if _is_ours(model)
-        and has_table(using, model)
-        and any(isinstance(field, EmbeddingField) for field in model._meta.concrete_fields)
+        for model in _in_database(using)
+        if any(isinstance(field, EmbeddingField) for field in model._meta.concrete_fields)
     ]
 
 
@@ -85,10 +83,8 @@ def of_workspace(using: str) -> list[type[models.Model]]:
     """The adapters' models of rows that belong to a workspace and hang on nothing else."""
     return [
         model
-        for model in apps.get_models()
-        if _is_ours(model)
-        and model is not Session
-        and has_table(using, model)
+        for model in _in_database(using)
+        if model is not Session
         and any(field.name == "workspace_id" for field in model._meta.concrete_fields)
         and not any(field.is_relation for field in model._meta.concrete_fields)
     ]
@@ -98,11 +94,15 @@ def references_to_checkpoints(using: str) -> list[tuple[str, str]]:
     """(table, column) of the adapters' references to checkpoints."""
     return [
         (model._meta.db_table, str(field.column))
-        for model in apps.get_models()
-        if _is_ours(model) and has_table(using, model)
+        for model in _in_database(using)
         for field in model._meta.concrete_fields
         if isinstance(field, models.ForeignKey) and field.related_model is Checkpoint
     ]
+
+
+def _in_database(using: str) -> list[type[models.Model]]:
+    """The models of this app and of its adapters whose tables are in the database."""
+    return [model for model in apps.get_models() if _is_ours(model) and has_table(using, model)]
 
 
 def _is_ours(model: type[models.Model]) -> bool:

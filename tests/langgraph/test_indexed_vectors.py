@@ -93,7 +93,7 @@ def scans(store: DjangoStore) -> int:
     connection: Any = connections[store.store.using]
     with connection.cursor() as cursor:
         if connection.pg_version < 150000:
-            pytest.skip("figures come too late")
+            pytest.skip("before PostgreSQL 15 nobody can have its figures at once")
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = %s", [INDEX])
         return int(cursor.fetchone()[0])
