@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
+from django.apps import apps
 from django.db import connections, models
+from django.utils.module_loading import import_string
 
 from obsku_checkpoint import conf, fields, message_validation, validation
 from obsku_checkpoint.errors import InvalidRecordError, SerializationError
 from obsku_checkpoint.maintenance.findings import Finding
 from obsku_checkpoint.maintenance.schema import schema_findings
+from obsku_checkpoint.maintenance.tables import of_workspace
 from obsku_checkpoint.models import Checkpoint, Entity, Fact, Message, Session
 from obsku_checkpoint.records import CorruptValue
 from obsku_checkpoint.store import failures, session_clock
 from obsku_checkpoint.tool_pairs import Pairing
+
+#: app -> what looks at the memory that it keeps beside sessions
+ADAPTERS = {"obsku_checkpoint.contrib.langgraph": "obsku_checkpoint.contrib.langgraph.memory_check.findings"}
 
 #: rows, and ids of sessions, in memory
 ROWS = 100
@@ -30,7 +36,7 @@ LAST_MESSAGE_ID = 2**31 - 1
 def check(
     using: str | None = None, *, sample: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Finding]:
-    """What is wrong, as it is found: first of the tables, then of each session and its rows, then of facts.
+    """What is wrong, as it is found: of the tables, of each session and its rows, of facts, and of adapters' memories.
 
     ``sample`` looks at that many sessions, chosen at random, instead of all. ``progress`` is called with the sessions
     that were looked at, and how many there are. Memory grows with the checkpoints of one session: their ids.
@@ -51,7 +57,10 @@ def check(
             if progress:
                 progress(count, total if sample is None else min(sample, total))
         if sample is None:
-            yield from _each(Fact.objects.using(using), lambda fact: {})
+            yield from each(Fact.objects.using(using), lambda fact: {})
+            for app, path in ADAPTERS.items():
+                if apps.is_installed(app) and of_workspace(using):
+                    yield from import_string(path)(using)
 
 
 def _session_ids(using: str) -> Iterator[str]:
@@ -82,7 +91,7 @@ def _sequence(using: str) -> Iterator[Finding]:
 
 
 def _session(using: str, id: str) -> Iterator[Finding]:
-    yield from _each(
+    yield from each(
         Session.objects.using(using).filter(pk=id),
         lambda row: validation.session(
             id=row.id,
@@ -94,7 +103,7 @@ def _session(using: str, id: str) -> Iterator[Finding]:
     )
     yield from _messages(using, id)
     yield from _checkpoints(using, id)
-    yield from _each(Entity.objects.using(using).filter(session_id=id), lambda row: {})
+    yield from each(Entity.objects.using(using).filter(session_id=id), lambda row: {})
 
 
 def _messages(using: str, session_id: str) -> Iterator[Finding]:
@@ -110,7 +119,7 @@ def _messages(using: str, session_id: str) -> Iterator[Finding]:
             "", row.role, row.content, row.tool_calls, row.tool_results, row.tokens_in, row.tokens_out
         )
 
-    yield from _each(Message.objects.using(using).in_session(session_id).order_by("id"), seen)
+    yield from each(Message.objects.using(using).in_session(session_id).order_by("id"), seen)
     if not in_order:
         yield Finding("order", "times are not in the order of ids", "note", "messages", session_id=session_id)
     for one in pairing.unpaired():
@@ -129,7 +138,7 @@ def _checkpoints(using: str, session_id: str) -> Iterator[Finding]:
         versions[row.namespace, row.version] += 1
         validation.checkpoint(**{name: getattr(row, name) for name in validation.CHECKPOINT})
 
-    yield from _each(Checkpoint.objects.using(using).in_session(session_id).order_by("namespace", "version"), seen)
+    yield from each(Checkpoint.objects.using(using).in_session(session_id).order_by("namespace", "version"), seen)
     first: dict[str, int] = {}
     for (namespace, version), count in versions.items():
         place: dict[str, Any] = {"table": "checkpoints", "session_id": session_id}
@@ -162,8 +171,11 @@ def _lineage(using: str, session_id: str, parents: Mapping[str, str | None]) -> 
                 yield Finding("lineage", f"the parent {parent} is gone", "note", "checkpoints", None, session_id)
 
 
-def _each(rows: Any, seen: Callable[[Any], object]) -> Iterator[Finding]:
-    """What is wrong with each row: a column that cannot be read, a time, a shape that a reader would refuse."""
+def each(rows: Any, seen: Callable[[Any], object], *, to_come: Collection[str] = ()) -> Iterator[Finding]:
+    """What is wrong with each row: a column that cannot be read, a time, a shape that a reader would refuse.
+
+    ``to_come``: times that may be ahead of now.
+    """
     horizon = fields.from_milliseconds(session_clock.now()["horizon"])  # which no clock follows
     table = rows.model._meta.db_table
     for row in rows.iterator(ROWS):
@@ -174,7 +186,9 @@ def _each(rows: Any, seen: Callable[[Any], object]) -> Iterator[Finding]:
             if isinstance(value, CorruptValue):
                 corrupt = True
                 yield Finding("unreadable", value.reason, column=str(field.column), **place)
-            elif isinstance(field, fields.MillisecondsField) and value is not None and value > horizon:
+            elif (
+                isinstance(field, fields.MillisecondsField) and field.name not in to_come and value and value > horizon
+            ):
                 yield Finding("time", f"is ahead of now: {value.isoformat()}", column=str(field.column), **place)
         try:
             seen(row)

@@ -38,7 +38,7 @@ def erase(
     using = using or conf.current().DATABASE
     erased: dict[str, int] = {}
     with failures.in_our_words(using):
-        ours = tables(using)
+        ours = {name: table for name, table in tables(using).items() if table.root in (SESSIONS, FACTS)}
         ids = iter(dict.fromkeys(session_ids)) if session_ids is not None else _of_workspace(using, workspace_id)
         for done, id in enumerate(ids, 1):
             for table, count in _erase_session(using, ours, id, dry_run=dry_run).items():
@@ -74,10 +74,11 @@ def _count(using: str, table: Table, session_id: str) -> int:
     name = quoted(using, table.name)
     if table.name == FACTS:
         condition = "source_session_id = %s"
-    elif table.session:
-        condition = f"{quoted(using, table.session)} = %s"
+    elif table.owner:
+        condition = f"{quoted(using, table.owner)} = %s"
     else:
-        condition = f"{quoted(using, table.message)} IN (SELECT id FROM messages WHERE session_id = %s)"
+        message = table.reference.name if table.reference else ""
+        condition = f"{quoted(using, message)} IN (SELECT id FROM messages WHERE session_id = %s)"
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {name} WHERE {condition}", [session_id])
         return int(cursor.fetchone()[0])

@@ -1,9 +1,11 @@
-"""Sessions as JSON lines, and whatever hangs on them: the format, and how it is written.
+"""Sessions and memories as JSON lines, and whatever hangs on them: the format, and how it is written.
 
-The first line is ``{"format": "obsku-checkpoint", "version": 1}``. Then each session, in the order of ids (by code
-point), has a line ``{"table": "sessions", "id": …}`` and below it, in the order of their primary keys, a line for each
-of its rows in ``messages``, ``checkpoints``, ``entities`` and the tables of adapters. The rows of ``facts`` come last,
-since a fact outlives its session. The other keys of a line are the table's columns:
+The first line is ``{"format": "obsku-checkpoint", "version": 1}``. Then each item of an adapter's memory has a line,
+and below it one for each of its vectors. Each session, in the order of ids (by code point), has a line ``{"table":
+"sessions", "id": …}`` and below it, in the order of their primary keys, a line for each of its rows in ``messages``,
+``checkpoints``, ``entities`` and the tables of adapters. The rows of ``facts`` come last, since a fact outlives its
+session. (Memories come first, so that where the adapter is not installed they are not taken for rows of a session.) The
+other keys of a line are the table's columns:
 
 * times are milliseconds since 1970, as they are stored
 * a column of JSON is JSON in the line, tags and all, where writing it again makes the text that is stored, byte for
@@ -35,8 +37,8 @@ from obsku_checkpoint.store import failures
 VERSION: Final = 1
 HEADER: Final = {"format": "obsku-checkpoint", "version": VERSION}
 TEXT, BASE64 = "_text", "_base64"
-#: sessions whose rows are read by one statement a table
-SESSIONS_AT_ONCE = 200
+#: sessions, facts or items of which the rows that belong to them are read by one statement a table
+ROOTS_AT_ONCE = 200
 #: rows in memory, of each table
 ROWS = 100
 
@@ -52,7 +54,8 @@ def export_lines(
 
     Of one workspace, of the sessions named, of those written since a time (aware), or of what all of these allow; of
     everything by default. With them go facts of the workspace or of the sessions, and, of everything since a time,
-    those made since. All is read in one transaction, and on PostgreSQL as it was when that began.
+    those made since; also the items of adapters' memories in the workspace, put since that time, unless sessions are
+    named. All is read in one transaction, and on PostgreSQL as it was when that began.
     """
     using = using or conf.current().DATABASE
     connection = connections[using]
@@ -78,83 +81,84 @@ class _Export:
         self._tables = tables(using)
 
     def lines(self) -> Iterator[bytes]:
-        sessions = self._tables.pop(SESSIONS)
-        facts = self._tables.pop(FACTS, None)
-        rows = self._sessions(sessions)
-        while some := list(islice(rows, SESSIONS_AT_ONCE)):
-            yield from self._with_children(sessions, some)
-        if facts:
-            yield from self._facts(facts)
+        roots = [table for table in self._tables.values() if table.name == table.root]
+        for root in sorted(roots, key=lambda table: (table.name in (SESSIONS, FACTS), table.name == FACTS)):
+            rows = self._roots(root)
+            while some := list(islice(rows, ROOTS_AT_ONCE)):
+                yield from self._with_children(root, some)
 
-    def _sessions(self, table: Table) -> Iterator[Sequence[Any]]:
-        conditions, parameters = self._chosen("")
-        where = f" WHERE {conditions}" if conditions else ""
-        sql = f"SELECT {quoted(self._using, *_names(table))} FROM sessions{where} ORDER BY id COLLATE {self._collation}"
-        return self._rows(sql, parameters)
+    def _roots(self, table: Table) -> Iterator[Sequence[Any]]:
+        condition, parameters = self._chosen(table)
+        columns = ", ".join(f"t.{quoted(self._using, name)}" for name in _names(table))
+        source = quoted(self._using, table.name)
+        return self._rows(
+            f"SELECT {columns} FROM {source} t WHERE {condition} ORDER BY {self._order(table)}", parameters
+        )
 
-    def _chosen(self, prefix: str) -> tuple[str, list[Any]]:
-        conditions: list[str] = []
-        parameters: list[Any] = []
-        if self._workspace_id is not None:
-            conditions.append(f"{prefix}workspace_id = %s")
-            parameters.append(self._workspace_id)
-        if self._ids is not None:
-            conditions.append(f"{prefix}id IN (SELECT value FROM {self._list()})")
-            parameters.append(json.dumps(self._ids))
-        if self._since is not None:
-            conditions.append(f"{prefix}updated_at >= %s")
-            parameters.append(self._since)
-        return " AND ".join(conditions), parameters
+    def _chosen(self, table: Table) -> tuple[str, list[Any]]:
+        """A condition on rows ``t``, and its parameters."""
+        if table.name == SESSIONS:
+            return self._chosen_sessions("t")
+        time = "created_at" if table.name == FACTS else "updated_at"
+        condition, parameters = self._own("t", time) if self._ids is None else ("false", [])
+        if table.name == FACTS:
+            sessions, of_sessions = self._chosen_sessions("s")
+            condition += f" OR t.source_session_id IN (SELECT s.id FROM sessions s WHERE {sessions})"
+            parameters += of_sessions
+        return condition, parameters
+
+    def _chosen_sessions(self, alias: str) -> tuple[str, list[Any]]:
+        condition, parameters = self._own(alias, "updated_at")
+        if self._ids is None:
+            return condition, parameters
+        return f"{condition} AND {alias}.id IN (SELECT value FROM {self._list()})", [*parameters, json.dumps(self._ids)]
+
+    def _own(self, alias: str, time: str) -> tuple[str, list[Any]]:
+        """Rows of the workspace, and since the time."""
+        asked = [(f"{alias}.workspace_id =", self._workspace_id), (f"{alias}.{time} >=", self._since)]
+        given = [(f"{condition} %s", value) for condition, value in asked if value is not None]
+        return " AND ".join(["true", *(condition for condition, _ in given)]), [value for _, value in given]
 
     def _list(self) -> str:
-        """A table of a JSON array's texts: one parameter, however many there are."""
+        """A table of a JSON array's elements: one parameter, however many there are."""
         if self._connection.vendor == "postgresql":
             return "json_array_elements_text(%s::json)"
         return "json_each(%s)"
 
-    def _with_children(self, table: Table, sessions: list[Sequence[Any]]) -> Iterator[bytes]:
-        place = _names(table).index("id")
-        ids = json.dumps([row[place] for row in sessions])
-        children = {child: _Groups(self._children(child, ids)) for child in self._tables.values()}
-        for session in sessions:
-            yield row_line(table, session)
-            for child, groups in children.items():
-                for row in groups.of(session[place]):
-                    yield row_line(child, row)
+    def _with_children(self, root: Table, rows: list[Sequence[Any]]) -> Iterator[bytes]:
+        (place,) = root.positions([root.owner])
+        ids = json.dumps([row[place] for row in rows])
+        tables = [table for table in self._tables.values() if table.root == root.name and table is not root]
+        children = {table: _Groups(self._children(table, root, ids)) for table in tables}
+        for row in rows:
+            yield row_line(root, row)
+            for table, groups in children.items():
+                for child in groups.of(row[place]):
+                    yield row_line(table, child)
 
-    def _children(self, table: Table, ids: str) -> Iterator[Sequence[Any]]:
-        """(session, columns …) of the sessions' rows."""
+    def _children(self, table: Table, root: Table, ids: str) -> Iterator[Sequence[Any]]:
+        """(id of the root's row, columns …) of what belongs to some."""
         columns = ", ".join(f"t.{quoted(self._using, name)}" for name in _names(table))
         source = f"{quoted(self._using, table.name)} t"
-        session = f"t.{quoted(self._using, table.session)}" if table.session else "m.session_id"
-        if not table.session:
-            source += f" JOIN messages m ON m.id = t.{quoted(self._using, table.message)}"
+        owner = f"t.{quoted(self._using, table.owner)}" if table.owner else "m.session_id"
+        if not table.owner and table.reference:
+            source += f" JOIN messages m ON m.id = t.{quoted(self._using, table.reference.name)}"
+        value, order = (
+            ("CAST(value AS bigint)", owner) if root.number else ("value", f"{owner} COLLATE {self._collation}")
+        )
+        return self._rows(
+            f"SELECT {owner}, {columns} FROM {source} WHERE {owner} IN (SELECT {value} FROM {self._list()})"
+            f" ORDER BY {order}, {self._order(table)}",
+            [ids],
+        )
+
+    def _order(self, table: Table) -> str:
+        """By the primary key of rows ``t``, text by code points."""
         texts = {column.name for column in table.columns if column.kind == "text"}
-        order = [
+        return ", ".join(
             f"t.{quoted(self._using, name)}" + (f" COLLATE {self._collation}" if name in texts else "")
             for name in table.key
-        ]
-        sql = (
-            f"SELECT {session}, {columns} FROM {source} WHERE {session} IN (SELECT value FROM {self._list()})"
-            f" ORDER BY {session} COLLATE {self._collation}, {', '.join(order)}"
         )
-        return self._rows(sql, [ids])
-
-    def _facts(self, table: Table) -> Iterator[bytes]:
-        chosen, parameters = self._chosen("s.")
-        where = ""
-        if chosen:
-            among = f"f.source_session_id IN (SELECT s.id FROM sessions s WHERE {chosen})"
-            where = f" WHERE {among}"
-            if self._ids is None:  # facts without a session, too
-                own = [("f.workspace_id = %s", self._workspace_id), ("f.created_at >= %s", self._since)]
-                given = [(condition, value) for condition, value in own if value is not None]
-                where = f" WHERE ({among} OR {' AND '.join(condition for condition, _ in given)})"
-                parameters += [value for _, value in given]
-        columns = ", ".join(f"f.{quoted(self._using, name)}" for name in _names(table))
-        sql = f"SELECT {columns} FROM facts f{where} ORDER BY f.id COLLATE {self._collation}"
-        for row in self._rows(sql, parameters):
-            yield row_line(table, row)
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> Iterator[Sequence[Any]]:
         with self._connection.chunked_cursor() as cursor:
@@ -164,14 +168,14 @@ class _Export:
 
 
 class _Groups:
-    """Rows in the order of sessions, handed out session by session."""
+    """Rows in the order of what they belong to, handed out one by one of these."""
 
     def __init__(self, rows: Iterator[Sequence[Any]]) -> None:
         self._rows = rows
         self._next = next(rows, None)
 
-    def of(self, session_id: str) -> Iterator[Sequence[Any]]:
-        while (row := self._next) is not None and row[0] == session_id:
+    def of(self, id: Any) -> Iterator[Sequence[Any]]:
+        while (row := self._next) is not None and row[0] == id:
             yield row[1:]
             self._next = next(self._rows, None)
 

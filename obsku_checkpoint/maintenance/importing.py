@@ -1,4 +1,6 @@
-"""The lines of an export become sessions again: each with all that hangs on it, or not at all."""
+"""The lines of an export become rows again: each session with all that hangs on it, or not at all; each fact; and each
+item of a memory with its vectors.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import orjson
 from django.db import DataError, IntegrityError, transaction
@@ -16,7 +18,6 @@ from obsku_checkpoint.errors import InvalidRecordError
 from obsku_checkpoint.maintenance.export import HEADER
 from obsku_checkpoint.maintenance.rows import Line, RowReader, StoredRow, line_of_rejection
 from obsku_checkpoint.maintenance.staging import Staging
-from obsku_checkpoint.maintenance.tables import FACTS, SESSIONS
 from obsku_checkpoint.store import failures
 
 #: bytes of lines that become rows in one transaction; the session in which they are exceeded is finished
@@ -30,21 +31,23 @@ class ImportResult:
 
     #: table -> rows that were written
     rows: dict[str, int] = field(default_factory=dict)
-    #: sessions and facts that were there already, with the same rows
+    #: sessions, facts and items that were there already, with the same rows
     unchanged: int = 0
     #: sessions whose messages got other ids, since another session has one of theirs
     renumbered: int = 0
-    #: sessions and facts that were left out
+    #: sessions, facts and items that were left out
     rejected: int = 0
 
 
 @dataclass(slots=True)
 class _Unit:
-    """A session with all that hangs on it, or a fact: it is written as a whole, or not at all."""
+    """A session with all that hangs on it, a fact, or an item with its vectors: written as a whole, or not at all."""
 
     number: int
     name: str
-    session: str
+    #: the table of its first line, and the id there
+    root: str
+    id: Any
     #: the number of its first line
     line: int
     #: where its lines are in the spool
@@ -100,6 +103,7 @@ class _Import:
         self._dry_run = dry_run
         self._reader = RowReader(using)
         self._rejected_before = False
+        self._renumbered: set[str] = set()
         self.result = ImportResult()
 
     def run(self, lines: Numbered) -> None:
@@ -113,7 +117,7 @@ class _Import:
         units: list[_Unit] = []
         try:
             with transaction.atomic(using=self._using):
-                staging = Staging(self._using)
+                staging = Staging(self._using, self._renumbered)
                 following = self._fill(lines, units, staging, spool)
                 faulty = [unit for unit in units if unit.fault]
                 merged = staging.merge({unit.number for unit in faulty})
@@ -173,7 +177,7 @@ class _Import:
             line = self._reader.read(text, number) if text.strip() else Line("")
             if line.row is None and line.fault is None:
                 continue
-            begins = line.table in (SESSIONS, FACTS)
+            begins = line.table in self._reader.roots
             if begins and units and (end > BATCH or (units[-1].fault and self._rejects is None)):
                 self._following = number, text
                 break
@@ -191,21 +195,24 @@ class _Import:
 
 
 def _unit(line: Line, number: int, begin: int, count: int) -> _Unit:
-    id = str(line.row.key[0]) if line.row else ""
-    session = id if line.table == SESSIONS else ""
-    return _Unit(count, f"{line.table} {id}".strip(), session, number, begin, begin)
+    id, place = None, ""
+    if line.row:
+        table, values = line.row.table, line.row.values
+        id = line.row.owner
+        place = " ".join(str(values[position]) for position in table.positions(table.place))
+    return _Unit(count, f"{line.table} {place}".strip(), line.table, id, number, begin, begin)
 
 
 def _misplaced(unit: _Unit, row: StoredRow, number: int) -> InvalidRecordError | None:
     """What is wrong about where a row stands."""
     table, key = unit.last
     field = f"line {number}: {row.table.name}"
-    if row.table.name in (SESSIONS, FACTS):
+    if row.table.name == row.table.root:
         return None
-    if not unit.session:
-        return None if unit.fault else InvalidRecordError(field, "stands below no session")
-    if row.table.session and row.session != unit.session:
-        return InvalidRecordError(field, f"is of the session {row.session}, and stands below {unit.session}")
+    if row.table.root != unit.root:
+        return None if unit.fault else InvalidRecordError(field, f"stands below no line of {row.table.root}")
+    if row.table.owner and row.owner != unit.id and unit.id is not None:
+        return InvalidRecordError(field, f"is of {row.owner}, and stands below {unit.id}")
     if row.table.name == table and row.key == key:
         return InvalidRecordError(field, f"is there twice: {key[0]}")
     return None

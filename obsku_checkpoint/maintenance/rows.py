@@ -25,9 +25,9 @@ class StoredRow(NamedTuple):
     table: Table
     #: in the order of the table's columns
     values: list[Any]
-    #: the session that the line names, "" where it names none
-    session: str
-    #: the primary key, by which a session's lines of a type are sorted
+    #: what the line says that it belongs to, the id of a session or of an item; "" where it says nothing
+    owner: Any
+    #: the primary key, by which lines of a type are sorted
     key: tuple[Any, ...]
 
 
@@ -43,7 +43,10 @@ class RowReader:
     """Reads lines for one database."""
 
     def __init__(self, using: str) -> None:
-        self._tables = {table.name: _TableReader(table) for table in tables(using).values()}
+        found = tables(using).values()
+        self._tables = {table.name: _TableReader(table) for table in found}
+        #: the tables of lines that others stand below
+        self.roots = {table.root for table in found}
 
     def read(self, text: bytes, number: int) -> Line:
         name = ""
@@ -57,10 +60,10 @@ class RowReader:
             table = self._tables.get(name) if isinstance(name, str) else None
             if table is None:
                 known = ", ".join(self._tables)
-                fault = InvalidRecordError(
-                    f"line {number}: table", f"is not one of {known}; the first line is {HEADER}"
+                reason = f"is not one of {known}: install and migrate the app that it comes from"
+                return Line(
+                    "", fault=InvalidRecordError(f"line {number}: table", f"{reason}; the first line is {HEADER}")
                 )
-                return Line("", fault=fault)
             return Line(name, table.row(entries))
         except InvalidRecordError as error:
             return Line(name, fault=InvalidRecordError(f"line {number}: {error.field}", error.reason))
@@ -71,10 +74,9 @@ class RowReader:
 class _TableReader:
     def __init__(self, table: Table) -> None:
         self._table = table
-        names = [column.name for column in table.columns]
         self._columns = [(column, _reader(f"{table.name}.{column.name}", column)) for column in table.columns]
-        self._session = names.index(table.session) if table.session else None
-        self._key = [names.index(name) for name in table.key]
+        self._owner = table.positions([table.owner])[0] if table.owner else None
+        self._key = table.positions(table.key)
 
     def row(self, entries: dict[str, Any]) -> StoredRow:
         if FAULT in entries:
@@ -86,12 +88,14 @@ class _TableReader:
                 values.append(None)
             elif value is _MISSING:
                 values.append(_other_form(f"{self._table.name}.{column.name}", column, entries))
+            elif value is None:
+                raise InvalidRecordError(f"{self._table.name}.{column.name}", "cannot be null")
             else:
                 values.append(read(value))
         if entries:
             raise InvalidRecordError(f"{self._table.name}.{next(iter(entries))}", "is not a column of the table")
-        session = "" if self._session is None else values[self._session]
-        return StoredRow(self._table, values, session, tuple([values[place] for place in self._key]))
+        owner = "" if self._owner is None else values[self._owner]
+        return StoredRow(self._table, values, owner, tuple([values[place] for place in self._key]))
 
 
 _MISSING = object()

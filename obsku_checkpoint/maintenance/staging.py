@@ -1,10 +1,10 @@
-"""Rows wait until a session is whole, and then become rows of the shared tables in few statements.
+"""Rows wait until a session is whole (or an item), and then become rows of the shared tables in few statements.
 
 They wait in memory. If they fit there, and nothing of them is stored yet, they are written as they are. Otherwise they
 go into temporary tables first, where the database compares them with what is there, however large a session is.
 
-Each temporary table has the columns of its own, and ``unit``: the number of the session, or fact, that stands or falls
-as a whole.
+Each temporary table has the columns of its own, and ``unit``: the number of the session, fact or item, that stands or
+falls as a whole.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class Merged:
 class Staging:
     """The rows of one transaction, in which it must be filled and merged."""
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str, renumbered: set[str]) -> None:
+        """``renumbered``: tables whose items got new numbers before, and are added to."""
         self._using = using
+        self._renumbered = renumbered
         self._connection = connections[using]
         self._tables = tables(using)
-        self._facts = self._tables.pop(FACTS, None)
         self._buffer: dict[str, list[list[Any]]] = {}
         self._bytes = 0
         self._in_tables = False
@@ -68,20 +69,23 @@ class Staging:
                     return self._merged
             self._flush()
             self._drop(cursor, without)
-            self._leave_out_what_is_there(cursor)
-            self._number_messages(cursor)
+            for root in [table for table in self._tables.values() if table.name == table.root]:
+                if root.name == FACTS:
+                    self._forget_sessions(cursor)
+                group = [table for table in self._tables.values() if table.root == root.name]
+                self._leave_out_what_is_there(cursor, root, group)
+                for table in group:
+                    if table.number:
+                        self._number(cursor, table)
+                    self._insert(cursor, table)
             for table in self._tables.values():
-                self._insert(cursor, table)
-            if self._facts:
-                self._merge_facts(cursor, self._facts)
-            for table in reversed(self._all()):
                 cursor.execute(f"DROP TABLE {self._staged(table)}")
         return self._merged
 
     # -- rows of which nothing is stored yet
 
     def _is_new(self, cursor: Any) -> bool:
-        if FACTS in self._buffer:  # whose session is still to be looked for
+        if any(self._tables[name].root != SESSIONS for name in self._buffer):
             return False
         messages = self._ids(self._tables[MESSAGES])
         return (
@@ -92,7 +96,7 @@ class Staging:
         )
 
     def _ids(self, table: Table) -> list[Any]:
-        place = _place_of_id(table)
+        (place,) = table.positions(["id"])
         return [row[place] for row in self._buffer.get(table.name, ())]
 
     def _is_there(self, cursor: Any, table: str, value: str, ids: list[Any]) -> bool:
@@ -103,7 +107,7 @@ class Staging:
     def _write(self, cursor: Any) -> None:
         messages = self._ids(self._tables[MESSAGES])
         if messages and self._connection.vendor == "postgresql":
-            self._raise_sequence(cursor, max(messages))
+            self._raise_sequence(cursor, self._tables[MESSAGES], max(messages))
         for table in self._tables.values():
             if rows := self._buffer.get(table.name):
                 self._copy(cursor, f"{self._name(table)} ({self._columns(table)})", (row[:-1] for row in rows))
@@ -112,8 +116,8 @@ class Staging:
     # -- temporary tables
 
     def _open(self, cursor: Any) -> None:
-        for table in self._all():
-            extra = ["unit", "new_id"] if table.name == MESSAGES else ["unit"]
+        for table in self._tables.values():
+            extra = ["unit", "new_id"] if table.number else ["unit"]
             if self._connection.vendor == "postgresql":
                 added = ", ".join(f"0 AS {name}" for name in extra)
                 cursor.execute(
@@ -125,18 +129,15 @@ class Staging:
                     f"CREATE TEMPORARY TABLE {self._staged(table)} ({self._columns(table)}, {', '.join(extra)})"
                 )
 
-    def _all(self) -> list[Table]:
-        return [*self._tables.values(), *([self._facts] if self._facts else [])]
-
     def _name(self, table: Table) -> str:
         return quoted(self._using, table.name)
 
     def _staged(self, table: Table) -> str:
         return quoted(self._using, f"import_{table.name}")
 
-    def _columns(self, table: Table, prefix: str = "", *, without: str = "") -> str:
+    def _columns(self, table: Table, prefix: str = "", *, without: Collection[str] = ()) -> str:
         return ", ".join(
-            prefix + quoted(self._using, column.name) for column in table.columns if column.name != without
+            prefix + quoted(self._using, column.name) for column in table.columns if column.name not in without
         )
 
     def _flush(self) -> None:
@@ -144,11 +145,10 @@ class Staging:
             if not self._in_tables:
                 self._open(cursor)
                 self._in_tables = True
-            for table in self._all():
+            for table in self._tables.values():
                 if rows := self._buffer.pop(table.name, None):
-                    id = _place_of_id(table) if table.name == MESSAGES else None
-                    staged = rows if id is None else ([*row, row[id]] for row in rows)
-                    self._copy(cursor, self._staged(table), staged)
+                    ids = table.positions([table.number] if table.number else [])
+                    self._copy(cursor, self._staged(table), ([*row, *(row[id] for id in ids)] for row in rows))
         self._bytes = 0
 
     def _copy(self, cursor: Any, table: str, rows: Iterable[list[Any]]) -> None:
@@ -169,7 +169,7 @@ class Staging:
     def _drop(self, cursor: Any, units: Collection[int]) -> None:
         if units:
             among = ", ".join(map(str, units))
-            for table in self._all():
+            for table in self._tables.values():
                 cursor.execute(f"DELETE FROM {self._staged(table)} WHERE unit IN ({among})")
 
     def _units(self, cursor: Any, sql: str) -> set[int]:
@@ -178,82 +178,91 @@ class Staging:
 
     # -- what is there already
 
-    def _leave_out_what_is_there(self, cursor: Any) -> None:
-        staged = self._staged(self._tables[SESSIONS])
-        there = self._units(cursor, f"SELECT i.unit FROM {staged} i JOIN sessions s ON s.id = i.id")
+    def _leave_out_what_is_there(self, cursor: Any, root: Table, group: Sequence[Table]) -> None:
+        staged = f"SELECT i.unit FROM {self._staged(root)} i"
+        there = self._units(cursor, f"{staged} JOIN {self._name(root)} h ON {self._is_same(root, 'i')}")
         if there:
-            for table in self._tables.values():
-                self._merged.differing |= self._units(cursor, self._differing(table))
-            self._merged.unchanged |= there - self._merged.differing
+            differing = {unit for table in group for unit in self._units(cursor, self._differing(root, table))}
+            self._merged.differing |= differing
+            self._merged.unchanged |= there - differing
             self._drop(cursor, there)
 
-    def _differing(self, table: Table) -> str:
-        """The units of sessions that are there, but not with the same rows of this table."""
-        imported, stored = self._imported_rows(table), self._stored_rows(table)
+    def _is_same(self, root: Table, alias: str) -> str:
+        """Whether a row of the root's that is there, ``h``, is the one of the alias."""
+        names = [quoted(self._using, name) for name in root.place]
+        return " AND ".join(f"h.{name} = {alias}.{name}" for name in names)
+
+    def _differing(self, root: Table, table: Table) -> str:
+        """The units of roots that are there, but not with the same rows of this table."""
+        imported, stored = self._imported_rows(root, table), self._stored_rows(root, table)
         return f"SELECT unit FROM ({imported} EXCEPT {stored}) a UNION SELECT unit FROM ({stored} EXCEPT {imported}) b"
 
-    def _imported_rows(self, table: Table) -> str:
-        sessions, messages = self._staged(self._tables[SESSIONS]), self._staged(self._tables[MESSAGES])
-        among = f"i.unit IN (SELECT p.unit FROM {sessions} p JOIN sessions s ON s.id = p.id)"
-        position = self._position(table)
-        numbered = f"(SELECT unit, id, row_number() OVER (PARTITION BY unit ORDER BY id) AS position FROM {messages})"
+    def _imported_rows(self, root: Table, table: Table) -> str:
+        there = f"SELECT p.unit FROM {self._staged(root)} p JOIN {self._name(root)} h ON {self._is_same(root, 'p')}"
+        numbered = (
+            "(SELECT unit, id, row_number() OVER (PARTITION BY unit ORDER BY id) AS position"
+            f" FROM {self._staged(self._tables[MESSAGES])})"
+        )
         return (
-            f"SELECT i.unit, {position}{self._columns(table, 'i.', without=self._numbered(table))}"
-            f" FROM {self._staged(table)} i{self._join(table, 'i', numbered, 'n.unit = i.unit')} WHERE {among}"
+            f"SELECT i.unit, {self._compared(table, 'i')}"
+            f" FROM {self._staged(table)} i{self._join(table, 'i', numbered, 'n.unit = i.unit')}"
+            f" WHERE i.unit IN ({there})"
         )
 
-    def _stored_rows(self, table: Table) -> str:
-        sessions = self._staged(self._tables[SESSIONS])
-        position = self._position(table)
+    def _stored_rows(self, root: Table, table: Table) -> str:
+        there = f"{self._staged(root)} p JOIN {self._name(root)} h ON {self._is_same(root, 'p')}"
         numbered = (
             "(SELECT p.unit, m.id, row_number() OVER (PARTITION BY p.unit ORDER BY m.id) AS position"
-            f" FROM {sessions} p JOIN messages m ON m.session_id = p.id)"
+            f" FROM {self._staged(self._tables[SESSIONS])} p JOIN messages m ON m.session_id = p.id)"
         )
-        if table.session:
-            source = f"{sessions} p JOIN {self._name(table)} t ON t.{quoted(self._using, table.session)} = p.id"
+        if table.owner:
+            source = f"{there} JOIN {self._name(table)} t ON t.{quoted(self._using, table.owner)} = h.id"
         else:
-            source = f"{sessions} p JOIN messages o ON o.session_id = p.id JOIN {self._name(table)} t"
-            source += f" ON t.{quoted(self._using, table.message)} = o.id"
+            source = f"{there} JOIN messages o ON o.session_id = h.id JOIN {self._name(table)} t"
+            source += f" ON t.{quoted(self._using, _message(table))} = o.id"
         return (
-            f"SELECT p.unit, {position}{self._columns(table, 't.', without=self._numbered(table))}"
+            f"SELECT p.unit, {self._compared(table, 't')}"
             f" FROM {source}{self._join(table, 't', numbered, 'n.unit = p.unit')}"
         )
 
-    def _numbered(self, table: Table) -> str:
-        """The column with the id of a message, which need not be the same: its position in the transcript is."""
-        return "id" if table.name == MESSAGES else table.message
-
-    def _position(self, table: Table) -> str:
-        return "n.position, " if self._numbered(table) else ""
+    def _compared(self, table: Table, alias: str) -> str:
+        """All but numbers, which need not be the same. Of a message, its position in the transcript is."""
+        numbers = [table.number, *(column.name for column in table.columns if column.refers_to)]
+        return ("n.position, " if _message(table) else "") + self._columns(table, f"{alias}.", without=numbers)
 
     def _join(self, table: Table, alias: str, numbered: str, same_unit: str) -> str:
-        if not (column := self._numbered(table)):
+        if not (column := _message(table)):
             return ""
         return f" LEFT JOIN {numbered} n ON n.id = {alias}.{quoted(self._using, column)} AND {same_unit}"
 
-    # -- ids of messages
+    # -- numbers
 
-    def _number_messages(self, cursor: Any) -> None:
-        """Ids stay where they are free; where one is not, its whole transcript gets new ones, in its order.
-        Those below 1 never stay.
+    def _number(self, cursor: Any, table: Table) -> None:
+        """Numbers stay where they are free; where one is not, all rows of its unit get new ones, in their order.
+        Items, which are listed by it, get new ones from there on. Those below 1 never stay.
         """
-        staged = self._staged(self._tables[MESSAGES])
-        taken = f"SELECT unit FROM {staged} i WHERE EXISTS (SELECT 1 FROM messages m WHERE m.id = i.id)"
+        staged, name = self._staged(table), self._name(table)
+        taken = f"SELECT unit FROM {staged} i WHERE EXISTS (SELECT 1 FROM {name} m WHERE m.id = i.id)"
         twice = f"SELECT unit FROM {staged} WHERE id IN (SELECT id FROM {staged} GROUP BY id HAVING count(*) > 1)"
         nobodys = self._units(cursor, f"SELECT DISTINCT unit FROM {staged} WHERE id < 1")
-        self._merged.renumbered = self._units(cursor, f"{taken} UNION {twice}") - nobodys
-        among = ", ".join(map(str, nobodys | self._merged.renumbered))
+        renumbered = self._units(cursor, f"{taken} UNION {twice}") - nobodys
+        if table.name == MESSAGES:
+            self._merged.renumbered = renumbered
+        elif table.name == table.root and (renumbered or table.name in self._renumbered):
+            self._renumbered.add(table.name)
+            renumbered = self._units(cursor, f"SELECT unit FROM {staged}")
+        among = ", ".join(map(str, nobodys | renumbered))
         if self._connection.vendor == "postgresql":
             kept = f"WHERE unit NOT IN ({among})" if among else ""
             cursor.execute(f"SELECT max(id) FROM {staged} {kept}")
             ((highest,),) = cursor.fetchall()
             if highest is not None:
-                self._raise_sequence(cursor, highest)
-            new = "nextval(pg_get_serial_sequence('messages', 'id'))"
+                self._raise_sequence(cursor, table, highest)
+            new = f"nextval(pg_get_serial_sequence('{table.name}', 'id'))"
         else:
             new = (
-                "max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM"
-                f" {staged}), coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0))"
+                f"max((SELECT coalesce(max(id), 0) FROM {name}), (SELECT coalesce(max(id), 0) FROM"
+                f" {staged}), coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{table.name}'), 0))"
                 " + row_number() OVER (ORDER BY unit, id)"
             )
         if among:
@@ -263,61 +272,52 @@ class Staging:
                 " WHERE n.unit = i.unit AND n.id = i.id"
             )
 
-    def _raise_sequence(self, cursor: Any, highest: int) -> None:
-        """Set the sequence behind the ids that are kept.
+    def _raise_sequence(self, cursor: Any, table: Table, highest: int) -> None:
+        """Set the sequence behind the numbers that are kept.
 
         Nobody may draw a number meanwhile, or setting the sequence would take it back: who inserts holds a lock on
         the table that this one waits for.
         """
-        cursor.execute(f"SELECT last_value FROM {self._sequence(cursor)}")
+        cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table.name])
+        ((sequence,),) = cursor.fetchall()
+        cursor.execute(f"SELECT last_value FROM {sequence}")
         ((last,),) = cursor.fetchall()
         if highest > last:
-            cursor.execute("LOCK TABLE messages IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute(f"LOCK TABLE {self._name(table)} IN SHARE ROW EXCLUSIVE MODE")
             cursor.execute(
-                "SELECT setval(pg_get_serial_sequence('messages', 'id'), greatest(%s, last_value))"
-                f" FROM {self._sequence(cursor)}",
-                [highest],
+                f"SELECT setval(%s::regclass, greatest(%s, last_value)) FROM {sequence}", [sequence, highest]
             )
-
-    def _sequence(self, cursor: Any) -> str:
-        cursor.execute("SELECT pg_get_serial_sequence('messages', 'id')")
-        return str(cursor.fetchone()[0])
 
     # -- the rows
 
     def _insert(self, cursor: Any, table: Table) -> None:
-        columns = self._columns(table)
-        values = ", ".join(self._inserted(table, column.name) for column in table.columns)
-        cursor.execute(f"INSERT INTO {self._name(table)} ({columns}) SELECT {values} FROM {self._staged(table)} i")
+        values = ", ".join(
+            "i.new_id"
+            if column.name == table.number
+            else "r.new_id"
+            if column.refers_to
+            else f"i.{quoted(self._using, column.name)}"
+            for column in table.columns
+        )
+        source = f"{self._staged(table)} i"
+        if column := table.reference:
+            source += f" LEFT JOIN {self._staged(self._tables[column.refers_to])} r ON r.unit = i.unit"
+            source += f" AND r.id = i.{quoted(self._using, column.name)}"
+        cursor.execute(f"INSERT INTO {self._name(table)} ({self._columns(table)}) SELECT {values} FROM {source}")
         if cursor.rowcount:
             self._merged.rows[table.name] = cursor.rowcount
 
-    def _inserted(self, table: Table, column: str) -> str:
-        if table.name == MESSAGES and column == "id":
-            return "i.new_id"
-        if column == table.message:
-            messages = self._staged(self._tables[MESSAGES])
-            name = quoted(self._using, column)
-            return f"(SELECT m.new_id FROM {messages} m WHERE m.unit = i.unit AND m.id = i.{name})"
-        return f"i.{quoted(self._using, column)}"
-
-    def _merge_facts(self, cursor: Any, table: Table) -> None:
+    def _forget_sessions(self, cursor: Any) -> None:
         """A fact whose session is not there has none, as if that had been deleted."""
-        staged = self._staged(table)
+        staged = self._staged(self._tables[FACTS])
         cursor.execute(
             f"UPDATE {staged} SET source_session_id = NULL WHERE NOT EXISTS"
             f" (SELECT 1 FROM sessions s WHERE s.id = {staged}.source_session_id)"
         )
-        there = self._units(cursor, f"SELECT i.unit FROM {staged} i JOIN facts f ON f.id = i.id")
-        if there:
-            columns = self._columns(table)
-            differing = f"SELECT unit FROM {staged} WHERE id IN (SELECT id FROM (SELECT {columns} FROM {staged}"
-            differing += f" WHERE id IN (SELECT id FROM facts) EXCEPT SELECT {columns} FROM facts) d)"
-            self._merged.differing |= (changed := self._units(cursor, differing))
-            self._merged.unchanged |= there - changed
-            self._drop(cursor, there)
-        self._insert(cursor, table)
 
 
-def _place_of_id(table: Table) -> int:
-    return [column.name for column in table.columns].index("id")
+def _message(table: Table) -> str:
+    """The column with the id of a message, "" where there is none."""
+    if table.name == MESSAGES:
+        return table.number
+    return table.reference.name if table.reference and table.reference.refers_to == MESSAGES else ""

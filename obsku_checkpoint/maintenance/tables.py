@@ -1,16 +1,17 @@
-"""What hangs on a session, in this app and in its adapters': the tables that an export holds, in the order of foreign
-keys.
+"""The tables that an export holds, this app's and its adapters': of sessions, of facts and of items of memories, each
+with those of what belongs to one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.apps import apps
 from django.db import connections, models
 
-from obsku_checkpoint.fields import EmbeddingField, JsonPlusField, MillisecondsField, SessionForeignKey
+from obsku_checkpoint.fields import EmbeddingField, JsonPlusField, MillisecondsField
 from obsku_checkpoint.models import Checkpoint, Fact, Message, Session
 from obsku_checkpoint.routers import has_table
 
@@ -38,36 +39,49 @@ class Column:
     null: bool
     #: 32 or 64, of integers
     bits: int
-    #: it holds the id of a message, which an import may change
-    is_message: bool
+    #: the table whose number it holds, which an import may change; "" where it holds none
+    refers_to: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     name: str
+    #: the table of what its rows belong to, and are imported with or not at all; its own where they belong to nothing
+    root: str
     columns: tuple[Column, ...]
     #: of the primary key, in which lines are sorted
     key: tuple[str, ...]
-    #: the column that holds the session, "" where that is known through a message alone
-    session: str
+    #: the column that holds the id of the root's row, "" where that is known through a message alone
+    owner: str
+    #: the column with a number that the database gives, and an import may change; "" where there is none
+    number: str
+    #: of a root, the columns that say which row is which, whatever its number
+    place: tuple[str, ...]
 
     @property
-    def message(self) -> str:
-        """The column that says of which message a row is, "" where there is none."""
-        return next((column.name for column in self.columns if column.is_message), "")
+    def reference(self) -> Column | None:
+        """The column that holds a number of another table."""
+        return next((column for column in self.columns if column.refers_to), None)
+
+    def positions(self, names: Iterable[str]) -> list[int]:
+        """Where these columns stand in a row."""
+        columns = [column.name for column in self.columns]
+        return [columns.index(name) for name in names]
 
 
 SESSIONS, MESSAGES, FACTS = "sessions", "messages", "facts"
 
 
 def tables(using: str) -> dict[str, Table]:
-    """Name -> table: sessions first, and facts, which outlive their session, last."""
-    models_of_rows: list[type[models.Model]] = [
-        Session,
-        *(model for model in apps.get_models() if _hangs_on_a_session(model)),
-        Fact,
-    ]
-    return {model._meta.db_table: _table(model) for model in models_of_rows if has_table(using, model)}
+    """Name -> table, each root above what belongs to it: sessions, facts, which outlive their session, and memories."""
+    there = _in_database(using)
+    roots: list[type[models.Model]] = [Session, Fact, *of_workspace(using)]
+    return {
+        model._meta.db_table: _table(model, root)
+        for root in roots
+        for model in there
+        if model is root or (model not in roots and _owner(model, root) is not None)
+    }
 
 
 def with_embeddings(using: str) -> list[type[models.Model]]:
@@ -109,38 +123,39 @@ def _is_ours(model: type[models.Model]) -> bool:
     return apps.get_app_config(model._meta.app_label).name.split(".")[0] == PACKAGE
 
 
-def _hangs_on_a_session(model: type[models.Model]) -> bool:
-    return _is_ours(model) and model is not Fact and bool(_parent(model))
-
-
-def _parent(model: type[models.Model]) -> str:
-    """The column with the session, or else the message, that a row is deleted with."""
-    for parent in (Session, Message):
+def _owner(model: type[models.Model], root: type[models.Model]) -> str | None:
+    """The column with the id of the root's row that a row is deleted with, "" where that is a message's; None where it
+    is not deleted with any.
+    """
+    for parent in (root, Message) if root is Session else (root,):
         for field in model._meta.concrete_fields:
             if isinstance(field, models.ForeignKey) and field.related_model is parent and not field.null:
-                return str(field.column)
-    return ""
+                return str(field.column) if parent is root else ""
+    return None
 
 
-def _table(model: type[models.Model]) -> Table:
+def _table(model: type[models.Model], root: type[models.Model]) -> Table:
     meta = model._meta
-    fields = [field for field in meta.concrete_fields if field.column]
-    to_session = (field for field in fields if isinstance(field, SessionForeignKey) and field.related_model is Session)
-    session = next((str(field.column) for field in to_session if not field.null), "")
+    key = tuple(str(field.column) for field in meta.pk_fields)
+    unique = (tuple(each.fields) for each in meta.constraints if isinstance(each, models.UniqueConstraint))
+    is_numbered = isinstance(meta.pk, models.AutoField)
     return Table(
         name=meta.db_table,
-        columns=tuple(map(_column, fields)),
-        key=tuple(str(field.column) for field in meta.pk_fields),
-        session="id" if model is Session else session,
+        root=root._meta.db_table,
+        columns=tuple(_column(field) for field in meta.concrete_fields if field.column),
+        key=key,
+        owner="id" if model is root else _owner(model, root) or "",
+        number="id" if is_numbered else "",
+        place=next(unique, key) if is_numbered and model is root else key,
     )
 
 
 def _column(field: Any) -> Column:
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     kind = next(kind for type, kind in KINDS if isinstance(target, type))
-    is_message = isinstance(field, models.ForeignKey) and field.related_model is Message
+    refers_to = target.model._meta.db_table if target is not field and isinstance(target, models.AutoField) else ""
     bits = 64 if isinstance(target, models.BigIntegerField | MillisecondsField) else 32
-    return Column(str(field.column), kind, field.null, bits, is_message)
+    return Column(str(field.column), kind, field.null, bits, refers_to)
 
 
 def quoted(using: str, *names: str) -> str:

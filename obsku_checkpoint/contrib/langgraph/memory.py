@@ -24,7 +24,7 @@ from langgraph.store.base import (
 
 from obsku_checkpoint import codec, validation
 from obsku_checkpoint.async_twins import Steps, method, twin
-from obsku_checkpoint.contrib.langgraph import vectors
+from obsku_checkpoint.contrib.langgraph import namespaces, vectors
 from obsku_checkpoint.contrib.langgraph.drivers import OverStore
 from obsku_checkpoint.contrib.langgraph.matching import fits, matches_all
 from obsku_checkpoint.contrib.langgraph.vectors import Embedded, Index
@@ -171,7 +171,7 @@ class DjangoStore(OverStore, BaseStore):
         puts: dict[Place, PutOp] = {}
         for number, op in enumerate(batch.ops):
             if isinstance(op, PutOp):
-                puts[_prefix(op.namespace), validation.key("key", op.key)] = op
+                puts[namespaces.stored(op.namespace), validation.key("key", op.key)] = op
             elif not isinstance(op, GetOp | SearchOp | ListNamespacesOp):
                 raise InvalidRecordError(f"ops[{number}]", f"is not one of LangGraph's operations: {type(op).__name__}")
         for place, op in puts.items():
@@ -191,7 +191,7 @@ class DjangoStore(OverStore, BaseStore):
         if gets:
             found = yield from self._get([op for _, op in gets])
             for number, get in gets:
-                results[number] = found.get((_prefix(get.namespace), get.key))
+                results[number] = found.get((namespaces.stored(get.namespace), get.key))
         for number, op in enumerate(batch.ops):
             if isinstance(op, SearchOp):
                 results[number] = yield from self._search(op, embedded.queries.get(op.query or ""))
@@ -206,9 +206,9 @@ class DjangoStore(OverStore, BaseStore):
         return {"workspace_id": self.workspace_id, "now": time.time_ns() // 1_000_000, **more}
 
     def _get(self, ops: Sequence[GetOp]) -> Steps[dict[Place, Item]]:
-        keys = [[_prefix(op.namespace), op.key] for op in ops]
+        keys = [[namespaces.stored(op.namespace), op.key] for op in ops]
         rows = yield self._sql.said(GET), self._parameters(keys=json.dumps(keys))
-        refreshed = {(_prefix(op.namespace), op.key) for op in ops if op.refresh_ttl}
+        refreshed = {(namespaces.stored(op.namespace), op.key) for op in ops if op.refresh_ttl}
         yield from self._refresh([row for row in rows if (row[1], row[2]) in refreshed])
         return {(row[1], row[2]): Item(**_item(row)) for row in rows}
 
@@ -219,7 +219,7 @@ class DjangoStore(OverStore, BaseStore):
             page, scored = yield from self._nearest(op, query)
         after = 0
         while not page.is_full:
-            parameters = self._parameters(**_bounds(op.namespace_prefix), after=after, limit=PAGE)
+            parameters = self._parameters(**namespaces.bounds(op.namespace_prefix), after=after, limit=PAGE)
             rows = yield self._sql.said(SEARCH), parameters
             for row in rows:
                 if row[0] not in scored:
@@ -241,7 +241,7 @@ class DjangoStore(OverStore, BaseStore):
         count = (op.offset + op.limit) * (len(self._index.paths) if self._index else 1)
         while not page.is_full and (seen is None or seen == count):
             count = count * FURTHER if seen else count
-            place = self._parameters(**_bounds(op.namespace_prefix))
+            place = self._parameters(**namespaces.bounds(op.namespace_prefix))
             ranked = yield from vectors.nearest(self.store, query, count, place)
             page, seen, scores = _Page(op), len(ranked), {}
             for id, score in ranked:
@@ -279,18 +279,6 @@ class DjangoStore(OverStore, BaseStore):
             yield from atomic(steps)
         else:
             yield from steps()
-
-
-def _prefix(namespace: tuple[str, ...]) -> str:
-    return validation.key("namespace", json.dumps(list(namespace), ensure_ascii=False, separators=(",", ":")))
-
-
-def _bounds(namespace: tuple[str, ...]) -> dict[str, str]:
-    prefix = _prefix(namespace)
-    opened = prefix[:-1]
-    if not namespace:
-        return {"prefix": prefix, "below": "[", "beyond": "\\"}
-    return {"prefix": prefix, "below": f"{opened},", "beyond": f"{opened}-"}
 
 
 def _item(row: Row) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from obsku_checkpoint.fields import EmbeddingField, MillisecondsField, SessionForeignKey
+from obsku_checkpoint.fields import EmbeddingField, JsonPlusField, MillisecondsField, SessionForeignKey
 from obsku_checkpoint.models import Checkpoint, Message, Session
 
 if TYPE_CHECKING:
@@ -153,8 +153,7 @@ class Memory(models.Model):
     #: the namespace, a JSON array of labels
     prefix = BytewiseField()
     key = BytewiseField()
-    #: JSON-plus
-    value = models.TextField()
+    value = JsonPlusField()
     created_at = MillisecondsField()
     updated_at = MillisecondsField()
     #: milliseconds, from each time on that the item is read or written

@@ -1,4 +1,4 @@
-"""Write sessions to a file, as JSON lines."""
+"""Write sessions and memories to a file, as JSON lines."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", help="the file, compressed if it ends in .gz or .zst; - is standard output"
     )
-    parser.add_argument("--workspace", metavar="W", help="the sessions of this workspace")
+    parser.add_argument("--workspace", metavar="W", help="the sessions, the facts and the memory of this workspace")
     parser.add_argument("--session", metavar="ID", action="append", help="this session; may be given several times")
-    parser.add_argument("--since", metavar="TIME", type=timestamp, help="sessions written since, in ISO 8601")
+    parser.add_argument("--since", metavar="TIME", type=timestamp, help="what was written since, in ISO 8601")
 
 
 def run(using: str, options: Mapping[str, Any], output: Output) -> None:

@@ -1,4 +1,4 @@
-"""Read sessions from a file that `export` has written, or from the store of a framework."""
+"""Read sessions and memories from a file that `export` has written, or from the store of a framework."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", help="the file, compressed if it ends in .gz or .zst; - is standard input"
     )
-    parser.add_argument("--rejects", metavar="FILE", help="write sessions that cannot be read to this file, and go on")
+    parser.add_argument("--rejects", metavar="FILE", help="write what cannot be read to this file, and go on")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
     others = parser.add_argument_group("from another program")
     others.add_argument(

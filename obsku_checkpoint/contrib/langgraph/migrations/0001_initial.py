@@ -5,7 +5,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from obsku_checkpoint.contrib.langgraph.models import BytewiseField
-from obsku_checkpoint.fields import MillisecondsField, SessionForeignKey
+from obsku_checkpoint.fields import JsonPlusField, MillisecondsField, SessionForeignKey
 from obsku_checkpoint.table_locks import lock_shared_tables
 
 
@@ -168,7 +168,7 @@ class Migration(migrations.Migration):
                 ("workspace_id", models.TextField()),
                 ("prefix", BytewiseField()),
                 ("key", BytewiseField()),
-                ("value", models.TextField()),
+                ("value", JsonPlusField()),
                 ("created_at", MillisecondsField()),
                 ("updated_at", MillisecondsField()),
                 ("ttl", models.BigIntegerField(null=True)),
