@@ -115,8 +115,11 @@ def references_to_checkpoints(using: str) -> list[tuple[str, str]]:
 
 
 def _in_database(using: str) -> list[type[models.Model]]:
-    """The models of this app and of its adapters whose tables are in the database."""
-    return [model for model in apps.get_models() if _is_ours(model) and has_table(using, model)]
+    """The models of this app and of its adapters whose tables are in the database, in the order of foreign keys: this
+    app's first, whatever the order of ``INSTALLED_APPS``.
+    """
+    ours = [model for model in apps.get_models() if _is_ours(model) and has_table(using, model)]
+    return sorted(ours, key=lambda model: model._meta.app_label != Session._meta.app_label)
 
 
 def _is_ours(model: type[models.Model]) -> bool:

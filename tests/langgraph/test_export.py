@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.types import Command
 
@@ -10,8 +13,15 @@ from obsku_checkpoint.maintenance import export_lines, import_lines
 from tests.langgraph import graphs
 from tests.langgraph.steps import config_of, new_thread
 
+APP = "obsku_checkpoint.contrib.langgraph"
 
-def test_a_thread_that_was_deleted_goes_on_from_its_export(saver: DjangoSaver, alias: str) -> None:
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_thread_that_was_deleted_goes_on_from_its_export(
+    saver: DjangoSaver, alias: str, settings: Any, place: str
+) -> None:
+    others = [app for app in settings.INSTALLED_APPS if app != APP]
+    settings.INSTALLED_APPS = [APP, *others] if place == "first" else [*others, APP]
     thread = new_thread()
     graph = graphs.tool_loop().compile(checkpointer=saver)
     graph.invoke({"messages": [HumanMessage("1 + 2?", id="h")]}, config_of(thread))
