@@ -62,6 +62,7 @@ __all__ = [
     "loads_or_corrupt",
     "register",
     "tag_integers",
+    "uncollected",
     "unregister",
 ]
 
@@ -114,11 +115,11 @@ def canonical(text: str | bytes) -> bytes:
 
 def _parse(text: str) -> Any:
     try:
-        return _uncollected(text)
+        return uncollected(text)
     except orjson.JSONDecodeError as error:
         guarded = _guard_escapes(text, error)
     try:
-        tree = _uncollected(guarded)
+        tree = uncollected(guarded)
     except orjson.JSONDecodeError as error:
         _refuse_text(guarded, error)
     return _unguarded(tree)
@@ -157,8 +158,8 @@ def _unguarded(tree: Any) -> Any:
     return holder[0]
 
 
-def _uncollected(text: str) -> Any:
-    """Parse, without Python's looking for garbage among the new objects: up to 3.11 it does, again and again.
+def uncollected(text: str) -> Any:
+    """Parse JSON, without Python's looking for garbage among the new objects: up to 3.11 it does, again and again.
 
     Only here, where no other thread runs meanwhile: its garbage may hold connections, which must not wait for a text.
     """

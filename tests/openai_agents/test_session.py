@@ -24,6 +24,7 @@ from obsku_checkpoint.errors import (
     SerializationError,
 )
 from obsku_checkpoint.maintenance import export_lines, import_lines
+from obsku_checkpoint.models import Message
 from obsku_checkpoint.store import DjangoCheckpointStore
 from obsku_checkpoint.testing.base import unique
 
@@ -239,6 +240,16 @@ def test_an_original_that_cannot_be_read_is_named(session: DjangoSession, text: 
         with pytest.raises(CheckpointCorruptionError, match=rf"^originals\[{row}\]\.data at \$: "):
             asyncio.run(attempt())
     assert len(rows(session)) == 2
+
+
+def test_items_stand_in_the_order_of_their_times(session: DjangoSession) -> None:
+    asyncio.run(session.add_items(ODD))
+    written = rows(session)
+    for row in written:
+        moved = written[0].created_at - (row.created_at - written[0].created_at)
+        Message.objects.using(session.store.using).filter(pk=row.id).update(created_at=moved)
+    assert asyncio.run(session.get_items()) == ODD[::-1]
+    assert asyncio.run(session.get_items(3)) == ODD[::-1][-3:]
 
 
 def test_the_items_go_with_their_messages(session: DjangoSession) -> None:

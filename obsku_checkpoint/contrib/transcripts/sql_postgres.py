@@ -42,6 +42,12 @@ SELECT id, created_at FROM added ORDER BY created_at
 
 
 class PostgresSql(Sql):
+    words = {
+        "array": "array_agg",
+        "one_of_ids": "= ANY((SELECT ids FROM read)::integer[])",
+        "json_of_ids": "array_to_json(ids)::text",
+    }
+
     def add(
         self, session_id: str, rows: Sequence[Row], format: str, originals: Sequence[str], clock: Mapping[str, int]
     ) -> Steps[list[tuple[int, int]]]:

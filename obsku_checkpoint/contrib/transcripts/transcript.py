@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from obsku_checkpoint import codec, message_validation, signals, validation
 from obsku_checkpoint.async_twins import Steps, method, steps_of, twin
 from obsku_checkpoint.contrib.transcripts.originals import original_text
-from obsku_checkpoint.contrib.transcripts.sql import ALL, CLEAR, READ, READ_ORIGINALS, READ_UP_TO, Sql
+from obsku_checkpoint.contrib.transcripts.sql import ALL, CLEAR, READ, READ_UP_TO, Sql
 from obsku_checkpoint.errors import (
     CheckpointCorruptionError,
     ConfigurationError,
@@ -23,7 +23,8 @@ from obsku_checkpoint.errors import (
 )
 from obsku_checkpoint.records import MessageRecord, SessionRecord, ToolResult
 from obsku_checkpoint.store import DjangoCheckpointStore, session_clock
-from obsku_checkpoint.store.calls import Write, atomic
+from obsku_checkpoint.store.calls import BinaryRead, Write, atomic
+from obsku_checkpoint.store.messages import NEWEST_FIRST, OLDEST_FIRST
 from obsku_checkpoint.store.rows import Row, message_records
 from obsku_checkpoint.store.sql import DELETE_MESSAGE, REPAIR_MESSAGE, TOUCH_SESSION
 
@@ -146,13 +147,18 @@ class Transcript:
         """The originals of the newest messages, oldest first. None where they do not say all, and `read` is needed:
         another program wrote a message, a repair has changed one, or an original cannot be read.
         """
-        rows = yield READ_ORIGINALS, self._newest(limit)
+        # PostgreSQL sorts in no time what stands in order already.
+        order = OLDEST_FIRST if limit is None else NEWEST_FIRST
+        texts = dict((yield BinaryRead(self._sql.read_originals(order), self._newest(limit))))
+        ids = orjson.loads(texts.pop(None) or "[]")
+        if order == NEWEST_FIRST:
+            ids.reverse()
         try:
             # one array of them all: reading that takes two thirds of the time
-            items = orjson.loads(f"[{','.join([text for (text,) in reversed(rows)])}]")
-        except (TypeError, ValueError):
+            items = codec.uncollected(f"[{','.join([texts[id] for id in ids])}]")
+        except (KeyError, TypeError, ValueError):
             return None
-        return items if len(items) == len(rows) and {*map(type, items)} <= {dict} else None
+        return items if len(items) == len(ids) and {*map(type, items)} <= {dict} else None
 
     @method
     def read_window(
