@@ -31,8 +31,7 @@ INT32, INT64 = 2**31 - 1, 2**63 - 1
 
 SOURCES = get_args(Source)
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_REPLACEMENTS = {"\x00": "\u2400"}
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]+")
 
 
 def text(field: str, value: Any) -> str:
@@ -40,7 +39,7 @@ def text(field: str, value: Any) -> str:
         raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
     stored = str.__str__(value)  # the text of a subclass, whatever it calls itself
     if not _is_storable(stored) and (found := _UNSTORABLE.search(stored)):
-        kind = "a NUL character" if found[0] == "\x00" else "a lone surrogate"
+        kind = "a NUL character" if found[0][0] == "\x00" else "a lone surrogate"
         raise InvalidRecordError(field, f"holds {kind} at position {found.start()}, which a text column cannot hold")
     return stored
 
@@ -113,10 +112,10 @@ def said(field: str, value: Any, of: str = "message") -> str | None:
     stored = str.__str__(value)
     if _is_storable(stored):
         return stored
-    stored, replaced = _UNSTORABLE.subn(lambda found: _REPLACEMENTS.get(found[0], "\ufffd"), stored)
-    if replaced:
-        logger.warning("%d characters that a text column cannot hold were replaced in a %s's %s", replaced, of, field)
-    return stored
+    mended = _UNSTORABLE.sub(lambda found: "\ufffd" * len(found[0]), stored.replace("\x00", "\u2400"))
+    replaced = stored.count("\x00") + mended.count("\ufffd") - stored.count("\ufffd")
+    logger.warning("%d characters that a text column cannot hold were replaced in a %s's %s", replaced, of, field)
+    return mended
 
 
 def integer(field: str, value: Any, low: int = -INT32 - 1, high: int = INT32) -> int:

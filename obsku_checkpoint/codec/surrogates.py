@@ -12,14 +12,15 @@ from typing import Final
 
 GUARD: Final = "\ue000"
 
-_TO_GUARD: Final = re.compile("[\ud800-\udfff\ue000]")
+_TO_GUARD: Final = re.compile("[\ud800-\udfff\ue000]+")
 _GUARDED: Final = re.compile(GUARD + "([0-9a-f]{4})")
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 # In a JSON text without escaped backslashes: the escapes of surrogates that are no half of a pair, and of what else is
-# guarded.
+# guarded; as many as stand together, of which a text may have a hundred thousand.
 _HIGH, _LOW = r"[dD][89abAB][0-9a-fA-F]{2}", r"[dD][c-fC-F][0-9a-fA-F]{2}"
-_ESCAPES: Final = re.compile(rf"\\u({_HIGH}(?!\\u{_LOW})|{_LOW}(?<!\\u{_HIGH}\\u{_LOW})|[eE]000|005[cC])")
+_ESCAPE = rf"\\u(?:{_HIGH}(?!\\u{_LOW})|{_LOW}(?<!\\u{_HIGH}\\u{_LOW})|[eE]000|005[cC])"
+_ESCAPES: Final = re.compile(rf"{_ESCAPE}(?:{_ESCAPE})*+")
 
 #: as two characters, which no text has that was read from JSON
 _BETWEEN: Final = "\ud800\udc00"
@@ -34,7 +35,12 @@ def has_pair(text: str) -> bool:
 
 def guard(text: str) -> str:
     """A string as orjson can write it."""
-    return text if text.isascii() else _TO_GUARD.sub(lambda m: f"{GUARD}{ord(m[0]):04x}", text)
+    return text if text.isascii() else _TO_GUARD.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    guarded = match[0].replace(GUARD, GUARD + "e000")
+    return guarded.encode("utf-8", "backslashreplace").decode().replace(r"\u", GUARD)
 
 
 def unguard(text: str) -> str:
@@ -51,11 +57,8 @@ def unguard_all(texts: Iterable[str]) -> list[str]:
 def guard_escapes(document: str) -> str:
     """A JSON text with guards for the escapes of its lone surrogates, as orjson can read it; unchanged without any."""
     guarded = document.replace(GUARD, GUARD + "e000").replace(r"\\", GUARD + "005c")
-    texts = _ESCAPES.split(guarded)
-    if len(texts) == 1:
-        return document
-    texts[1::2] = map(GUARD.__add__, map(str.lower, texts[1::2]))
-    return "".join(texts)
+    guarded, found = _ESCAPES.subn(lambda match: match[0].lower().replace(r"\u", GUARD), guarded)
+    return guarded if found else document
 
 
 def unguard_escapes(document: str) -> str:
