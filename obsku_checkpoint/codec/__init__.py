@@ -35,7 +35,6 @@ numbers most of which are repeated (``--search``).
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -43,6 +42,7 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
+from obsku_checkpoint.codec import garbage
 from obsku_checkpoint.codec.digits import tag_integers
 from obsku_checkpoint.codec.reading import decode
 from obsku_checkpoint.codec.surrogates import GUARD, guard_escapes, unguard_all, unguard_escapes
@@ -159,17 +159,8 @@ def _unguarded(tree: Any) -> Any:
 
 
 def uncollected(text: str) -> Any:
-    """Parse JSON, without Python's looking for garbage among the new objects: up to 3.11 it does, again and again.
-
-    Only here, where no other thread runs meanwhile: its garbage may hold connections, which must not wait for a text.
-    """
-    if len(text) < _LONG or not gc.isenabled():
-        return orjson.loads(text)
-    gc.disable()
-    try:
-        return orjson.loads(text)
-    finally:
-        gc.enable()
+    """Parse JSON, without Python's looking for garbage among the new objects."""
+    return orjson.loads(text) if len(text) < _LONG else garbage.put_off(orjson.loads, text)
 
 
 def _guard_escapes(text: str, error: ValueError) -> str:

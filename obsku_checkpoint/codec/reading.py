@@ -22,7 +22,7 @@ def decode(tree: Any) -> Any:
     decoders = tags.registry().decoders
     root = [tree]
     nodes: list[Any] = [root]
-    #: node, key and item of each, not as tuples: a hundred thousand of these have Python look through all of its objects
+    #: node, key and item of each; not as tuples, of so many of which Python looks through all of its objects again
     found: list[Any] = []
     big: list[tuple[Any, Any, dict[str, Any]]] = []
     for node in nodes:

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
-from obsku_checkpoint.codec import digits, hashes
+from obsku_checkpoint.codec import digits, garbage, hashes
 from obsku_checkpoint.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -250,6 +250,8 @@ def _hashed(values: Sequence[Any], build: Callable[[Collection[Any]], C], *, key
 
 def _frozen(values: Collection[Any]) -> tuple[Any, ...]:
     """Return a copy with tuples for lists and frozensets for sets, at every level (`hashes.MAX_LEVELS`)."""
+    if set(map(type, values)) == {set}:
+        return garbage.put_off(tuple, map(frozenset, values))
     lists = [v for v in values if type(v) is list]
     if not _HOLD_MORE.isdisjoint(map(type, chain.from_iterable(lists))):
         return tuple([_frozen(v) if type(v) is list else frozenset(v) if type(v) is set else v for v in values])
