@@ -95,8 +95,8 @@ def _tool_results(field: str, value: Any) -> str | None:
 def _with_converter(error: InvalidRecordError, value: Any) -> InvalidRecordError:
     """The error, and what converts the value where it has the shape of somebody else's."""
     for one in value if isinstance(value, list | tuple) else [value]:
-        for key, converter in CONVERTERS.items():
-            if isinstance(one, Mapping) and key in one:
+        for key, converter in CONVERTERS.items() if isinstance(one, Mapping) else ():
+            if key in one:
                 advice = f"obsku_checkpoint.messages.{converter} converts messages that have {key!r}"
                 return InvalidRecordError(error.field, f"{error.reason}; {advice}")
     return error
