@@ -30,14 +30,19 @@ class JsonPlusParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         request = (parser_context or {}).get("request")
-        heavy = request is not None and int(request.META.get("CONTENT_LENGTH") or 0) > HEAVY
-        body = _in_turn(stream, request) if heavy else stream.read()
+        waits = request is not None and is_heavy(request) and not request.parser_context["view"].turn.taken
+        body = _in_turn(stream, request) if waits else stream.read()
         try:
             return codec.loads(codec.tag_integers(body.decode()))
         except UnicodeDecodeError as error:
             raise ParseError(f"The body is not UTF-8 at byte {error.start}") from error
         except CheckpointCorruptionError as error:
             raise ParseError(f"The body is not JSON-plus: {error.path}: {error.reason}") from error
+
+
+def is_heavy(request: Any) -> bool:
+    """Whether the body is."""
+    return int(request.META.get("CONTENT_LENGTH") or 0) > HEAVY
 
 
 def _in_turn(stream: IO[Any], request: Any) -> bytes:

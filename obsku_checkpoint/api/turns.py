@@ -2,22 +2,24 @@
 
 Each keeps the interpreter busy, which all requests of a process share, and takes many times its size of memory. So
 there is one at a time, and one reader's next waits until others who wait had theirs: nobody's heavy requests, however
-many, are more than one ahead of somebody else's. So many may wait, without a connection to the database; one more is
-told at once to come again.
+many, are more than one ahead of somebody else's. Between two of them the interpreter is left to small requests for as
+long as the first one took. So many may wait, without a connection to the database; one more is told to come again.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 
-from obsku_checkpoint.api.errors import Busy
+from obsku_checkpoint.api.errors import RETRY_AFTER, Busy
 from obsku_checkpoint.api.readers import reader_of
 
 #: requests that may wait, of one reader and in sum: each holds a thread
@@ -27,6 +29,8 @@ HEAVY = 256 * 1024
 #: seconds after which the thread of a heavy request gives way to another one. With Python's usual 5 ms, which a small
 #: request waits again after every answer of the database, the heavy one would get nearly all of the interpreter
 SWITCH_INTERVAL = 0.0002
+#: most seconds from the end of a heavy request to the begin of one that waited for it
+PAUSE = 1.0
 
 _lock = threading.Lock()
 _busy = False
@@ -34,6 +38,8 @@ _busy = False
 _usual_interval = sys.getswitchinterval()
 #: by reader, in the order in which the readers get a turn
 _waiting: dict[str | None, deque[Turn]] = {}
+#: so many are kept at a time before they are told to come again
+_refused = threading.BoundedSemaphore(WAITING)
 
 
 def turn_of(request: Any) -> Callable[[], None]:
@@ -47,6 +53,8 @@ class Turn:
     def __init__(self) -> None:
         self.taken = False
         self._has_come = threading.Event()
+        self._began = 0.0
+        self._pause = 0.0
 
     def take(self, request: Any) -> None:
         """Wait for it, unless the request has it; `Busy` where too many wait."""
@@ -57,18 +65,22 @@ class Turn:
         with _lock:
             if not _busy:
                 self.taken = _busy = True
+                self._began = time.monotonic()
                 _usual_interval = sys.getswitchinterval()
                 sys.setswitchinterval(min(_usual_interval, SWITCH_INTERVAL))
                 return
             of_reader = _waiting.get(reader, deque())
-            if len(of_reader) >= WAITING_OF_READER or sum(map(len, _waiting.values())) >= WAITING:
-                raise Busy
-            of_reader.append(self)
-            _waiting[reader] = of_reader
-            self.taken = True
+            if len(of_reader) < WAITING_OF_READER and sum(map(len, _waiting.values())) < WAITING:
+                of_reader.append(self)
+                _waiting[reader] = of_reader
+                self.taken = True
+        if not self.taken:
+            _refuse(request)
         try:
             _let_connections_go()
             self._has_come.wait()
+            time.sleep(self._pause)
+            self._began = time.monotonic()
         except BaseException:  # a server ends its thread: the turn must not come to nobody
             with _lock:
                 if not self._has_come.is_set():
@@ -94,7 +106,22 @@ class Turn:
             following = requests.popleft()
             if requests:
                 _waiting[reader] = requests  # behind the others
+        following._pause = min(time.monotonic() - self._began, PAUSE)
         following._has_come.set()
+
+
+def _refuse(request: Any) -> NoReturn:
+    """Tell a client to come again: after the time that it is to wait, where each request has a thread of its own.
+
+    Whoever came again at once would keep the interpreter as busy as a heavy request does.
+    """
+    if isinstance(request._request, ASGIRequest) and _refused.acquire(blocking=False):
+        try:
+            _let_connections_go()
+            time.sleep(RETRY_AFTER)
+        finally:
+            _refused.release()
+    raise Busy
 
 
 def _let_connections_go() -> None:

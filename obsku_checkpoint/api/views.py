@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
 from django.db import models
 from django.db.models import Subquery
 from django.http import Http404
@@ -21,7 +22,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from obsku_checkpoint import conf, replica, validation
 from obsku_checkpoint.api.errors import BodyTooLarge, Handler, LengthRequired, handler
-from obsku_checkpoint.api.json_plus import JsonOnly, JsonPlusParser, JsonPlusRenderer
+from obsku_checkpoint.api.json_plus import JsonOnly, JsonPlusParser, JsonPlusRenderer, is_heavy
 from obsku_checkpoint.api.openapi.schema import Schema
 from obsku_checkpoint.api.serializers import Body
 from obsku_checkpoint.api.turns import Turn
@@ -103,6 +104,8 @@ class StoreView(GenericViewSet[Any]):
         self.kwargs = self._mounted  # where permission classes of the project's look for their tenant, say
         self._check_length(request)
         super().initial(request, *args, **kwargs)
+        if is_heavy(request) and isinstance(request._request, ASGIRequest):
+            self.turn.take(request)  # the body has come, and who may not even wait costs no query
         self._handling = True
         self._check_subject(request)
 

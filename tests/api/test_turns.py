@@ -21,6 +21,8 @@ from obsku_checkpoint.api import turns
 from obsku_checkpoint.api.errors import Busy
 from obsku_checkpoint.api.turns import Turn
 from obsku_checkpoint.store import DjangoCheckpointStore
+from tests.api.conftest import Client
+from tests.api.test_bodies import over_asgi
 from tests.client.live_server import live_server
 
 HEAVY = "x" * 300_000
@@ -40,7 +42,7 @@ def waiting() -> int:
 @contextmanager
 def somebodys_turn(user: int = 7) -> Iterator[None]:
     turn = Turn()
-    turn.take(SimpleNamespace(user=User(pk=user)))
+    turn.take(SimpleNamespace(user=User(pk=user), _request=None))
     try:
         yield
     finally:
@@ -115,6 +117,24 @@ def test_one_reader_does_not_stand_in_anothers_way() -> None:
     assert order.index(2) <= 1
 
 
+@pytest.mark.parametrize("most", [10.0, 0.0])
+def test_between_two_that_are_heavy_is_a_pause(monkeypatch: pytest.MonkeyPatch, most: float) -> None:
+    monkeypatch.setattr(turns, "PAUSE", most)
+
+    def begin() -> float:
+        with somebodys_turn():
+            return time.monotonic()
+
+    with ThreadPoolExecutor() as pool:
+        with somebodys_turn():
+            began = time.monotonic()
+            following = pool.submit(begin)
+            eventually(lambda: waiting() == 1)
+            time.sleep(max(0.0, began + 2 - time.monotonic()))
+            ended = time.monotonic()
+        assert (following.result(30) - ended >= 2) == bool(most)
+
+
 def test_so_many_wait_and_one_more_does_not() -> None:
     def work(user: int) -> None:
         with somebodys_turn(user):
@@ -149,6 +169,29 @@ def test_who_may_not_wait_is_told_to_come_again(
                 assert {**answer.json(), "detail": ""} == {"detail": "", "code": "busy", "maybe_written": False}
         assert http.post(path, json={"role": "user", "content": HEAVY}).status_code == 201
     assert len(store.get_messages(session)) == 2
+
+
+def test_under_asgi_who_may_not_wait_is_refused_without_a_query_and_not_at_once(
+    api: Client, path: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OBSKU_CHECKPOINT |= {"PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
+    monkeypatch.setattr(turns, "RETRY_AFTER", 0.5)
+    body = b'{"role": "user", "content": "%s"}' % HEAVY.encode()
+
+    def post(path: str) -> int:
+        return over_asgi(path, body, (b"content-length", str(len(body)).encode()))
+
+    unknown = "/api/sessions/unknown/"  # which a query says
+    with ThreadPoolExecutor() as pool:
+        with somebodys_turn():
+            waits = [pool.submit(post, path), pool.submit(post, unknown)]
+            eventually(lambda: waiting() == len(waits))
+            with monkeypatch.context() as patch:
+                patch.setattr(turns, "WAITING", 0)
+                began = time.monotonic()
+                assert post(unknown) == 503
+                assert time.monotonic() - began >= 0.5
+        assert [one.result(30) for one in waits] == [201, 404]
 
 
 def test_who_waits_has_no_connection(committed: None) -> None:
