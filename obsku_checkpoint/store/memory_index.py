@@ -26,6 +26,9 @@ DIMENSIONS = range(1, 4000 - SIGNATURE + 1)
 SIGNED = 8
 #: as many rows are rather looked at one by one, which is exact
 FEW = 200
+#: so many as well, if their square is not above three times the number of rows among which an index would look for
+#: them: it would pass by so many others that it takes longer, and finds less
+SPARSE = 500
 #: candidates beyond those that are asked for: the index judges by numbers of 16 bits. Where all of them are equally
 #: near, so many are taken that the newest ones are likely to be among them
 MORE = (5, 300)
@@ -57,12 +60,23 @@ CREATE INDEX CONCURRENTLY {{name}} ON {{table}} USING hnsw (({_INDEXED}) {{schem
 WHERE {_CONDITION}
 """
 
-#: the schema of pgvector where all ``indexes`` can be used, how many rows the conditions leave, and whether a scan may
-#: end before it has seen all
+#: the schema of pgvector where all ``indexes`` can be used, whether the rows that the conditions leave are so few that
+#: they are looked at one by one, and whether a scan may end before it has seen all. More than a few are counted by what
+#: their own columns say, which is quick
 LOOK = """
+WITH wanted AS (
+    SELECT count(*) AS rows FROM (SELECT FROM {table} t WHERE true{own_conditions} LIMIT %(sparse)s::bigint + 1) counted
+)
 SELECT
     quote_ident(n.nspname),
-    (SELECT count(*) FROM (SELECT FROM {table} t WHERE true{conditions} LIMIT %(few)s::bigint) seen),
+    (SELECT count(*) FROM (SELECT FROM {table} t WHERE true{conditions} LIMIT %(few)s::bigint + 1) counted)
+        <= %(few)s::bigint
+    OR (
+        SELECT CASE WHEN rows > %(sparse)s::bigint OR rows * rows / 3 > c.reltuples THEN false ELSE rows * rows / 3 <= (
+            SELECT count(*) FROM (SELECT FROM {table} WHERE {within} LIMIT (SELECT rows * rows / 3 FROM wanted)) others
+        ) END
+        FROM wanted, pg_class c WHERE c.oid = to_regclass('{table}')
+    ),
     max(pg_relation_size(i.indexrelid)) / (2 * %(dimension)s::bigint) > %(scanned)s::bigint
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
@@ -176,6 +190,8 @@ def said(
         signature=signature("coalesce(workspace_id, '')"),
         asked_signature=signature("near.workspace"),
         near="unnest(%(near)s::text[])" if by_workspace else "(VALUES (NULL))",
+        own_conditions="".join(f" AND {condition}" for condition in conditions if not condition.startswith("EXISTS")),
+        within="workspace_id = ANY (%(near)s::text[])" if by_workspace else "true",
         is_there="coalesce(workspace_id = asked.workspace, false)" if by_workspace else "true",
         conditions="".join(f" AND {condition}" for condition in conditions),
     )

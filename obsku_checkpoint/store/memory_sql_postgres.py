@@ -199,20 +199,26 @@ class PostgresMemorySql(MemorySql):
         """None where there are no indexes of the dimension that can be used."""
         dimension, top_k = query["dimension"], query["top_k"]
         names = tuple(dict.fromkeys((*wanted, *SCORED_BY)))
+        near = 0 < len(query["near"] or ()) <= memory_index.SIGNED
         said = partial(
             memory_index.said, model=model, dimension=dimension, conditions=conditions, wanted=names, by_workspace=False
         )
-        few = max(memory_index.FEW, top_k)
         kinds = memory_index.kinds(model)
         indexes = [memory_index.name(model._meta.db_table, dimension, by_workspace=one) for one in kinds]
-        look = {**query, "few": few + 1, "scanned": memory_index.SCANNED, "indexes": indexes}
-        found = yield said(memory_index.LOOK, schema=""), look
+        look = {
+            **query,
+            "few": max(memory_index.FEW, top_k),
+            "sparse": memory_index.SPARSE,
+            "scanned": memory_index.SCANNED,
+            "indexes": indexes,
+        }
+        found = yield said(memory_index.LOOK, schema="", by_workspace=near), look
         if not found:
             return None
-        [(schema, count, may_end_early)] = found
-        if count > few:
+        [(schema, is_few, may_end_early)] = found
+        if not is_few:
             best: Sequence[Row] = ()
-            if 0 < len(query["near"] or ()) <= memory_index.SIGNED:
+            if near:
                 through = partial(said, schema=schema, by_workspace=True)
                 best = yield from _through_index(through, query, names, direction)
             if not best and False in kinds:

@@ -130,6 +130,18 @@ def test_few_are_looked_at_one_by_one(ours: DjangoStore) -> None:
     assert scans(ours) == before
 
 
+def test_so_are_some_more_among_many(ours: DjangoStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = texts(7, 60)
+    for workspace in (ours, DjangoStore(ours.store, workspace_id="some", index=INDEXED)):
+        workspace.batch([PutOp(("some",), str(number), {"text": text}) for number, text in enumerate(some)])
+    monkeypatch.setattr("obsku_checkpoint.store.memory_index.FEW", 20)
+    before = scans(ours)
+    assert ours.search(("some",), query=some[5], limit=1)[0].key == "5"  # 60 times 60 is below three times 1,200
+    assert scans(ours) == before
+    assert workspace.search(("some",), query=some[5], limit=1)[0].key == "5"
+    assert scans(ours) == before + 1
+
+
 def test_items_that_have_changed_or_are_gone_are_not_found_through_the_index(
     checkpoints: PostgresCheckpointStore,
 ) -> None:
