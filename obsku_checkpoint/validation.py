@@ -38,6 +38,8 @@ def text(field: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidRecordError(field, f"takes text, not {type(value).__name__}")
     stored = str.__str__(value)  # the text of a subclass, whatever it calls itself
+    if stored.isascii() and "\x00" not in stored:  # nearly all of them, without a call
+        return stored
     if not _is_storable(stored) and (found := _UNSTORABLE.search(stored)):
         kind = "a NUL character" if found[0][0] == "\x00" else "a lone surrogate"
         raise InvalidRecordError(field, f"holds {kind} at position {found.start()}, which a text column cannot hold")

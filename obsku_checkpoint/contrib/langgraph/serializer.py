@@ -55,7 +55,9 @@ class StrictSerializer(JsonPlusSerializer):
     # -- writing
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        if obj is None or isinstance(obj, (bytes, bytearray)):
+        if obj is None:
+            return "null", b""
+        if isinstance(obj, (bytes, bytearray)):
             return super().dumps_typed(obj)
         packing = _Packing(self._allowed)
         try:

@@ -185,11 +185,13 @@ PUT_WRITES = """
 INSERT INTO langgraph_writes AS w
     (session_id, namespace, checkpoint_id, task_id, idx, channel, type, data, task_path)
 SELECT
-    s.id, %(namespace)s::text, %(checkpoint_id)s::text, %(task_id)s::text, u.idx, u.channel, u.type, u.data,
-    %(task_path)s::text
-FROM sessions s, {rows} AS u (idx, channel, type, data)
-WHERE s.id = %(session_id)s::text
-AND (%(workspace_id)s::text IS NULL OR s.workspace_id = %(workspace_id)s::text)
+    %(session_id)s::text, %(namespace)s::text, %(checkpoint_id)s::text, %(task_id)s::text, u.idx, u.channel, u.type,
+    u.data, %(task_path)s::text
+FROM {rows} AS u (idx, channel, type, data)
+WHERE EXISTS (
+    SELECT 1 FROM sessions WHERE id = %(session_id)s::text
+    AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s::text)
+)
 {conflict}
 RETURNING idx
 """

@@ -215,12 +215,10 @@ class Writing(Questions):
         """Store what a task wrote. A write that is stored already stays, but for those that LangGraph replaces."""
         place = self._place(config)
         encoding = self._encoding
-        rows = [
-            (WRITES_IDX_MAP.get(channel, index), validation.text("channel", channel), *encoding.value(channel, value))
-            for index, (channel, value) in enumerate(writes)
-        ]
-        # One of each: a statement cannot write a row twice.
-        rows = list({row[0]: row for row in rows}.values())
+        rows = {}  # one of each: a statement cannot write a row twice
+        for index, (channel, value) in enumerate(writes):
+            idx = WRITES_IDX_MAP.get(channel, index)
+            rows[idx] = (idx, validation.text("channel", channel), *encoding.value(channel, value))
         parameters = {
             "session_id": place.session_id,
             "workspace_id": place.workspace_id,
@@ -231,7 +229,7 @@ class Writing(Questions):
             "writer": place.writer,
         }
         while True:
-            has_session, has_lease = yield from self._sql.put_writes(parameters, rows)
+            has_session, has_lease = yield from self._sql.put_writes(parameters, [*rows.values()])
             if not has_lease:
                 yield from self._check_lease(place)
             if has_session:
