@@ -48,6 +48,7 @@ def decode(tree: Any) -> Any:
                 else:
                     nodes.append(item)
                     found += node, key, item
+    nodes.clear()  # so that each object goes as its value comes, and there is no garbage to look for
     _read_big(big)
     while found:
         item, key, node = found.pop(), found.pop(), found.pop()
