@@ -8,6 +8,7 @@ long as the first one took. So many may wait, without a connection to the databa
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 import time
@@ -118,7 +119,7 @@ def _refuse(request: Any) -> NoReturn:
     if isinstance(request._request, ASGIRequest) and _refused.acquire(blocking=False):
         try:
             _let_connections_go()
-            time.sleep(RETRY_AFTER)
+            time.sleep(RETRY_AFTER * random.uniform(0.5, 1.5))  # so that not all of them come again together
         finally:
             _refused.release()
     raise Busy

@@ -175,7 +175,7 @@ def test_under_asgi_who_may_not_wait_is_refused_without_a_query_and_not_at_once(
     api: Client, path: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.OBSKU_CHECKPOINT |= {"PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
-    monkeypatch.setattr(turns, "RETRY_AFTER", 0.5)
+    monkeypatch.setattr(turns, "RETRY_AFTER", 1)
     body = b'{"role": "user", "content": "%s"}' % HEAVY.encode()
 
     def post(path: str) -> int:
