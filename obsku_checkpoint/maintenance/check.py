@@ -23,7 +23,7 @@ from obsku_checkpoint.store import failures, session_clock
 from obsku_checkpoint.tool_pairs import Pairing
 
 #: app -> what looks at the memory that it keeps beside sessions
-ADAPTERS = {"obsku_checkpoint.contrib.langgraph": "obsku_checkpoint.contrib.langgraph.memory_check.findings"}
+ADAPTERS = {"obsku_checkpoint.contrib.langgraph": "obsku_checkpoint.maintenance.langgraph_memory.findings"}
 
 #: rows, and ids of sessions, in memory
 ROWS = 100

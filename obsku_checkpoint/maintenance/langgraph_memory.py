@@ -1,4 +1,4 @@
-"""What is wrong with the long-term memory as it is stored."""
+"""What is wrong with LangGraph's long-term memory as it is stored."""
 
 from __future__ import annotations
 
