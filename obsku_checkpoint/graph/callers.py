@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from obsku_checkpoint.errors import GraphError
+from obsku_checkpoint.graph.signals_beside_loop import SignalsBesideLoop
 from obsku_checkpoint.protocols import CheckpointStore
 
 R = TypeVar("R")
@@ -131,12 +132,12 @@ class SyncCaller(Caller):
                 if not self._ending:
                     loop.stop()
 
-        with asyncio.Runner() as runner:
+        with SignalsBesideLoop() as signals, asyncio.Runner() as runner:
             loop = runner.get_loop()
             task = loop.create_task(whole())
             try:
                 while not task.done():
-                    loop.run_forever()
+                    signals.run(loop)
                     while self._calls:
                         self._calls.popleft()()
             except BaseException:
@@ -144,7 +145,9 @@ class SyncCaller(Caller):
                 self._ending = True
                 if not task.done():
                     task.cancel()
-                    loop.run_until_complete(asyncio.wait([task]))
+                    task.add_done_callback(lambda _: loop.stop())
+                while not task.done():
+                    signals.run(loop)
                 if not task.cancelled():
                     task.exception()  # it is raised here, so there is no need to warn of it
                 raise
@@ -158,9 +161,11 @@ class SyncCaller(Caller):
             if future.cancelled():
                 return
             try:
-                future.set_result(work())
+                result = work()
             except Exception as error:  # noqa: BLE001 - raised again where it is awaited
                 future.set_exception(error)
+            else:
+                future.set_result(result)
 
         self._calls.append(call)
         if not self._ending:

@@ -148,7 +148,8 @@ class Calls:
                 failure = self._ending(connection, error, call)
                 raise failure from failure.__cause__
             except BaseException:
-                self._interrupted(connection)
+                if not within:
+                    self._interrupted(connection)
                 raise
             finally:
                 if self._gives_back and not within:
@@ -184,8 +185,12 @@ class Calls:
                 call.writes()
             elif kind is BinaryRead:
                 self._in_binary(cursor)
-            cursor.execute(*step)
-            return cursor.fetchall()  # after which it holds nothing that is to be closed
+            try:
+                cursor.execute(*step)
+                return cursor.fetchall()  # after which it holds nothing that is to be closed
+            except BaseException:
+                self._give_up(cursor)
+                raise
         if kind is Atomic:
             call.depth += 1
             try:
@@ -203,6 +208,10 @@ class Calls:
 
     def _cursor(self, connection: Any, statement: str) -> Any:
         return connection.cursor()
+
+    def _give_up(self, cursor: Any) -> None:
+        """An exception broke into a statement. SQLite opens no savepoint while a statement has rows to give."""
+        cursor.close()
 
     def _in_binary(self, cursor: Any) -> None:
         """Let the database answer in its binary format."""
@@ -235,7 +244,21 @@ class Calls:
             pool.check()
 
     def _interrupted(self, connection: Any) -> None:
-        """An exception of the caller's broke into the call: a time limit, Ctrl-C."""
+        """An exception of the caller's broke into the call, perhaps into Django's `atomic`: a time limit, Ctrl-C.
+
+        A transaction that is left open would take in all that is written next, and lose it.
+        """
+        if connection.connection is None:
+            return
+        if connection.in_atomic_block:
+            connection.in_atomic_block = False
+            for kept in (connection.atomic_blocks, connection.savepoint_ids, connection.run_on_commit):
+                kept.clear()
+        self._end_what_is_under_way(connection)
+
+    def _end_what_is_under_way(self, connection: Any) -> None:
+        connection.connection.rollback()
+        connection.set_autocommit(connection.settings_dict["AUTOCOMMIT"])
 
     @contextmanager
     def in_our_words(self, method: str) -> Iterator[None]:

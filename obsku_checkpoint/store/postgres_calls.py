@@ -101,6 +101,9 @@ class PostgresCalls(Calls):
             kept = vars(connection)["_obsku_cursors"] = KeptCursors(driver, kept_cursors.Cursor)
         return connection.make_cursor(kept.of(statement))
 
+    def _give_up(self, cursor: Any) -> None:
+        """It may be one that is kept, and it holds nothing that is in the way of others."""
+
     def _name_statements(self, connection: Any, driver: psycopg.Connection[Any]) -> None:
         decided, threshold = prepared_statements.decided_threshold(connection.settings_dict)
         if not decided:
@@ -137,13 +140,13 @@ class PostgresCalls(Calls):
         if was_open and connection.connection is None:
             vars(connection)["_obsku_breakages"] = pools.count_breakage(self.using)
 
-    def _interrupted(self, connection: Any) -> None:
+    def _end_what_is_under_way(self, connection: Any) -> None:
         driver = connection.connection
-        if driver is None or connection.in_atomic_block:
-            return
         if driver.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             pools.finish(driver)  # the answer to the statement is still to come: nobody could use it
             connection.close()
+        else:
+            connection.set_autocommit(connection.settings_dict["AUTOCOMMIT"])
 
     # -- async
 

@@ -10,7 +10,6 @@ import gc
 import itertools
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,9 +18,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import psycopg
-import pytest
 
-from obsku_checkpoint.errors import CheckpointStoreError
 from obsku_checkpoint.postgres import PostgresCheckpointStore
 from obsku_checkpoint.store import DjangoCheckpointStore
 from tests import processes
@@ -31,7 +28,6 @@ FULL = os.environ.get("LEAKS") == "full"
 TASKS = 10_000
 LOOPS = 2_000 if FULL else 200
 CANCELLED = 1_000 if FULL else 200
-INTERRUPTED = 3_000 if FULL else 300
 DROPPED = 30
 
 
@@ -170,58 +166,6 @@ def _cancel_calls() -> None:
 
 
 # -- threads
-
-
-class InterruptedCallError(Exception):
-    """A time limit's, or Ctrl-C."""
-
-
-@pytest.mark.parametrize("store", ["DjangoCheckpointStore", "PostgresCheckpointStore"])
-def test_exceptions_raised_into_calls_leave_the_pool_whole(tables_url: str, store: str) -> None:
-    processes.run(_interrupt_calls, tables_url, store)
-
-
-def _interrupt_calls(kind: str) -> None:
-    chance = random.Random(11)
-    store = PostgresCheckpointStore(max_size=2) if kind == "PostgresCheckpointStore" else DjangoCheckpointStore()
-    session = store.create_session(".")
-    acknowledged = []
-    limited = was_interrupted = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal was_interrupted
-        if limited:
-            was_interrupted = True
-            raise InterruptedCallError
-
-    signal.signal(signal.SIGALRM, interrupt)
-    with nothing_more_is_held():
-        interrupted = 0
-        for number in itertools.count():
-            was_interrupted = False
-            try:
-                try:
-                    limited = True
-                    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00001, 0.0006))
-                    store.add_message(session.id, "user", str(number))
-                finally:
-                    limited = False
-                acknowledged.append(str(number))
-            except (InterruptedCallError, CheckpointStoreError):
-                if not was_interrupted:  # some drivers' `except` clauses make another error of an interruption
-                    raise
-                interrupted += 1
-                if interrupted % 10 == 0:
-                    store.get_session(session.id)
-                if interrupted == INTERRUPTED:
-                    break
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        written = [message.content for message in store.get_messages(session.id)]
-        assert len(set(written)) == len(written)
-        assert set(acknowledged) <= set(written)
-        if kind == "PostgresCheckpointStore":
-            assert_threads_pool_is_whole(store, 2)
-            store.close()
 
 
 def test_threads_that_end_leave_nothing(tables_url: str) -> None:
