@@ -3,7 +3,7 @@
 A method of the store is a generator (`obsku_checkpoint.async_twins`) of these steps:
 
 * ``(sql, parameters)`` and `BinaryRead` read, and `Write` writes: a statement that returns rows goes out, and they come
-  back
+  back; of a `CountedWrite`, which returns none, the number of rows that it has written
 * `Atomic`: steps that are one transaction; what they return comes back
 * `OverDjango`: work for the ORM itself, which is called in Django's thread, as a write; what it returns comes back
 * `AfterCommit`: a signal, sent when all is written; `WhenWritten`: a function, called then
@@ -45,6 +45,11 @@ ATTEMPTS = 11
 
 
 class Write(NamedTuple):
+    sql: str
+    parameters: Parameters
+
+
+class CountedWrite(NamedTuple):
     sql: str
     parameters: Parameters
 
@@ -179,14 +184,16 @@ class Calls:
 
     def _answer(self, connection: Any, step: Any, call: Call) -> Any:
         kind = type(step)
-        if kind is tuple or kind is Write or kind is BinaryRead:
+        if kind is tuple or kind is Write or kind is BinaryRead or kind is CountedWrite:
             cursor = self._cursor(connection, step[0])
-            if kind is Write:
+            if kind is Write or kind is CountedWrite:
                 call.writes()
             elif kind is BinaryRead:
                 self._in_binary(cursor)
             try:
                 cursor.execute(*step)
+                if kind is CountedWrite:
+                    return cursor.rowcount
                 return cursor.fetchall()  # after which it holds nothing that is to be closed
             except BaseException:
                 self._give_up(cursor)

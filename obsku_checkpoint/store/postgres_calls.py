@@ -26,6 +26,7 @@ from obsku_checkpoint.store.calls import (
     BinaryRead,
     Call,
     Calls,
+    CountedWrite,
     OverDjango,
     Write,
     cause_of,
@@ -229,13 +230,15 @@ class PostgresCalls(Calls):
 
     async def _answer_async(self, connection: LoopConnection, step: Any, call: Call) -> Any:
         kind = type(step)
-        if kind is tuple or kind is Write or kind is BinaryRead:
-            if kind is Write:
+        if kind is tuple or kind is Write or kind is BinaryRead or kind is CountedWrite:
+            if kind is Write or kind is CountedWrite:
                 call.writes()
             cursor = connection.kept.of(step[0])
             if kind is BinaryRead:
                 cursor.format = psycopg.pq.Format.BINARY
             await cursor.execute(*step)
+            if kind is CountedWrite:
+                return cursor.rowcount
             rows = await cursor.fetchall()
             kept_cursors.let_go(cursor)
             return rows

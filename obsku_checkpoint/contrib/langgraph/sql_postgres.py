@@ -12,7 +12,7 @@ from obsku_checkpoint.async_twins import Steps
 from obsku_checkpoint.contrib.langgraph.blobs import HASH_BYTES, Stored
 from obsku_checkpoint.contrib.langgraph.sql import IN_WORKSPACE, Outcome, Sql, columns
 from obsku_checkpoint.contrib.langgraph.sql_reading import VERSION
-from obsku_checkpoint.store.calls import Write
+from obsku_checkpoint.store.calls import CountedWrite, Write
 
 # `put` consists of these parts, of which a call takes those that it needs.
 
@@ -193,7 +193,6 @@ WHERE EXISTS (
     AND (%(workspace_id)s::text IS NULL OR workspace_id = %(workspace_id)s::text)
 )
 {conflict}
-RETURNING idx
 """
 
 #: the lock lets nobody take the lease until the call has ended
@@ -303,12 +302,11 @@ class PostgresSql(Sql):
                 parameters.update(zip(names, row, strict=True))
         replaces = any(row[0] < 0 for row in rows)
         statement = put_writes_statement(count, lease=writes["writer"] is not None, replaces=replaces)
-        answer = yield Write(statement, parameters)
         if writes["writer"] is not None:
-            return answer[0]
-        if not answer:
+            return (yield Write(statement, parameters))[0]
+        if not (yield CountedWrite(statement, parameters)):
             # All of them were there already, or the session was not.
             if not (yield IN_WORKSPACE, writes):
                 return False, True
-            yield Write(statement, parameters)
+            yield CountedWrite(statement, parameters)
         return True, True
