@@ -99,7 +99,7 @@ def test_calls_are_whole_or_not_made(tables_url: str, kind: str) -> None:
 def _interrupt_calls(kind: str) -> None:
     interruptions, interrupted = Interruptions(), 0
     with opened(kind) as store:
-        session = store.create_session(".")
+        session = store.create_session(".", workspace_id=(workspace := f"interrupted {kind}"))
         checkpoint = store.save_checkpoint(session.id, step=1, node_results={})
         acknowledged: list[str] = []
         forks: list[str] = []
@@ -122,8 +122,8 @@ def _interrupt_calls(kind: str) -> None:
         written = [message.content for message in store.iter_messages(session.id)]
         assert len(set(written)) == len(written)
         assert set(acknowledged) <= set(written)
-        sessions = {each.id for each in store.list_sessions(limit=10_000)} - {session.id}
-        assert set(forks) <= sessions
+        sessions = {each.id for each in store.list_sessions(workspace, limit=10_000)}
+        assert {session.id, *forks} <= sessions
         assert all(store.get_latest_checkpoint(each) for each in sessions)
 
 
